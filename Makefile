@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+# One plain Makefile: all output goes below build/ (build/SANITIZE-... for sanitizer builds).
+VERSION := 0.1.0
+
+PREFIX ?= /opt/nvcoreos
+SYSCONFDIR ?= /etc
+# Where a link to the tool goes, so that it is on root's PATH.
+BINLINK ?= /usr/local/bin
+BUILD ?= build
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+-include config.mak
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n'
+endif
+
+ifneq ($(SANITIZE),)
+BUILD := build/sanitize
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wformat=2 -Wundef -Wstrict-prototypes \
+	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings
+ifeq ($(DEVELOPER),1)
+WARNINGS += -Werror
+endif
+OPT ?= -O2 -g
+HARDEN := -fstack-protector-strong -fno-common -fPIE
+ifeq ($(SANITIZE),)
+HARDEN += -D_FORTIFY_SOURCE=2
+endif
+CPPFLAGS += -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
+	-DNVCOREOS_PREFIX='"$(PREFIX)"' -DNVCOREOS_SYSCONFDIR='"$(SYSCONFDIR)"'
+CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS)
+LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS)
+
+# Each library has one file that knows it; only what links that file needs the library.
+pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
+pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
+HOOK_PKGS := jansson libcap libseccomp
+CLI_PKGS := jansson libcap libseccomp libarchive libsodium
+LOAD_PKGS := libkmod
+
+# Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.
+ifeq ($(SANITIZE),)
+HOOK_LINK = $(CC) $(LDFLAGS) -static-pie -o $@ $(filter %.o %.a,$^) $(call pkg_static,$(HOOK_PKGS))
+else
+HOOK_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(HOOK_PKGS))
+endif
+
+# These parts need libraries that only the tool links.
+CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c digest.c install.c import.c build.c))
+LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
+HOOK_SRC := hook/hook.c hook/hook_args.c
+RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
+LOAD_SRC := $(wildcard cli/load/*.c) cli/kmod.c
+CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+# What unit tests may use besides lib/: everything of hook and tool that is no main.
+UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c cli/engine_*.c cli/rootfile.c cli/textdiff.c)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+LIB := $(BUILD)/libnvcoreos.a
+PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load
+UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+
+all: $(PROGRAMS)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(call obj,$(LIB_SRC))
+	$(say) AR $@
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/nvcoreos-hook: $(call obj,$(HOOK_SRC)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(HOOK_LINK)
+
+$(BUILD)/nvcoreos-runtime: $(call obj,$(RUNTIME_SRC)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(HOOK_LINK)
+
+$(BUILD)/nvcoreos: $(call obj,$(CLI_SRC)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+
+$(BUILD)/nvcoreos-load: $(call obj,$(LOAD_SRC)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
+
+$(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit
+
+$(BUILD)/libunit.a: $(call obj,$(UNIT_PARTS))
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUILD)/libunit.a $(LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS))
+
+.PRECIOUS: $(BUILD)/obj/%.o
+.DELETE_ON_ERROR:
+
+units: $(UNITS)
+
+# Fast tests: every file of lib/, golden plans.
+check-unit: $(UNITS)
+	$(Q)tests/lib/run-units.sh $(UNITS)
+
+golden-accept: $(BUILD)/unit/test_golden
+	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_golden
+
+# The programs with real engines; *.slow.bats are for check-slow.
+check-integration: all
+	$(Q)tests/lib/run-bats.sh $(filter-out %.slow.bats,$(wildcard tests/integration/*.bats))
+
+# What a change must pass, in ten minutes at most. The packages come first, so that a bare machine needs only make.
+check:
+	$(Q)contrib/deps.sh install build demo check
+	$(Q)$(MAKE) --no-print-directory all check-unit check-integration
+
+check-sanitize:
+	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
+
+check-slow: check-sanitize
+	$(Q)contrib/deps.sh install build demo check lint
+	$(Q)$(MAKE) --no-print-directory all lint
+	$(Q)tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
+
+lint:
+	$(Q)contrib/deps.sh install lint
+	$(Q)contrib/lint/lint.sh
+
+# Prints what building, demo and tests need, and installs what is missing.
+deps:
+	$(Q)contrib/deps.sh list build demo check
+	$(Q)contrib/deps.sh install build demo check
+
+demo:
+	$(Q)contrib/deps.sh install build demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)contrib/demo/demo.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nvcoreos $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d
+	install -m 0755 $(BUILD)/nvcoreos $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
+	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
+		install -m 0644 config/nvcoreos.conf $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
+	install -d $(DESTDIR)$(BINLINK)
+	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
+	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
+	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec) $(DESTDIR)$(PREFIX) 2>/dev/null
+	cmp -s config/nvcoreos.conf $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
+		rm -f $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || true
+	-rmdir $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d $(DESTDIR)$(SYSCONFDIR)/nvcoreos 2>/dev/null
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'all            the four programs in $(BUILD)/'
+	@echo 'demo           installs packages, builds, shows a container before and after'
+	@echo 'check          unit, golden and integration tests (check-unit, check-integration)'
+	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases'
+	@echo 'lint, deps, golden-accept, install, uninstall, clean'
+	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= STRICT=1'
+
+.PHONY: all units check check-unit check-integration check-sanitize check-slow golden-accept lint deps demo install uninstall \
+	clean help
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/fd.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+void fd_close(int fd)
+{
+	int saved = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+}
+
+int fd_read_all(int fd, size_t max, char **ret_buf, size_t *ret_len)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	char chunk[16384];
+
+	for (;;) {
+		ssize_t n = read(fd, chunk, sizeof(chunk));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		if ((size_t)n > max - b.len)
+			return -EFBIG;
+		strbuf_add(&b, chunk, (size_t)n);
+	}
+	*ret_len = b.len;
+	*ret_buf = strbuf_steal(&b);
+	return 0;
+}
+
+int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, size_t *ret_len)
+{
+	/* O_NONBLOCK: a FIFO in the place of a file must not stop us. */
+	cleanup_fd int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size > 0 && (size_t)st.st_size > max)
+		return -EFBIG;
+	return fd_read_all(fd, max, ret_buf, ret_len);
+}
+
+int fd_write_all(int fd, const void *buf, size_t len)
+{
+	const char *p = buf;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* A name that nobody else takes: process and clock, retried on EEXIST. */
+static void temp_name(char *buf, size_t size, const char *name, unsigned attempt)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	snprintf(buf, size, ".%.200s.%x-%lx%x", name, (unsigned)getpid(), (unsigned long)t.tv_nsec, attempt);
+}
+
+static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags)
+{
+	cleanup_fd int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, buf, len);
+	/* fchmod, because the umask has taken its part from open's mode. */
+	if (r == 0 && fchmod(fd, mode) < 0)
+		r = -errno;
+	if (r == 0 && (flags & FD_REPLACE_SYNC) && fsync(fd) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dirfd, temp, 0);
+	return r;
+}
+
+static int rename_over(int dirfd, const char *temp, const char *name)
+{
+	int r;
+
+	if (renameat(dirfd, temp, dirfd, name) == 0)
+		return 0;
+	r = -errno;
+	unlinkat(dirfd, temp, 0);
+	return r;
+}
+
+int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags)
+{
+	char temp[256];
+	int r = -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
+		temp_name(temp, sizeof(temp), name, i);
+		r = write_new(dirfd, temp, buf, len, mode, flags);
+	}
+	if (r == 0)
+		r = rename_over(dirfd, temp, name);
+	if (r == 0 && (flags & FD_REPLACE_SYNC)) {
+		cleanup_fd int d = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (d < 0 || fsync(d) < 0)
+			r = -errno;
+	}
+	return r;
+}
+
+int fd_replace_link(int dirfd, const char *name, const char *target)
+{
+	char temp[256];
+	int r = -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
+		temp_name(temp, sizeof(temp), name, i);
+		r = symlinkat(target, dirfd, temp) < 0 ? -errno : 0;
+	}
+	return r == 0 ? rename_over(dirfd, temp, name) : r;
+}
+
+int fd_open_dir(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int fd_mkdir_p(int dirfd, const char *path, mode_t mode)
+{
+	cleanup_free char *copy = mem_strdup(path);
+
+	for (char *p = copy + (*copy == '/'); *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (*copy && mkdirat(dirfd, copy, mode) < 0 && errno != EEXIST)
+			return -errno;
+		*p = '/';
+	}
+	if (mkdirat(dirfd, copy, mode) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int remove_children(int dirfd)
+{
+	DIR *d = fdopendir(dirfd);
+	struct dirent *e;
+	int first = 0;
+
+	if (!d) {
+		first = -errno;
+		fd_close(dirfd);
+		return first;
+	}
+	while ((e = readdir(d))) {
+		int r;
+
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		r = fd_remove_tree(dirfd, e->d_name);
+		if (r < 0 && first == 0)
+			first = r;
+	}
+	closedir(d);
+	return first;
+}
+
+int fd_remove_tree(int dirfd, const char *name)
+{
+	int fd, r;
+
+	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = remove_children(fd);
+	if (unlinkat(dirfd, name, AT_REMOVEDIR) < 0 && r == 0)
+		r = -errno;
+	return r;
+}

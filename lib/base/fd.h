@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* File descriptors: every one close-on-exec, -EBADF when there is none; reading with a limit, replacing by rename. */
+#ifndef NVCOREOS_BASE_FD_H
+#define NVCOREOS_BASE_FD_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Closes once (EINTR is not retried: the number may be another's by then) and keeps errno. Negative fds are left. */
+void fd_close(int fd);
+static inline void cleanup_fd_p(int *fd)
+{
+	fd_close(*fd);
+}
+#define cleanup_fd cleanup(cleanup_fd_p)
+static inline int take_fd_p(int *fd)
+{
+	int v = *fd;
+
+	*fd = -EBADF;
+	return v;
+}
+#define take_fd(fd) take_fd_p(&(fd))
+
+/*
+ * Reads to the end, at most `max` bytes. *ret_buf is malloc'd, with a NUL behind its *ret_len bytes. 0 or
+ * -errno; -EFBIG when there is more.
+ */
+int fd_read_all(int fd, size_t max, char **ret_buf, size_t *ret_len) must_check;
+/* The same for a file by path below dirfd (or AT_FDCWD); it must be a regular file or a file of procfs. */
+int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, size_t *ret_len) must_check;
+/* Writes all of it. 0 or -errno. */
+int fd_write_all(int fd, const void *buf, size_t len) must_check;
+
+enum { FD_REPLACE_SYNC = 1 << 0 };
+/*
+ * Makes `name` (one component) in dirfd a new regular file with this content and mode, by a temporary file
+ * of ours beside it and one rename; with FD_REPLACE_SYNC file and directory are synced. What stood there is
+ * replaced, a symlink too, never followed. 0 or -errno; on failure nothing is left.
+ */
+int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags) must_check;
+/* Makes `name` in dirfd a symlink to target in the same way. */
+int fd_replace_link(int dirfd, const char *name, const char *target) must_check;
+
+/* Opens a host path (trusted) as a directory, O_PATH or readable. fd or -errno. */
+int fd_open_dir(const char *path) must_check;
+/* mkdir -p below dirfd for a host path (trusted, no symlink may stand in it but those already there). 0 or -errno. */
+int fd_mkdir_p(int dirfd, const char *path, mode_t mode) must_check;
+/* Removes name below dirfd with all it holds; absent is fine. Does not follow symlinks. 0 or the first -errno. */
+int fd_remove_tree(int dirfd, const char *name) must_check;
+
+#endif

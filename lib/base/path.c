@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+
+#define RETRY_NS 2000000L
+
+static long elapsed_ns(const struct timespec *since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - since->tv_sec) * 1000000000L + now.tv_nsec - since->tv_nsec;
+}
+
+static int open_beneath(int rootfd, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = (unsigned)(flags | O_CLOEXEC),
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
+	};
+	struct timespec start = { 0 };
+
+	for (;;) {
+		long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
+
+		if (fd >= 0)
+			return (int)fd;
+		/* EAGAIN: something was renamed while the kernel walked; it says so rather than risk an escape. */
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (!start.tv_sec && !start.tv_nsec)
+			clock_gettime(CLOCK_MONOTONIC, &start);
+		else if (elapsed_ns(&start) > RETRY_NS)
+			return -EAGAIN;
+	}
+}
+
+int path_open(int rootfd, const char *path, int flags)
+{
+	return open_beneath(rootfd, path, flags, 0);
+}
+
+int path_open_same_mount(int rootfd, const char *path, int flags)
+{
+	return open_beneath(rootfd, path, flags, RESOLVE_NO_XDEV);
+}
+
+int path_mount_id(int fd, uint64_t *ret)
+{
+	struct statx sx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_MNT_ID, &sx) < 0)
+		return -errno;
+	if (!(sx.stx_mask & STATX_MNT_ID))
+		return -ENOSYS;
+	*ret = sx.stx_mnt_id;
+	return 0;
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int path_parent(const char *path, char *buf, size_t size)
+{
+	size_t n = (size_t)(path_base(path) - path);
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (n == 0)
+		path = ".", n = 1;
+	if (n >= size)
+		return -ENAMETOOLONG;
+	memcpy(buf, path, n);
+	buf[n] = '\0';
+	return 0;
+}
+
+bool path_is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	if (n == 1 && dir[0] == '/')
+		return path[0] == '/';
+	return strncmp(path, dir, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+int path_normalize(const char *path, char *buf, size_t size)
+{
+	size_t o = 0;
+
+	if (path[0] != '/' || size < 2)
+		return path[0] != '/' ? -EINVAL : -ENAMETOOLONG;
+	while (*path) {
+		size_t n;
+
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 2 && path[0] == '.' && path[1] == '.') {
+			while (o > 0 && buf[--o] != '/')
+				;
+		} else if (n > 0 && !(n == 1 && path[0] == '.')) {
+			if (o + n + 2 > size)
+				return -ENAMETOOLONG;
+			buf[o++] = '/';
+			memcpy(buf + o, path, n);
+			o += n;
+		}
+		path += n;
+	}
+	if (o == 0)
+		buf[o++] = '/';
+	buf[o] = '\0';
+	return 0;
+}
+
+/* One mkdir of a single component, only on the root's own mount. */
+static int make_component(int rootfd, int dir, const char *name, const char *path, struct err *err)
+{
+	uint64_t root_id, dir_id;
+	int r;
+
+	r = path_mount_id(rootfd, &root_id);
+	if (r == 0)
+		r = path_mount_id(dir, &dir_id);
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "statx mount id of %s", path);
+	if (root_id != dir_id)
+		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
+	if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		return err_set(err, ERR_WRITE, errno, "%s", path);
+	return 0;
+}
+
+int path_make_dir(int rootfd, const char *path, struct err *err)
+{
+	char norm[PATH_MAX], prefix[PATH_MAX];
+	cleanup_fd int dir = path_open(rootfd, ".", O_PATH | O_DIRECTORY);
+	size_t end = 0;
+	int r;
+
+	if (dir < 0)
+		return err_set(err, dir == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
+	r = path_normalize(path, norm, sizeof(norm));
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
+	/* Prefix by prefix from the root, so that symlinks among them are always resolved inside it. */
+	while (norm[end] && norm[1]) {
+		int next;
+
+		end += 1 + strcspn(norm + end + 1, "/");
+		memcpy(prefix, norm, end);
+		prefix[end] = '\0';
+		next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
+		if (next == -ENOENT) {
+			r = make_component(rootfd, dir, path_base(prefix), prefix, err);
+			if (r < 0)
+				return r;
+			next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
+		}
+		if (next < 0)
+			return err_set(err, next == -ENOSYS ? ERR_KERNEL : ERR_TARGET, -next, "%s", prefix);
+		fd_close(dir);
+		dir = next;
+	}
+	return take_fd(dir);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one resolver (design rule 2). Every path below a root directory fd goes through openat2 with
+ * RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS; after that only single components on the fd that came back. There is no
+ * fallback: where the kernel refuses openat2 the error is ERR_KERNEL (-ENOSYS).
+ */
+#ifndef NVCOREOS_BASE_PATH_H
+#define NVCOREOS_BASE_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+
+/*
+ * Opens `path` (absolute or not, taken from the root) below rootfd. flags as for open (O_CLOEXEC is added; O_PATH,
+ * O_NOFOLLOW as needed); never O_CREAT. A rename storm's EAGAIN is tried again for 2 ms. fd or -errno.
+ */
+int path_open(int rootfd, const char *path, int flags) must_check;
+/* The same, and no mount point may be crossed on the way (RESOLVE_NO_XDEV): -EXDEV otherwise. */
+int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
+
+/* The mount that an fd lies on, as statx tells it. 0 or -errno. */
+int path_mount_id(int fd, uint64_t *ret) must_check;
+
+/*
+ * Opens the directory `path` below rootfd for making things in it (O_PATH|O_DIRECTORY). Missing directories are
+ * made (mode 0755), but only on the mount that rootfd lies on; symlinks that stand in the way are followed inside the
+ * root. fd, or -errno with *err set: ERR_FOREIGN_MOUNT (-EXDEV) where something would have to be made on another
+ * mount, ERR_TARGET where something that is no directory stands in the way, ERR_WRITE where mkdir failed.
+ */
+int path_make_dir(int rootfd, const char *path, struct err *err) must_check;
+
+/*
+ * The last component of a path, and its parent with no trailing slash ("/" for the root). NULL-safe for
+ * literals only.
+ */
+const char *path_base(const char *path);
+/* Copies the parent of path into buf. 0 or -ENAMETOOLONG. */
+int path_parent(const char *path, char *buf, size_t size) must_check;
+/* Whether `path` is `dir` or lies below it, as text; both absolute and normalized. */
+bool path_is_below(const char *path, const char *dir);
+/*
+ * Normalizes an absolute path as text (double slashes, ".", ".."; ".." does not leave "/"). 0, -EINVAL when it is
+ * not absolute, -ENAMETOOLONG.
+ */
+int path_normalize(const char *path, char *buf, size_t size) must_check;
+
+#endif

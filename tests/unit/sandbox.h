@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a part of a test in a child with a mount namespace of its own, as root; skips the test elsewhere. */
+#ifndef NVCOREOS_TESTS_SANDBOX_H
+#define NVCOREOS_TESTS_SANDBOX_H
+
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tap.h"
+
+/*
+ * fn runs in the child and returns 0 where all held; it may use CHECK (the parent fails too where fn returns
+ * non-zero).
+ */
+static inline void in_mount_namespace(int (*fn)(const char *dir), const char *dir)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		int r = 99;
+
+		if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+			r = fn(dir);
+		fflush(stdout);
+		_exit(r);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+}
+
+#endif

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tap.h"
+
+static int count(int dirfd)
+{
+	DIR *d = fdopendir(openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n - 2;
+}
+
+static char *read_at(int dirfd, const char *name)
+{
+	char *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(dirfd, name, 1 << 20, &text, &len) < 0 ? mem_strdup("(none)") : text;
+}
+
+static void check_content(int dirfd, const char *name, const char *want)
+{
+	cleanup_free char *text = read_at(dirfd, name);
+
+	CHECK_STR(text, want);
+}
+
+TEST(close_keeps_errno)
+{
+	cleanup_fd int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int moved = take_fd(fd);
+
+	CHECK_INT(fd, -EBADF);
+	CHECK(moved >= 0);
+	errno = EXDEV;
+	fd_close(moved);
+	fd_close(moved);
+	fd_close(-1);
+	CHECK_INT(errno, EXDEV);
+}
+
+TEST(reading_has_a_limit)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char *text = NULL;
+	size_t len = 0;
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "f", "12345");
+	CHECK_INT(fd_read_file_at(d, "f", 4, &text, &len), -EFBIG);
+	CHECK_INT(fd_read_file_at(d, "f", 5, &text, &len), 0);
+	CHECK_INT(len, 5);
+	CHECK_STR(text, "12345");
+	free(text);
+	tap_write(dir, "empty", "");
+	CHECK_INT(fd_read_file_at(d, "empty", 0, &text, &len), 0);
+	CHECK_INT(len, 0);
+	CHECK_STR(text, "");
+	free(text);
+	/* procfs tells no size. */
+	CHECK_INT(fd_read_file_at(AT_FDCWD, "/proc/self/status", 1 << 20, &text, &len), 0);
+	CHECK(len > 100 && strlen(text) == len);
+	free(text);
+	CHECK_INT(fd_read_file_at(AT_FDCWD, "/proc/self/status", 16, &text, &len), -EFBIG);
+}
+
+TEST(only_files_are_read)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char *text = NULL;
+	size_t len;
+
+	REQUIRE(d >= 0 && mkfifoat(d, "fifo", 0600) == 0 && symlinkat("loop", d, "loop") == 0);
+	CHECK_INT(fd_read_file_at(d, "fifo", 10, &text, &len), -EINVAL);
+	CHECK_INT(fd_read_file_at(d, ".", 10, &text, &len), -EISDIR);
+	CHECK_INT(fd_read_file_at(d, "loop", 10, &text, &len), -ELOOP);
+	CHECK_INT(fd_read_file_at(d, "none", 10, &text, &len), -ENOENT);
+	CHECK_INT(fd_read_file_at(AT_FDCWD, "/dev/zero", 10, &text, &len), -EINVAL);
+	CHECK_INT(fd_open_dir("/dev/null"), -ENOTDIR);
+	CHECK_INT(fd_read_all(-1, 10, &text, &len), -EBADF);
+	CHECK(!text);
+}
+
+TEST(writing)
+{
+	int p[2];
+	char *text = NULL;
+	size_t len;
+
+	REQUIRE(pipe2(p, O_CLOEXEC) == 0);
+	CHECK_INT(fd_write_all(p[1], "abc", 3), 0);
+	fd_close(p[1]);
+	CHECK_INT(fd_read_all(p[0], 10, &text, &len), 0);
+	CHECK_STR(text, "abc");
+	free(text);
+	CHECK_INT(fd_write_all(p[0], "abc", 3), -EBADF);
+	fd_close(p[0]);
+}
+
+TEST(replacing_follows_no_link)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	struct stat st;
+	mode_t before = umask(077);
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "victim", "safe");
+	REQUIRE(symlinkat("victim", d, "f") == 0);
+	CHECK_INT(fd_replace_file(d, "f", "new", 3, 0644, FD_REPLACE_SYNC), 0);
+	umask(before);
+	CHECK(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode));
+	CHECK_INT(st.st_mode & 07777, 0644);
+	check_content(d, "f", "new");
+	check_content(d, "victim", "safe");
+	CHECK_INT(fd_replace_file(d, "f", "", 0, 0600, 0), 0);
+	check_content(d, "f", "");
+	CHECK_INT(count(d), 2);
+}
+
+TEST(replacing_that_fails_leaves_nothing)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char name[256];
+
+	REQUIRE(d >= 0 && mkdirat(d, "dir", 0755) == 0);
+	CHECK_INT(fd_replace_file(d, "dir", "x", 1, 0644, 0), -EISDIR);
+	CHECK_INT(fd_replace_link(d, "dir", "x"), -EISDIR);
+	CHECK_INT(fd_replace_file(d, "no/file", "x", 1, 0644, 0), -ENOENT);
+	CHECK_INT(count(d), 1);
+	memset(name, 'n', 255);
+	name[255] = '\0';
+	CHECK_INT(fd_replace_file(d, name, "x", 1, 0644, 0), 0);
+	CHECK_INT(count(d), 2);
+}
+
+TEST(replacing_links)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char target[64] = "";
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "l", "a file");
+	CHECK_INT(fd_replace_link(d, "l", "first"), 0);
+	CHECK_INT(fd_replace_link(d, "l", "535.261.03/3975.2.0"), 0);
+	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 19);
+	CHECK(str_starts(target, "535.261.03/3975.2.0"));
+	CHECK_INT(count(d), 1);
+}
+
+TEST(mkdir_p)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char path[300];
+	struct stat st;
+
+	REQUIRE(d >= 0);
+	CHECK_INT(fd_mkdir_p(d, "a/b//c/", 0755), 0);
+	CHECK_INT(fd_mkdir_p(d, "a/b/c", 0755), 0);
+	CHECK(fstatat(d, "a/b/c", &st, 0) == 0 && S_ISDIR(st.st_mode));
+	snprintf(path, sizeof(path), "%s/x/y", dir);
+	CHECK_INT(fd_mkdir_p(AT_FDCWD, path, 0755), 0);
+	CHECK(fstatat(d, "x/y", &st, 0) == 0);
+	tap_write(dir, "file", "");
+	CHECK_INT(fd_mkdir_p(d, "file/x", 0755), -ENOTDIR);
+}
+
+TEST(removing_trees)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "keep/file", "kept");
+	tap_write(dir, "t/a/b/c", "");
+	tap_write(dir, "t/f", "");
+	REQUIRE(symlinkat("../keep", d, "t/link") == 0 && mkfifoat(d, "t/fifo", 0600) == 0);
+	CHECK_INT(fd_remove_tree(d, "t"), 0);
+	CHECK_INT(fd_remove_tree(d, "t"), 0);
+	check_content(d, "keep/file", "kept");
+	REQUIRE(symlinkat("keep", d, "l") == 0);
+	CHECK_INT(fd_remove_tree(d, "l"), 0);
+	check_content(d, "keep/file", "kept");
+	CHECK_INT(count(d), 1);
+}
