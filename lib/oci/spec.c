@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/spec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "oci/json.h"
+
+static int wrong(struct err *err, const char *member, const char *want)
+{
+	return err_set(err, ERR_SPEC, 0, "%s is no %s", member, want);
+}
+
+/*
+ * A member that may be absent or null (*ret is NULL then). Engines write Go's nil slices as null.
+ */
+static int get_object(const struct json *parent, const char *key, const char *name, struct json **ret, struct err *err)
+{
+	struct json *j = json_get(parent, key);
+
+	*ret = NULL;
+	if (!j || json_is_null(j))
+		return 0;
+	if (!json_is_object(j))
+		return wrong(err, name, "object");
+	*ret = j;
+	return 0;
+}
+
+static int get_array(const struct json *parent, const char *key, const char *name, struct json **ret, struct err *err)
+{
+	struct json *j = json_get(parent, key);
+
+	*ret = NULL;
+	if (!j || json_is_null(j))
+		return 0;
+	if (!json_is_array(j))
+		return wrong(err, name, "array");
+	*ret = j;
+	return 0;
+}
+
+/* A string that may be absent or null (*ret is "" then). */
+static int get_string(const struct json *parent, const char *key, const char *name, const char **ret, struct err *err)
+{
+	struct json *j = json_get(parent, key);
+
+	*ret = "";
+	if (!j || json_is_null(j))
+		return 0;
+	if (!json_is_string(j))
+		return err_set(err, ERR_SPEC, 0, "%s.%s is no string", name, key);
+	*ret = json_str(j);
+	return 0;
+}
+
+/* The i-th string of an array. */
+static int get_item(const struct json *array, size_t i, const char *name, const char **ret, struct err *err)
+{
+	*ret = json_str(json_at(array, i));
+	if (!*ret)
+		return err_set(err, ERR_SPEC, 0, "%s[%zu] is no string", name, i);
+	return 0;
+}
+
+void spec_init(struct spec *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->root_mapped = true;
+}
+
+void spec_add_env(struct spec *s, const char *assignment)
+{
+	if (strchr(assignment, '='))
+		strlist_add(&s->arena, &s->env, assignment);
+}
+
+static int parse_capabilities(struct spec *s, const struct json *process, struct err *err)
+{
+	struct json *caps, *bounding;
+	const char *name;
+	int r;
+
+	r = get_object(process, "capabilities", "process.capabilities", &caps, err);
+	if (r < 0)
+		return r;
+	r = get_array(caps, "bounding", "process.capabilities.bounding", &bounding, err);
+	for (size_t i = 0; r == 0 && i < json_len(bounding); i++) {
+		r = get_item(bounding, i, "process.capabilities.bounding", &name, err);
+		if (r == 0 && str_eq(name, "CAP_SYS_ADMIN"))
+			s->privileged = true;
+	}
+	return r;
+}
+
+static int parse_process(struct spec *s, const struct json *top, struct err *err)
+{
+	struct json *process, *env;
+	const char *entry;
+	int r;
+
+	r = get_object(top, "process", "process", &process, err);
+	if (r < 0 || !process)
+		return r;
+	s->has_process = true;
+	r = get_array(process, "env", "process.env", &env, err);
+	for (size_t i = 0; r == 0 && i < json_len(env); i++) {
+		r = get_item(env, i, "process.env", &entry, err);
+		if (r == 0)
+			spec_add_env(s, entry);
+	}
+	return r < 0 ? r : parse_capabilities(s, process, err);
+}
+
+/*
+ * containerd, CRI-O and cri-dockerd each have their own word for the container that only holds a pod's
+ * namespaces.
+ */
+static bool names_sandbox(const char *key, const char *value)
+{
+	if (str_eq(key, "io.kubernetes.cri.container-type") || str_eq(key, "io.kubernetes.cri-o.ContainerType"))
+		return str_eq(value, "sandbox");
+	return str_eq(key, "io.kubernetes.docker.type") && str_eq(value, "podsandbox");
+}
+
+static int parse_annotations(struct spec *s, const struct json *top, struct err *err)
+{
+	struct json *annotations, *value;
+	void *iter = NULL;
+	const char *key;
+	int r;
+
+	r = get_object(top, "annotations", "annotations", &annotations, err);
+	if (r < 0)
+		return r;
+	while (json_next(annotations, &iter, &key, &value)) {
+		if (!json_is_string(value))
+			return err_set(err, ERR_SPEC, 0, "annotations.%s is no string", key);
+		s->annotations = arena_grow(&s->arena, s->annotations, s->n_annotations, sizeof(*s->annotations));
+		s->annotations[s->n_annotations++] = (struct spec_pair){
+			.key = arena_strdup(&s->arena, key),
+			.value = arena_strdup(&s->arena, json_str(value)),
+		};
+		if (names_sandbox(key, json_str(value)))
+			s->sandbox = true;
+	}
+	return 0;
+}
+
+/* Normalized; a relative destination counts from the root, as runc takes it. */
+static int parse_destination(struct spec *s, const struct json *mount, const char *name, const char **ret,
+			     struct err *err)
+{
+	const char *written = json_get_str(mount, "destination", "");
+	cleanup_free char *absolute = mem_printf("/%s", written);
+	char norm[PATH_MAX];
+
+	if (!*written)
+		return err_set(err, ERR_SPEC, 0, "%s.destination is no path", name);
+	if (strlen(absolute) >= PATH_MAX || path_normalize(absolute, norm, sizeof(norm)) < 0)
+		return err_set(err, ERR_SPEC, 0, "%s.destination is too long", name);
+	*ret = arena_strdup(&s->arena, norm);
+	return 0;
+}
+
+static int parse_mount(struct spec *s, const struct json *j, const char *name, struct spec_mount *ret, struct err *err)
+{
+	cleanup_free char *options_name = mem_printf("%s.options", name);
+	struct json *options;
+	const char *text;
+	int r;
+
+	if (!json_is_object(j))
+		return wrong(err, name, "object");
+	r = parse_destination(s, j, name, &ret->destination, err);
+	if (r < 0)
+		return r;
+	r = get_string(j, "type", name, &text, err);
+	if (r < 0)
+		return r;
+	ret->type = arena_strdup(&s->arena, text);
+	r = get_string(j, "source", name, &text, err);
+	if (r < 0)
+		return r;
+	ret->source = arena_strdup(&s->arena, text);
+	ret->bind = str_eq(ret->type, "bind");
+	r = get_array(j, "options", options_name, &options, err);
+	for (size_t i = 0; r == 0 && i < json_len(options); i++) {
+		r = get_item(options, i, options_name, &text, err);
+		if (r == 0 && (str_eq(text, "bind") || str_eq(text, "rbind")))
+			ret->bind = true;
+	}
+	return r;
+}
+
+static int parse_mounts(struct spec *s, const struct json *top, struct err *err)
+{
+	struct json *mounts;
+	char name[48];
+	int r;
+
+	r = get_array(top, "mounts", "mounts", &mounts, err);
+	for (size_t i = 0; r == 0 && i < json_len(mounts); i++) {
+		s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
+		snprintf(name, sizeof(name), "mounts[%zu]", i);
+		r = parse_mount(s, json_at(mounts, i), name, &s->mounts[s->n_mounts++], err);
+	}
+	return r;
+}
+
+static int parse_root(struct spec *s, const struct json *top, struct err *err)
+{
+	char norm[PATH_MAX];
+	struct json *root;
+	const char *path;
+	int r;
+
+	r = get_object(top, "root", "root", &root, err);
+	if (r < 0 || !root)
+		return r;
+	r = get_string(root, "path", "root", &path, err);
+	if (r < 0)
+		return r;
+	if (!*path || strlen(path) >= PATH_MAX)
+		return err_set(err, ERR_SPEC, 0, "root.path is %s", *path ? "too long" : "missing or empty");
+	/* The host's own root is no container's. */
+	if (path[0] == '/' && path_normalize(path, norm, sizeof(norm)) == 0 && str_eq(norm, "/"))
+		return err_set(err, ERR_SPEC, 0, "root.path is %s", path);
+	s->root_path = arena_strdup(&s->arena, path);
+	s->root_readonly = json_bool(json_get(root, "readonly"), false);
+	return 0;
+}
+
+/* Looks for the host's id of 0. 1 where it is mapped, 0 where it is not. */
+static int parse_id_map(const struct json *linux_, const char *key, uint32_t *ret, struct err *err)
+{
+	cleanup_free char *name = mem_printf("linux.%s", key);
+	struct json *map;
+	int r, found = 0;
+
+	r = get_array(linux_, key, name, &map, err);
+	for (size_t i = 0; r == 0 && i < json_len(map); i++) {
+		const struct json *j = json_at(map, i);
+		int64_t inside, host, size;
+
+		if (!json_int(json_get(j, "containerID"), 0, UINT32_MAX, &inside) ||
+		    !json_int(json_get(j, "hostID"), 0, UINT32_MAX, &host) ||
+		    !json_int(json_get(j, "size"), 0, UINT32_MAX, &size))
+			return err_set(err, ERR_SPEC, 0, "%s[%zu] is no id mapping", name, i);
+		if (inside == 0 && size > 0 && !found) {
+			*ret = (uint32_t)host;
+			found = 1;
+		}
+	}
+	return r < 0 ? r : found;
+}
+
+static int parse_namespaces(struct spec *s, const struct json *linux_, struct err *err)
+{
+	struct json *list;
+	const char *type, *path;
+	char name[48];
+	int r;
+
+	r = get_array(linux_, "namespaces", "linux.namespaces", &list, err);
+	for (size_t i = 0; r == 0 && i < json_len(list); i++) {
+		snprintf(name, sizeof(name), "linux.namespaces[%zu]", i);
+		if (!json_is_object(json_at(list, i)))
+			return wrong(err, name, "object");
+		r = get_string(json_at(list, i), "type", name, &type, err);
+		if (r == 0)
+			r = get_string(json_at(list, i), "path", name, &path, err);
+		if (r == 0 && str_eq(type, "mount"))
+			s->own_mount_ns = !*path;
+		if (r == 0 && str_eq(type, "user"))
+			s->user_ns = true;
+	}
+	return r;
+}
+
+static int parse_linux(struct spec *s, const struct json *top, struct err *err)
+{
+	struct json *linux_;
+	int r, uid, gid;
+
+	r = get_object(top, "linux", "linux", &linux_, err);
+	if (r < 0 || !linux_)
+		return r;
+	s->has_linux = true;
+	r = parse_namespaces(s, linux_, err);
+	if (r < 0)
+		return r;
+	uid = parse_id_map(linux_, "uidMappings", &s->root_uid, err);
+	if (uid < 0)
+		return uid;
+	gid = parse_id_map(linux_, "gidMappings", &s->root_gid, err);
+	if (gid < 0)
+		return gid;
+	s->root_mapped = !s->user_ns || (uid && gid);
+	if (!s->user_ns || !s->root_mapped)
+		s->root_uid = s->root_gid = 0;
+	return 0;
+}
+
+static int parse_hook(struct spec *s, const struct json *hook, const char *name, struct err *err)
+{
+	cleanup_free char *args_name = mem_printf("%s.args", name);
+	struct json *args;
+	const char *path, *arg;
+	int r;
+
+	if (!json_is_object(hook))
+		return wrong(err, name, "object");
+	r = get_string(hook, "path", name, &path, err);
+	if (r == 0)
+		r = get_array(hook, "args", args_name, &args, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < json_len(args); i++) {
+		r = get_item(args, i, args_name, &arg, err);
+		if (r == 0 && str_eq(arg, SPEC_HOOK_BY_SHIM) && str_eq(path_base(path), SPEC_HOOK_NAME))
+			s->cgroup_by_shim = true;
+	}
+	return r;
+}
+
+static int parse_hooks(struct spec *s, const struct json *top, struct err *err)
+{
+	static const char *const stages[] = { "prestart", "createRuntime" };
+	struct json *hooks, *list;
+	char name[64];
+	int r;
+
+	r = get_object(top, "hooks", "hooks", &hooks, err);
+	for (size_t stage = 0; r == 0 && stage < ARRAY_SIZE(stages); stage++) {
+		snprintf(name, sizeof(name), "hooks.%s", stages[stage]);
+		r = get_array(hooks, stages[stage], name, &list, err);
+		for (size_t i = 0; r == 0 && i < json_len(list); i++) {
+			snprintf(name, sizeof(name), "hooks.%s[%zu]", stages[stage], i);
+			r = parse_hook(s, json_at(list, i), name, err);
+		}
+	}
+	return r;
+}
+
+static int parse_all(struct spec *s, const struct json *top, struct err *err)
+{
+	static int (*const parts[])(struct spec *, const struct json *, struct err *) = {
+		parse_process, parse_annotations, parse_mounts, parse_root, parse_linux, parse_hooks,
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(parts); i++)
+		r = parts[i](s, top, err);
+	return r;
+}
+
+int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
+{
+	char why[256];
+	cleanup_json struct json *top = json_parse(text, len, why, sizeof(why));
+	struct spec s;
+	int r;
+
+	if (!top)
+		return err_set(err, ERR_SPEC, 0, "%s", why);
+	if (!json_is_object(top))
+		return err_set(err, ERR_SPEC, 0, "no JSON object");
+	spec_init(&s);
+	r = parse_all(&s, top, err);
+	if (r < 0)
+		spec_free(&s);
+	else
+		*ret = s;
+	return r;
+}
+
+int spec_read_file(int bundle_fd, char **ret_text, size_t *ret_len, struct err *err)
+{
+	/* O_NONBLOCK: a FIFO in the place of the file must not stop us. */
+	cleanup_fd int fd = openat(bundle_fd, "config.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (fd < 0)
+		return err_set(err, ERR_SPEC, errno, "config.json");
+	if (fstat(fd, &st) < 0)
+		return err_set(err, ERR_SPEC, errno, "config.json");
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_SPEC, 0, "config.json is no regular file");
+	if (st.st_size > (off_t)SPEC_FILE_MAX)
+		return err_set(err, ERR_SPEC, EFBIG, "config.json");
+	r = fd_read_all(fd, SPEC_FILE_MAX, ret_text, ret_len);
+	if (r < 0)
+		return err_set(err, ERR_SPEC, -r, "config.json");
+	return 0;
+}
+
+const char *spec_env(const struct spec *s, const char *name)
+{
+	for (size_t i = s->env.n; i > 0; i--) {
+		const char *rest = str_after(s->env.v[i - 1], name);
+
+		if (rest && *rest == '=')
+			return rest + 1;
+	}
+	return NULL;
+}
+
+const struct spec_mount *spec_mount_at(const struct spec *s, const char *path)
+{
+	for (size_t i = s->n_mounts; i > 0; i--)
+		if (str_eq(s->mounts[i - 1].destination, path))
+			return &s->mounts[i - 1];
+	return NULL;
+}
+
+const struct spec_mount *spec_mount_over(const struct spec *s, const char *path)
+{
+	const struct spec_mount *deepest = NULL;
+
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		const struct spec_mount *m = &s->mounts[i];
+
+		if (str_eq(m->destination, "/") || !path_is_below(path, m->destination))
+			continue;
+		if (!deepest || strlen(m->destination) >= strlen(deepest->destination))
+			deepest = m;
+	}
+	return deepest;
+}
+
+void spec_free(struct spec *s)
+{
+	arena_free(&s->arena);
+	memset(s, 0, sizeof(*s));
+}

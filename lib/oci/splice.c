@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "oci/splice.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "oci/json.h"
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static size_t skip_space(const struct strbuf *b, size_t pos)
+{
+	while (pos < b->len && is_space(b->buf[pos]))
+		pos++;
+	return pos;
+}
+
+/* Behind the closing quote; behind the text where there is none. */
+static size_t skip_string(const struct strbuf *b, size_t pos)
+{
+	for (pos++; pos < b->len; pos++) {
+		if (b->buf[pos] == '\\')
+			pos++;
+		else if (b->buf[pos] == '"')
+			return pos + 1;
+	}
+	return b->len + 1;
+}
+
+static size_t skip_nested(const struct strbuf *b, size_t pos)
+{
+	size_t depth = 0;
+
+	while (pos < b->len) {
+		char c = b->buf[pos];
+
+		if (c == '"') {
+			pos = skip_string(b, pos);
+			continue;
+		}
+		pos++;
+		if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && --depth == 0)
+			return pos;
+	}
+	return b->len + 1;
+}
+
+static size_t skip_scalar(const struct strbuf *b, size_t pos)
+{
+	while (pos < b->len && !is_space(b->buf[pos]) && !memchr(",:[]{}\"", b->buf[pos], 7))
+		pos++;
+	return pos;
+}
+
+/* The value that begins at pos. */
+static int value_at(const struct strbuf *b, size_t pos, struct splice_span *ret)
+{
+	size_t end;
+
+	if (pos >= b->len)
+		return -EINVAL;
+	if (b->buf[pos] == '"')
+		end = skip_string(b, pos);
+	else if (b->buf[pos] == '{' || b->buf[pos] == '[')
+		end = skip_nested(b, pos);
+	else
+		end = skip_scalar(b, pos);
+	if (end == pos || end > b->len)
+		return -EINVAL;
+	*ret = (struct splice_span){ pos, end };
+	return 0;
+}
+
+int splice_root(const struct strbuf *b, struct splice_span *ret)
+{
+	return value_at(b, skip_space(b, 0), ret);
+}
+
+struct item {
+	struct splice_span key, value; /* key is empty in an array */
+};
+
+struct walk {
+	const struct strbuf *b;
+	size_t pos; /* behind the last item, or behind the opening bracket */
+	bool object, begun;
+};
+
+static int walk_start(struct walk *w, const struct strbuf *b, struct splice_span container)
+{
+	char open = container.start < b->len ? b->buf[container.start] : '\0';
+
+	*w = (struct walk){ .b = b, .pos = container.start + 1, .object = open == '{' };
+	return open == '{' || open == '[' ? 0 : -EINVAL;
+}
+
+/* 1 with an item, 0 at the end, -EINVAL. */
+static int walk_next(struct walk *w, struct item *ret)
+{
+	const struct strbuf *b = w->b;
+	size_t pos = skip_space(b, w->pos);
+
+	if (pos < b->len && b->buf[pos] == (w->object ? '}' : ']'))
+		return 0;
+	if (w->begun && (pos >= b->len || b->buf[pos++] != ','))
+		return -EINVAL;
+	w->begun = true;
+	pos = skip_space(b, pos);
+	ret->key = (struct splice_span){ pos, pos };
+	if (w->object) {
+		if (pos >= b->len || b->buf[pos] != '"' || value_at(b, pos, &ret->key) < 0)
+			return -EINVAL;
+		pos = skip_space(b, ret->key.end);
+		if (pos >= b->len || b->buf[pos] != ':')
+			return -EINVAL;
+		pos = skip_space(b, pos + 1);
+	}
+	if (value_at(b, pos, &ret->value) < 0)
+		return -EINVAL;
+	w->pos = ret->value.end;
+	return 1;
+}
+
+static bool key_is(const struct strbuf *b, struct splice_span key, const char *want)
+{
+	const char *raw = b->buf + key.start;
+	size_t n = strlen(want), len = key.end - key.start;
+	char why[128];
+
+	if (!memchr(raw, '\\', len))
+		return len == n + 2 && memcmp(raw + 1, want, n) == 0;
+	cleanup_json struct json *j = json_parse(raw, len, why, sizeof(why));
+	return json_str(j) && str_eq(json_str(j), want);
+}
+
+int splice_member(const struct strbuf *b, struct splice_span object, const char *key, struct splice_span *ret)
+{
+	struct walk w;
+	struct item item;
+	int r = walk_start(&w, b, object);
+
+	if (r < 0 || !w.object)
+		return -EINVAL;
+	while ((r = walk_next(&w, &item)) > 0) {
+		if (!key_is(b, item.key, key))
+			continue;
+		*ret = item.value;
+		return 1;
+	}
+	return r;
+}
+
+int splice_items(const struct strbuf *b, struct splice_span container, struct splice_span **ret_items, size_t *ret_n)
+{
+	cleanup_free struct splice_span *items = NULL;
+	size_t n = 0, cap = 0;
+	struct walk w;
+	struct item item;
+	int r = walk_start(&w, b, container);
+
+	while (r == 0 && (r = walk_next(&w, &item)) > 0) {
+		if (n == cap) {
+			cap = cap ? 2 * cap : 32;
+			items = mem_realloc_array(items, cap, sizeof(*items));
+		}
+		items[n++] = (struct splice_span){ item.key.start, item.value.end };
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	*ret_items = take_ptr(items);
+	*ret_n = n;
+	return 0;
+}
+
+void splice_replace(struct strbuf *b, struct splice_span span, const char *text, size_t len)
+{
+	struct strbuf new = STRBUF_INIT;
+
+	strbuf_add(&new, b->buf, span.start);
+	strbuf_add(&new, text, len);
+	strbuf_add(&new, b->buf + span.end, b->len - span.end);
+	strbuf_free(b);
+	*b = new;
+}
+
+void splice_append(struct strbuf *b, struct splice_span container, const char *text)
+{
+	cleanup_strbuf struct strbuf added = STRBUF_INIT;
+	size_t pos = container.end - 1;
+
+	while (pos > container.start + 1 && is_space(b->buf[pos - 1]))
+		pos--;
+	/* Behind the bracket of an empty one the first item goes without a comma. */
+	if (pos > container.start + 1)
+		strbuf_putc(&added, ',');
+	strbuf_puts(&added, text);
+	splice_replace(b, (struct splice_span){ pos, pos }, added.buf, added.len);
+}
+
+void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n)
+{
+	struct strbuf new = STRBUF_INIT;
+	bool kept = false;
+
+	if (n == 0)
+		return;
+	strbuf_add(&new, b->buf, items[0].start);
+	for (size_t i = 0; i < n; i++) {
+		size_t from = kept ? items[i - 1].end : items[i].start;
+
+		if (gone[i])
+			continue;
+		strbuf_add(&new, b->buf + from, items[i].end - from);
+		kept = true;
+	}
+	strbuf_add(&new, b->buf + items[n - 1].end, b->len - items[n - 1].end);
+	strbuf_free(b);
+	*b = new;
+}
+
+/* One step down. 1, 0 where the member is absent or null and not made, -EINVAL with ERR_SPEC. */
+static int step(struct strbuf *b, struct splice_span *at, const char *name, size_t name_len, char open)
+{
+	cleanup_free char *key = mem_strndup(name, name_len);
+	struct splice_span value;
+	int r = splice_member(b, *at, key, &value);
+
+	if (r <= 0)
+		return r;
+	if (value.end - value.start == 4 && memcmp(b->buf + value.start, "null", 4) == 0) {
+		*at = value;
+		return 0;
+	}
+	if (b->buf[value.start] != open)
+		return -EINVAL;
+	*at = value;
+	return 1;
+}
+
+/* `at` is the object that lacks the member, or the null that stands for it. */
+static void make(struct strbuf *b, struct splice_span at, const char *name, size_t name_len, char open)
+{
+	cleanup_free char *member = mem_printf("\"%.*s\":%s", (int)name_len, name, open == '{' ? "{}" : "[]");
+
+	if (b->buf[at.start] == '{')
+		splice_append(b, at, member);
+	else
+		splice_replace(b, at, open == '{' ? "{}" : "[]", 2);
+}
+
+/* 1, 0, -EINVAL; *ret_name, *ret_len and *ret are then where the walk ended. */
+static int walk_path(struct strbuf *b, const char *path, char open, struct splice_span *ret, size_t *ret_len)
+{
+	size_t start = 0;
+	int r = splice_root(b, ret);
+
+	*ret_len = 0;
+	if (r < 0 || b->buf[ret->start] != '{')
+		return -EINVAL;
+	for (;;) {
+		size_t n = strcspn(path + start, ".");
+		bool last = path[start + n] == '\0';
+
+		*ret_len = start + n;
+		r = step(b, ret, path + start, n, last ? open : '{');
+		if (r <= 0 || last)
+			return r;
+		start += n + 1;
+	}
+}
+
+static int wrong(struct err *err, const char *path, size_t len, char open)
+{
+	if (len == 0)
+		return err_set(err, ERR_SPEC, 0, "no JSON object");
+	return err_set(err, ERR_SPEC, 0, "%.*s is no %s", (int)len, path,
+		       path[len] || open == '{' ? "object" : "array");
+}
+
+int splice_find(struct strbuf *b, const char *path, char open, struct splice_span *ret, struct err *err)
+{
+	size_t len;
+	int r = walk_path(b, path, open, ret, &len);
+
+	return r < 0 ? wrong(err, path, len, open) : r;
+}
+
+int splice_make(struct strbuf *b, const char *path, char open, struct splice_span *ret, struct err *err)
+{
+	for (;;) {
+		size_t len, start;
+		int r = walk_path(b, path, open, ret, &len);
+
+		if (r < 0)
+			return wrong(err, path, len, open);
+		if (r > 0)
+			return 1;
+		for (start = len; start > 0 && path[start - 1] != '.'; start--)
+			;
+		make(b, *ret, path + start, len - start, path[len] ? '{' : open);
+	}
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where things stand in the bytes of a JSON text, and changes of those bytes alone. Not a parser: it takes
+ * valid JSON, and on anything else stays inside the text and says -EINVAL or gives spans of no use. No
+ * recursion.
+ */
+#ifndef NVCOREOS_OCI_SPLICE_H
+#define NVCOREOS_OCI_SPLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* The bytes from start up to end, which is not among them. */
+struct splice_span {
+	size_t start, end;
+};
+
+/* The one value of the whole text. 0 or -EINVAL. */
+int splice_root(const struct strbuf *b, struct splice_span *ret) must_check;
+/* The value under key in the object. 1, 0 where it is absent, -EINVAL where the object is none. */
+int splice_member(const struct strbuf *b, struct splice_span object, const char *key,
+		  struct splice_span *ret) must_check;
+/*
+ * The elements of an array, or of an object its members from the key to the end of the value. *ret_items is
+ * malloc'd. 0 or -EINVAL.
+ */
+int splice_items(const struct strbuf *b, struct splice_span container, struct splice_span **ret_items,
+		 size_t *ret_n) must_check;
+
+/*
+ * Walks down a dotted path of objects to a container that begins with `open` ('{' or '['). With `make`,
+ * members that are absent or null are made on the way. 1, 0 where it is not there, -EINVAL with ERR_SPEC that
+ * names the member of the wrong type.
+ */
+int splice_find(struct strbuf *b, const char *path, char open, struct splice_span *ret, struct err *err) must_check;
+int splice_make(struct strbuf *b, const char *path, char open, struct splice_span *ret, struct err *err) must_check;
+
+/* Puts text in the place of a span. Every span that was found before is stale after it, as after the next two. */
+void splice_replace(struct strbuf *b, struct splice_span span, const char *text, size_t len);
+/*
+ * Adds an element, or a member as `"key":value`, behind the last one of a container; n in one string come
+ * with their commas.
+ */
+void splice_append(struct strbuf *b, struct splice_span container, const char *text);
+/* Takes out those of the container's items that are marked; what stays keeps its bytes and the space around it. */
+void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n);
+
+#endif

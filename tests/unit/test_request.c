@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "conf/capability.h"
+#include "oci/request.h"
+#include "tap.h"
+
+#define UUID "2d4e8a1c-0b6f-4a3d-9c77-1f2e3d4c5b6a"
+
+/* One case: a spec made of variables, mounts and annotations, and what came of it. */
+struct run {
+	struct spec spec;
+	struct config conf;
+	struct request req;
+	struct err err;
+	int r;
+};
+
+static void run_init(struct run *t)
+{
+	memset(t, 0, sizeof(*t));
+	spec_init(&t->spec);
+	config_init(&t->conf);
+}
+
+static void run_free(struct run *t)
+{
+	request_free(&t->req);
+	config_free(&t->conf);
+	spec_free(&t->spec);
+}
+
+static void add_mount(struct run *t, const char *destination, const char *source)
+{
+	struct spec *s = &t->spec;
+
+	s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
+	s->mounts[s->n_mounts++] =
+		(struct spec_mount){ .destination = destination, .type = "bind", .source = source, .bind = true };
+}
+
+static void add_annotation(struct run *t, const char *key, const char *value)
+{
+	struct spec *s = &t->spec;
+
+	s->annotations = arena_grow(&s->arena, s->annotations, s->n_annotations, sizeof(*s->annotations));
+	s->annotations[s->n_annotations++] = (struct spec_pair){ key, value };
+}
+
+static void parse(struct run *t)
+{
+	request_free(&t->req);
+	t->err = (struct err)ERR_INIT;
+	t->r = request_parse(&t->req, &t->spec, &t->conf, &t->err);
+}
+
+/* A run of these variables, ended by NULL. */
+static void run_env(struct run *t, const char *first, ...)
+{
+	va_list ap;
+
+	run_init(t);
+	va_start(ap, first);
+	for (const char *v = first; v; v = va_arg(ap, const char *))
+		spec_add_env(&t->spec, v);
+	va_end(ap);
+	parse(t);
+}
+
+/* "all", "0,0:1,GPU-..." as parsed, "-" for no device. */
+static const char *devices(const struct request *r)
+{
+	static char buf[4096];
+	size_t o = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < r->n_devices; i++)
+		o += (size_t)snprintf(buf + o, sizeof(buf) - o, "%s%s", i ? "," : "", r->devices[i].text);
+	return r->n_devices ? buf : "-";
+}
+
+TEST(nothing_asked)
+{
+	static const char *const env[] = { "PATH=/bin",
+					   "NVIDIA_VISIBLE_DEVICES=",
+					   "NVIDIA_VISIBLE_DEVICES=void",
+					   "NVIDIA_VISIBLE_DEVICE=0",
+					   "XNVIDIA_VISIBLE_DEVICES=0",
+					   "DOCKER_RESOURCE_GPU=",
+					   "NVIDIA_DRIVER_CAPABILITIES=gpu",
+					   "NVCOREOS_CUDA=../x",
+					   "CUDA_VERSION=" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(env); i++) {
+		struct run t;
+
+		run_env(&t, env[i], NULL);
+		tap_check_int(t.r, 0, __FILE__, __LINE__, env[i]);
+		CHECK(!t.req.wanted && !t.req.why_not);
+		CHECK_INT(t.req.source, REQUEST_FROM_NOTHING);
+		run_free(&t);
+	}
+}
+
+TEST(defaults_of_a_request)
+{
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_VISIBLE_DEVICES=1", NULL);
+	CHECK_INT(t.r, 0);
+	CHECK(t.req.wanted);
+	CHECK_INT(t.req.source, REQUEST_FROM_ENVIRONMENT);
+	/* Set twice, the last one counts, as runc has it. */
+	CHECK_STR(devices(&t.req), "1");
+	CHECK_INT(t.req.capabilities, CAP_COMPUTE | CAP_UTILITY);
+	CHECK_INT(t.req.n_requirements, 0);
+	CHECK_STR(t.req.cuda, NULL);
+	CHECK(!t.req.mig_config && !t.req.mig_monitor);
+	CHECK_INT(t.req.n_imex_channels, 0);
+	run_free(&t);
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=none", NULL);
+	CHECK(t.req.wanted);
+	CHECK_INT(t.req.n_devices, 0);
+	run_free(&t);
+}
+
+TEST(precedence)
+{
+	struct run t;
+
+	run_init(&t);
+	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=5");
+	spec_add_env(&t.spec, "CUDA_VERSION=12.4.1");
+	parse(&t);
+	CHECK_STR(devices(&t.req), "5");
+	spec_add_env(&t.spec, "DOCKER_RESOURCE_NVIDIA_GPU=3");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_SWARM);
+	CHECK_STR(devices(&t.req), "3");
+	spec_add_env(&t.spec, "DOCKER_RESOURCE_NVIDIA-GPU=GPU-2d4e8a1c");
+	spec_add_env(&t.spec, "DOCKER_RESOURCE_GPU=4,6");
+	parse(&t);
+	CHECK_STR(devices(&t.req), "4,6,3,GPU-2d4e8a1c");
+	add_mount(&t, "/var/run/nvidia-container-devices/2", "/dev/null");
+	add_mount(&t, "/run/nvidia-container-devices/MIG-GPU-" UUID "/1/0", "/dev/null");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_MOUNTS);
+	CHECK_STR(devices(&t.req), "2,MIG-GPU-" UUID "/1/0");
+	t.conf.accept_mounts = false;
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_SWARM);
+	CHECK(!t.req.why_not);
+	t.conf.accept_mounts = true;
+	add_annotation(&t, "cdi.k8s.io/other", "vendor.com/nic=eth0");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_MOUNTS);
+	add_annotation(&t, "cdi.k8s.io/nv", "nvidia.com/gpu=1,vendor.com/nic=eth1");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_CDI);
+	CHECK_STR(devices(&t.req), "1");
+	run_free(&t);
+	/* An empty swarm variable still replaces the other one. */
+	run_env(&t, "DOCKER_RESOURCE_GPU=", "NVIDIA_VISIBLE_DEVICES=all", NULL);
+	CHECK(t.r == 0 && !t.req.wanted);
+	run_free(&t);
+	run_env(&t, "DOCKER_RESOURCE_GPU=0", "DOCKER_RESOURCE_NVIDIA_GPU=0", NULL);
+	CHECK_INT(t.r, -EINVAL);
+	CHECK_STR(t.err.what, "DOCKER_RESOURCE_GPU: 0: named twice");
+	run_free(&t);
+}
+
+TEST(legacy_images)
+{
+	struct run t;
+
+	run_env(&t, "CUDA_VERSION=10.1.243", "NVIDIA_REQUIRE_OTHER=driver>=1", NULL);
+	CHECK_INT(t.r, 0);
+	CHECK_INT(t.req.source, REQUEST_FROM_LEGACY);
+	CHECK_STR(devices(&t.req), "all");
+	CHECK_INT(t.req.capabilities, CAP_ALL);
+	REQUIRE(t.req.n_requirements == 2);
+	CHECK_STR(t.req.requirements[1].name, "CUDA_VERSION");
+	CHECK_STR(t.req.requirements[1].value, "cuda>=10.1");
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12", "NVIDIA_DRIVER_CAPABILITIES=utility", NULL);
+	CHECK_INT(t.req.capabilities, CAP_UTILITY);
+	REQUIRE(t.req.n_requirements == 1);
+	CHECK_STR(t.req.requirements[0].value, "cuda>=12");
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_DISABLE_REQUIRE=true", NULL);
+	CHECK(t.req.wanted);
+	CHECK_INT(t.req.n_requirements, 0);
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_REQUIRE_CUDA=cuda>=12.4", NULL);
+	CHECK(t.r == 0 && !t.req.wanted);
+	run_free(&t);
+	/* A newer image that happens to have the variable. */
+	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_VISIBLE_DEVICES=0", NULL);
+	CHECK_INT(t.req.source, REQUEST_FROM_ENVIRONMENT);
+	CHECK_INT(t.req.capabilities, CAP_COMPUTE | CAP_UTILITY);
+	CHECK_INT(t.req.n_requirements, 0);
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12-4", NULL);
+	CHECK(t.r == 0 && !t.req.wanted && t.req.why_not);
+	run_free(&t);
+}
+
+TEST(environment_of_unprivileged_containers)
+{
+	static const char *const env[] = { "NVIDIA_VISIBLE_DEVICES=all", "DOCKER_RESOURCE_GPU=0", "CUDA_VERSION=12.4",
+					   "NVIDIA_VISIBLE_DEVICES=../x" };
+	struct run t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(env); i++) {
+		run_init(&t);
+		t.conf.accept_environment = CONFIG_ACCEPT_PRIVILEGED;
+		spec_add_env(&t.spec, env[i]);
+		spec_add_env(&t.spec, "NVIDIA_IMEX_CHANNELS=1");
+		parse(&t);
+		CHECK_INT(t.r, 0);
+		CHECK(!t.req.wanted);
+		CHECK(t.req.why_not && strstr(t.req.why_not, "accept-environment"));
+		CHECK_INT(t.req.n_devices, 0);
+		CHECK_INT(t.req.n_imex_channels, 0);
+		/* Mounts come from who made the container: they count, the image's channels do not. */
+		add_mount(&t, "/var/run/nvidia-container-devices/0", "/dev/null");
+		parse(&t);
+		CHECK(t.req.wanted && !t.req.why_not);
+		CHECK_STR(devices(&t.req), "0");
+		CHECK_INT(t.req.n_imex_channels, 0);
+		run_free(&t);
+	}
+	run_init(&t);
+	t.conf.accept_environment = CONFIG_ACCEPT_PRIVILEGED;
+	t.spec.privileged = true;
+	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=all");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_ENVIRONMENT);
+	t.spec.privileged = false;
+	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=void");
+	parse(&t);
+	CHECK(!t.req.wanted && !t.req.why_not);
+	add_annotation(&t, "cdi.k8s.io/x", "nvidia.com/gpu=0");
+	parse(&t);
+	CHECK_INT(t.req.source, REQUEST_FROM_CDI);
+	t.spec.sandbox = true;
+	parse(&t);
+	CHECK(t.r == 0 && !t.req.wanted);
+	run_free(&t);
+}
+
+#define DIR "/var/run/nvidia-container-devices/"
+#define NUL "/dev/null"
+TEST(mounts)
+{
+	/* clang-format off */
+	static const struct {
+		const char *destination, *source, *want; /* NULL: refused; "": nothing asked */
+	} all[] = {
+		{ DIR "all", NUL, "all" }, { DIR "none", NUL, "-" }, { DIR "void", NUL, "" },
+		{ DIR "GPU-" UUID, NUL, "GPU-" UUID }, { DIR "0:1", NUL, "0:1" },
+		{ DIR "0000:01:00.0", NUL, "0000:01:00.0" }, { DIR "cdi/nvidia.com/gpu/0", NUL, "0" },
+		{ DIR "cdi/nvidia.com/gpu=0", NUL, "0" }, { DIR "cdi/runtime.nvidia.com/gpu/all", NUL, "all" },
+		{ "/run/nvidia-container-devices/cdi/vendor.com/nic/eth0", NUL, "" },
+		{ DIR "imex/7", NUL, "" }, { DIR "0", "/etc/passwd", "" }, { DIR "0", "", "" },
+		{ "/var/run/nvidia-container-devices", NUL, "" },
+		{ "/var/run/nvidia-container-devicesx/0", NUL, "" },
+		{ "/srv/var/run/nvidia-container-devices/0", NUL, "" }, { DIR "0,1", NUL, NULL },
+		{ DIR "0/1", NUL, NULL }, { DIR "sda", NUL, NULL }, { DIR "cdi/x", NUL, NULL },
+		{ DIR "cdi/nvidia.com/gpu/x", NUL, NULL }, { DIR "cdi/nvidia.com/gpu/a/b", NUL, NULL },
+		{ DIR "cdi/nvidia.com/gpu=0=1", NUL, NULL }, { DIR "cdi//gpu/0", NUL, NULL },
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		struct run t;
+
+		run_init(&t);
+		add_mount(&t, all[i].destination, all[i].source);
+		parse(&t);
+		tap_check_int(t.r, all[i].want ? 0 : -EINVAL, __FILE__, __LINE__, all[i].destination);
+		tap_check_int(t.req.wanted, all[i].want && *all[i].want, __FILE__, __LINE__, all[i].destination);
+		if (all[i].want && *all[i].want)
+			tap_check_str(devices(&t.req), all[i].want, __FILE__, __LINE__, all[i].destination);
+		else
+			CHECK_INT(t.req.n_devices, 0);
+		t.conf.accept_mounts = false;
+		parse(&t);
+		CHECK(t.r == 0 && !t.req.wanted);
+		run_free(&t);
+	}
+}
+
+TEST(cdi_annotations)
+{
+	static const struct {
+		const char *key, *value, *want; /* "": nothing asked */
+	} good[] = {
+		{ "cdi.k8s.io/a", "nvidia.com/gpu=0", "0" },
+		{ "cdi.k8s.io/a", "nvidia.com/gpu=0,nvidia.com/gpu=1:0", "0,1:0" },
+		{ "cdi.k8s.io/a", "runtime.nvidia.com/gpu=all", "all" },
+		{ "cdi.k8s.io/a", "nvidia.com/gpu=GPU-" UUID, "GPU-" UUID },
+		{ "cdi.k8s.io/a", "nvidia.com/imex-channel=0", "" },
+		{ "cdi.k8s.io/a", "vendor.com/net-x_y=e.t:h", "" },
+		{ "cdi.k8s.io/a", "", "" },
+		{ "cdi.k8s.io", "nvidia.com/gpu=0", "" },
+		{ "x/cdi.k8s.io/", "nvidia.com/gpu=0", "" },
+	};
+	static const char *const bad[] = {
+		"0", "all", "nvidia.com/gpu=0,1", "nvidia.com/gpu=", "nvidia.com/gpu", "nvidia.com/gpu=..",
+		"nvidia.com/gpu=../x", "nvidia.com/gpu=0/1", "nvidia.com/gpu=0=1", "nvidia.com/../gpu=0",
+		"../nvidia.com/gpu=0", "nvidia.com/gpu=0,", "nvidia.com/gpu=0, nvidia.com/gpu=1",
+		"nvidia.com/gpu=0\n", "nvidia.com/gpu=0,nvidia.com/gpu=0",
+		"nvidia.com/gpu=0,nvidia.com/gpu=all", "nvidia.com/gpu=sda", "-/x=0", "/=",
+	};
+	struct run t;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		run_init(&t);
+		add_annotation(&t, good[i].key, good[i].value);
+		parse(&t);
+		tap_check_int(t.r, 0, __FILE__, __LINE__, good[i].value);
+		tap_check_int(t.req.wanted, *good[i].want != '\0', __FILE__, __LINE__, good[i].value);
+		if (t.req.wanted)
+			CHECK_STR(devices(&t.req), good[i].want);
+		run_free(&t);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		run_init(&t);
+		add_annotation(&t, "cdi.k8s.io/a", bad[i]);
+		spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=all");
+		parse(&t);
+		tap_check_int(t.r, -EINVAL, __FILE__, __LINE__, bad[i]);
+		CHECK_INT(t.err.code, ERR_VALUE);
+		CHECK(!t.req.wanted);
+		run_free(&t);
+	}
+}
+
+TEST(capabilities)
+{
+	/* clang-format off */
+	static const struct {
+		const char *value;
+		unsigned want; /* 0: refused */
+	} all[] = {
+		{ "", CAP_COMPUTE | CAP_UTILITY }, { ",", CAP_COMPUTE | CAP_UTILITY }, { "all", CAP_ALL },
+		{ "graphics,display", CAP_GRAPHICS | CAP_DISPLAY },
+		{ "compute, utility", CAP_COMPUTE | CAP_UTILITY }, { "gpu", 0 }, { "compute,gpu", 0 },
+		{ "compute\n", 0 },
+	};
+	/* clang-format on */
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		cleanup_free char *assignment = mem_printf("NVIDIA_DRIVER_CAPABILITIES=%s", all[i].value);
+		struct run t;
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", assignment, NULL);
+		CHECK_INT(t.r, all[i].want ? 0 : -EINVAL);
+		CHECK_INT(t.err.code, all[i].want ? ERR_NONE : ERR_CAPABILITY);
+		CHECK_INT(t.req.capabilities, all[i].want);
+		CHECK_INT(t.req.wanted, all[i].want != 0);
+		run_free(&t);
+	}
+}
+
+TEST(requirements)
+{
+	static const char *const truth[] = { "1", "t", "T", "true", "TRUE", "True" };
+	static const char *const lies[] = { "", "0", "f", "F", "false", "FALSE", "False" };
+	static const char *const bad[] = { "yes", "no", "tRUE", "2", " 1", "1\n", "truee" };
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_REQUIRE_CUDA=cuda>=11", "NVIDIA_REQUIRE_JETPACK=csv-mounts=all",
+		"NVIDIA_REQUIRE_JETPACK_X=1", "NVIDIA_REQUIRE_MINE=driver>=535",
+		"NVIDIA_REQUIRE_NONE=", "NVIDIA_REQUIRE_CUDA=cuda>=12.4 brand=tesla,driver>=535", NULL);
+	REQUIRE(t.req.n_requirements == 2);
+	CHECK_STR(t.req.requirements[0].name, "NVIDIA_REQUIRE_MINE");
+	CHECK_STR(t.req.requirements[0].value, "driver>=535");
+	CHECK_STR(t.req.requirements[1].name, "NVIDIA_REQUIRE_CUDA");
+	CHECK_STR(t.req.requirements[1].value, "cuda>=12.4 brand=tesla,driver>=535");
+	run_free(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(truth) + ARRAY_SIZE(lies); i++) {
+		bool lie = i >= ARRAY_SIZE(truth);
+		cleanup_free char *v =
+			mem_printf("NVIDIA_DISABLE_REQUIRE=%s", lie ? lies[i - ARRAY_SIZE(truth)] : truth[i]);
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_REQUIRE_CUDA=cuda>=11", v, NULL);
+		tap_check_int((long long)t.req.n_requirements, lie, __FILE__, __LINE__, v);
+		run_free(&t);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_free char *v = mem_printf("NVIDIA_DISABLE_REQUIRE=%s", bad[i]);
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", v, NULL);
+		tap_check_int(t.r, -EINVAL, __FILE__, __LINE__, v);
+		CHECK_INT(t.err.code, ERR_VALUE);
+		run_free(&t);
+	}
+}
+
+TEST(many_requirements)
+{
+	cleanup_free char *big = mem_printf("NVIDIA_REQUIRE_BIG=%070000d", 1);
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", NULL);
+	for (int i = 0; i < 64; i++) {
+		cleanup_free char *v = mem_printf("NVIDIA_REQUIRE_%d=cuda>=1", i);
+
+		spec_add_env(&t.spec, v);
+	}
+	parse(&t);
+	CHECK_INT(t.req.n_requirements, 64);
+	spec_add_env(&t.spec, "NVIDIA_REQUIRE_0=cuda>=2");
+	parse(&t);
+	CHECK_INT(t.err.code, ERR_VALUE);
+	run_free(&t);
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", big, NULL);
+	CHECK_INT(t.err.code, ERR_VALUE);
+	run_free(&t);
+}
+
+TEST(cuda)
+{
+	static const char *const good[] = { "auto", "none", "12.4", "12.4.1" };
+	static const char *const bad[] = { "../x", "..", "/opt/cuda", "12.4/..", "latest",   "12.4 ",
+					   "v12",  "%s", "12..4",     "12.4\n",  "\xd9\xa3", "AUTO" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good) + ARRAY_SIZE(bad); i++) {
+		bool refused = i >= ARRAY_SIZE(good);
+		const char *value = refused ? bad[i - ARRAY_SIZE(good)] : good[i];
+		cleanup_free char *v = mem_printf("NVCOREOS_CUDA=%s", value);
+		struct run t;
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", v, NULL);
+		tap_check_int(t.r, refused ? -EINVAL : 0, __FILE__, __LINE__, v);
+		CHECK_INT(t.err.code, refused ? ERR_CUDA_UNKNOWN : ERR_NONE);
+		CHECK_STR(t.req.cuda, refused ? NULL : value);
+		spec_add_env(&t.spec, "NVCOREOS_CUDA=");
+		parse(&t);
+		CHECK(t.r == 0 && !t.req.cuda);
+		run_free(&t);
+	}
+}
+
+TEST(mig)
+{
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_MIG_CONFIG_DEVICES=all", NULL);
+	CHECK_INT(t.r, -EINVAL);
+	CHECK_INT(t.err.code, ERR_NOT_PRIVILEGED);
+	CHECK(!t.req.wanted);
+	t.spec.privileged = true;
+	parse(&t);
+	CHECK(t.req.wanted && t.req.mig_config && !t.req.mig_monitor);
+	spec_add_env(&t.spec, "NVIDIA_MIG_MONITOR_DEVICES=all");
+	spec_add_env(&t.spec, "NVIDIA_MIG_CONFIG_DEVICES=");
+	parse(&t);
+	CHECK(t.req.wanted && !t.req.mig_config && t.req.mig_monitor);
+	spec_add_env(&t.spec, "NVIDIA_MIG_MONITOR_DEVICES=0");
+	parse(&t);
+	CHECK_INT(t.r, -EINVAL);
+	CHECK_INT(t.err.code, ERR_VALUE);
+	run_free(&t);
+}
+
+TEST(imex)
+{
+	static const char *const bad[] = { "1048576", "-1", "0,,1", "0 1",	  "1,1",
+					   "all,1",   "x",  "01",   "4294967296", "0\n" };
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_IMEX_CHANNELS=0,1048575", NULL);
+	REQUIRE(t.req.n_imex_channels == 2);
+	CHECK_INT(t.req.imex_channels[0], 0);
+	CHECK_INT(t.req.imex_channels[1], 1048575);
+	spec_add_env(&t.spec, "NVIDIA_IMEX_CHANNELS=all");
+	parse(&t);
+	CHECK(t.r == 0 && t.req.n_imex_channels == 0);
+	add_mount(&t, "/var/run/nvidia-container-devices/imex/7", "/dev/null");
+	parse(&t);
+	REQUIRE(t.req.n_imex_channels == 1);
+	CHECK_INT(t.req.imex_channels[0], 7);
+	run_free(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_free char *v = mem_printf("NVIDIA_IMEX_CHANNELS=%s", bad[i]);
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", v, NULL);
+		tap_check_int(t.r, -EINVAL, __FILE__, __LINE__, v);
+		CHECK_INT(t.err.code, ERR_VALUE);
+		run_free(&t);
+	}
+}

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "oci/spec.h"
+#include "tap.h"
+
+#define GOOD "tests/fixtures/oci/config/good"
+#define BAD "tests/fixtures/oci/config/bad"
+
+static int parse(struct spec *s, const char *text, struct err *err)
+{
+	return spec_parse(s, text, strlen(text), err);
+}
+
+/* NULL where the tests do not run in the source folder. */
+static char *fixture(const char *folder, const char *name, size_t *ret_len)
+{
+	cleanup_free char *path = mem_printf("%s/%s", folder, name);
+	char *text;
+
+	return fd_read_file_at(AT_FDCWD, path, SPEC_FILE_MAX, &text, ret_len) == 0 ? text : NULL;
+}
+
+TEST(docker)
+{
+	size_t len;
+	cleanup_free char *text = fixture(GOOD, "docker.json", &len);
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	if (!text) {
+		tap_skip("not run in the source folder");
+		return;
+	}
+	REQUIRE(spec_parse(&s, text, len, &err) == 0);
+	CHECK(s.has_process && s.has_linux && s.own_mount_ns && !s.user_ns && s.root_mapped && !s.sandbox &&
+	      !s.privileged);
+	CHECK(!s.cgroup_by_shim && !s.root_readonly);
+	CHECK_INT(s.root_uid, 0);
+	CHECK_STR(s.root_path, "/var/lib/docker/overlay2/1f2e/merged");
+	CHECK_INT(s.env.n, 4);
+	CHECK_STR(spec_env(&s, "NVIDIA_VISIBLE_DEVICES"), "0");
+	CHECK(!spec_env(&s, "NVIDIA_VISIBLE"));
+	CHECK(!spec_env(&s, "NVIDIA_REQUIRE_CUDA"));
+	CHECK_INT(s.n_mounts, 3);
+	CHECK(!spec_mount_at(&s, "/etc"));
+	REQUIRE(spec_mount_at(&s, "/etc/hosts"));
+	CHECK(spec_mount_at(&s, "/etc/hosts")->bind && !spec_mount_at(&s, "/proc")->bind);
+	CHECK_STR(spec_mount_at(&s, "/proc")->type, "proc");
+	spec_free(&s);
+}
+
+TEST(cri)
+{
+	size_t len;
+	cleanup_free char *text = fixture(GOOD, "cri.json", &len);
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	if (!text) {
+		tap_skip("not run in the source folder");
+		return;
+	}
+	REQUIRE(spec_parse(&s, text, len, &err) == 0);
+	CHECK(s.own_mount_ns && s.user_ns && s.root_mapped && s.privileged && s.root_readonly && !s.sandbox);
+	CHECK_INT(s.root_uid, 100000);
+	CHECK_INT(s.root_gid, 200000);
+	CHECK_INT(s.n_annotations, 3);
+	CHECK_STR(s.annotations[2].key, "cdi.k8s.io/x");
+	CHECK_STR(s.annotations[2].value, "nvidia.com/gpu=all");
+	CHECK_STR(s.root_path, "rootfs");
+	spec_free(&s);
+}
+
+TEST(little_is_enough)
+{
+	static const char *const good[] = {
+		"{}",
+		"{\"process\":null}",
+		"{\"process\":{\"env\":null}}",
+		"{\"process\":{\"env\":[]}}",
+		"{\"process\":{\"capabilities\":null}}",
+		"{\"annotations\":null,\"mounts\":null,\"root\":null,\"linux\":null,\"hooks\":null}",
+		"{\"hooks\":{\"prestart\":null,\"poststop\":7}}",
+		"{\"linux\":{\"namespaces\":null,\"uidMappings\":null}}",
+		"{\"windows\":{},\"vm\":{},\"zos\":1}",
+		"{\"process\":{\"env\":[\"\",\"NOTHING\",\"A=b\"],\"rlimits\":[{\"hard\":18446744073709551615}]}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		if (!CHECK_INT(parse(&s, good[i], &err), 0)) {
+			CHECK_STR(err.what, good[i]);
+			continue;
+		}
+		CHECK(!s.user_ns && s.root_mapped && !s.own_mount_ns && !s.root_path);
+		CHECK_INT(s.env.n, i == ARRAY_SIZE(good) - 1 ? 1 : 0);
+		spec_free(&s);
+	}
+}
+
+TEST(wrong_members_are_named)
+{
+	static const struct {
+		const char *text, *what;
+	} bad[] = {
+		{ "[]", "no JSON object" },
+		{ "{\"process\":[]}", "process is no object" },
+		{ "{\"process\":{\"env\":{}}}", "process.env is no array" },
+		{ "{\"process\":{\"env\":\"A=b\"}}", "process.env is no array" },
+		{ "{\"process\":{\"env\":[\"A=b\",\"\",\"C=d\",7]}}", "process.env[3] is no string" },
+		{ "{\"process\":{\"env\":[null]}}", "process.env[0] is no string" },
+		{ "{\"process\":{\"capabilities\":[]}}", "process.capabilities is no object" },
+		{ "{\"process\":{\"capabilities\":{\"bounding\":\"CAP_SYS_ADMIN\"}}}",
+		  "process.capabilities.bounding is no array" },
+		{ "{\"process\":{\"capabilities\":{\"bounding\":[1]}}}",
+		  "process.capabilities.bounding[0] is no string" },
+		{ "{\"annotations\":[]}", "annotations is no object" },
+		{ "{\"annotations\":{\"a\\n\":1}}", "annotations.a\\x0a is no string" },
+		{ "{\"mounts\":{}}", "mounts is no array" },
+		{ "{\"mounts\":[{\"destination\":\"/a\"},7]}", "mounts[1] is no object" },
+		{ "{\"mounts\":[{}]}", "mounts[0].destination is no path" },
+		{ "{\"mounts\":[{\"destination\":7}]}", "mounts[0].destination is no path" },
+		{ "{\"mounts\":[{\"destination\":\"/a\",\"type\":7}]}", "mounts[0].type is no string" },
+		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":\"ro\"}]}", "mounts[0].options is no array" },
+		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":[{}]}]}", "mounts[0].options[0] is no string" },
+		{ "{\"root\":\"/r\"}", "root is no object" },
+		{ "{\"root\":{}}", "root.path is missing or empty" },
+		{ "{\"root\":{\"path\":\"\"}}", "root.path is missing or empty" },
+		{ "{\"root\":{\"path\":7}}", "root.path is no string" },
+		{ "{\"root\":{\"path\":\"/\"}}", "root.path is /" },
+		{ "{\"root\":{\"path\":\"/a/..\"}}", "root.path is /a/.." },
+		{ "{\"linux\":7}", "linux is no object" },
+		{ "{\"linux\":{\"namespaces\":{}}}", "linux.namespaces is no array" },
+		{ "{\"linux\":{\"namespaces\":[\"mount\"]}}", "linux.namespaces[0] is no object" },
+		{ "{\"linux\":{\"namespaces\":[{\"type\":1}]}}", "linux.namespaces[0].type is no string" },
+		{ "{\"linux\":{\"uidMappings\":7}}", "linux.uidMappings is no array" },
+		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":4294967296,\"size\":1}]}}",
+		  "linux.gidMappings[0] is no id mapping" },
+		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":-1,\"size\":1}]}}",
+		  "linux.gidMappings[0] is no id mapping" },
+		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":1}]}}",
+		  "linux.gidMappings[0] is no id mapping" },
+		{ "{\"hooks\":[]}", "hooks is no object" },
+		{ "{\"hooks\":{\"prestart\":{}}}", "hooks.prestart is no array" },
+		{ "{\"hooks\":{\"createRuntime\":[[]]}}", "hooks.createRuntime[0] is no object" },
+		{ "{\"hooks\":{\"prestart\":[{\"path\":7}]}}", "hooks.prestart[0].path is no string" },
+		{ "{\"hooks\":{\"prestart\":[{\"args\":[7]}]}}", "hooks.prestart[0].args[0] is no string" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		CHECK_INT(parse(&s, bad[i].text, &err), -EINVAL);
+		CHECK_INT(err.code, ERR_SPEC);
+		CHECK_STR(err.what, bad[i].what);
+	}
+}
+
+TEST(user_namespaces)
+{
+	static const struct {
+		const char *text;
+		bool user_ns, mapped;
+		unsigned uid, gid;
+	} rows[] = {
+		{ "\"namespaces\":[{\"type\":\"user\"}]", true, false, 0, 0 },
+		{ "\"namespaces\":[{\"type\":\"user\",\"path\":\"/proc/1/ns/user\"}]", true, false, 0, 0 },
+		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}]",
+		  true, false, 0, 0 },
+		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":0}],"
+		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
+		  true, false, 0, 0 },
+		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":4294967295,\"size\":1}],"
+		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
+		  true, true, 4294967295u, 6 },
+		{ "\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
+		  false, true, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_free char *text = mem_printf("{\"linux\":{%s}}", rows[i].text);
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		REQUIRE(parse(&s, text, &err) == 0);
+		CHECK_INT(s.user_ns, rows[i].user_ns);
+		CHECK_INT(s.root_mapped, rows[i].mapped);
+		CHECK_INT(s.root_uid, rows[i].uid);
+		CHECK_INT(s.root_gid, rows[i].gid);
+		spec_free(&s);
+	}
+}
+
+TEST(flags)
+{
+	static const struct {
+		const char *text;
+		bool sandbox, by_shim, own_mount_ns;
+	} rows[] = {
+		{ "{\"annotations\":{\"io.kubernetes.cri.container-type\":\"sandbox\"}}", true, false, false },
+		{ "{\"annotations\":{\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"}}", true, false, false },
+		{ "{\"annotations\":{\"io.kubernetes.docker.type\":\"podsandbox\"}}", true, false, false },
+		{ "{\"annotations\":{\"io.kubernetes.docker.type\":\"sandbox\",\"x\":\"podsandbox\"}}", false, false,
+		  false },
+		{ "{\"hooks\":{\"prestart\":[{\"path\":\"/opt/bin/nvcoreos-hook\",\"args\":[\"nvcoreos-hook\",\"--device-cgroup=none\"]}]}}",
+		  false, true, false },
+		{ "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"},{\"path\":\"/nvcoreos-hook\",\"args\":[\"--device-cgroup=none\"]}]}}",
+		  false, true, false },
+		{ "{\"hooks\":{\"poststart\":[{\"path\":\"/nvcoreos-hook\",\"args\":[\"--device-cgroup=none\"]}]}}",
+		  false, false, false },
+		{ "{\"hooks\":{\"prestart\":[{\"path\":\"/nvcoreos-hook\",\"args\":[\"prestart\"]}]}}", false, false,
+		  false },
+		{ "{\"hooks\":{\"prestart\":[{\"path\":\"/not-nvcoreos-hook\",\"args\":[\"--device-cgroup=none\"]}]}}",
+		  false, false, false },
+		{ "{\"linux\":{\"namespaces\":[{\"type\":\"mount\"}]}}", false, false, true },
+		{ "{\"linux\":{\"namespaces\":[{\"type\":\"mount\",\"path\":\"/proc/1/ns/mnt\"}]}}", false, false,
+		  false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		REQUIRE(parse(&s, rows[i].text, &err) == 0);
+		CHECK_INT(s.sandbox, rows[i].sandbox);
+		CHECK_INT(s.cgroup_by_shim, rows[i].by_shim);
+		CHECK_INT(s.own_mount_ns, rows[i].own_mount_ns);
+		spec_free(&s);
+	}
+}
+
+TEST(mounts)
+{
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	REQUIRE(parse(&s,
+		      "{\"mounts\":[{\"destination\":\"/\"},{\"destination\":\"etc//./x/..\",\"options\":[\"ro\",\"rbind\"]},"
+		      "{\"destination\":\"/etc/ld\",\"source\":\"one\"},{\"destination\":\"/etc/ld/\",\"source\":\"two\",\"type\":\"bind\"}]}",
+		      &err) == 0);
+	CHECK_STR(s.mounts[1].destination, "/etc");
+	CHECK(s.mounts[1].bind && s.mounts[3].bind && !s.mounts[2].bind);
+	REQUIRE(spec_mount_at(&s, "/etc/ld"));
+	CHECK_STR(spec_mount_at(&s, "/etc/ld")->source, "two");
+	REQUIRE(spec_mount_over(&s, "/etc/ld/so") && spec_mount_over(&s, "/etc/ld.so.cache"));
+	CHECK_STR(spec_mount_over(&s, "/etc/ld/so")->source, "two");
+	CHECK_STR(spec_mount_over(&s, "/etc/ld.so.cache")->destination, "/etc");
+	CHECK(!spec_mount_over(&s, "/etcetera"));
+	CHECK(!spec_mount_over(&s, "/usr"));
+	spec_free(&s);
+}
+
+TEST(empty_spec_takes_environment)
+{
+	struct spec s;
+
+	spec_init(&s);
+	CHECK(s.root_mapped);
+	spec_add_env(&s, "A=1");
+	spec_add_env(&s, "A=2=3");
+	spec_add_env(&s, "A");
+	CHECK_STR(spec_env(&s, "A"), "2=3");
+	CHECK_INT(s.env.n, 2);
+	spec_free(&s);
+}
+
+TEST(fixtures)
+{
+	static const char *const folders[] = { GOOD, BAD };
+
+	for (int f = 0; f < 2; f++) {
+		DIR *dir = opendir(folders[f]);
+		unsigned n = 0;
+
+		if (!dir) {
+			tap_skip("not run in the source folder");
+			return;
+		}
+		for (struct dirent *e; (e = readdir(dir));) {
+			cleanup_free char *text = NULL;
+			struct err err = ERR_INIT;
+			struct spec s;
+			size_t len;
+			int r;
+
+			if (e->d_name[0] == '.')
+				continue;
+			text = fixture(folders[f], e->d_name, &len);
+			REQUIRE(text);
+			r = spec_parse(&s, text, len, &err);
+			if (!CHECK_INT(r, f == 0 ? 0 : -EINVAL))
+				CHECK_STR(e->d_name, err.what);
+			CHECK_INT(err.code, f == 0 ? ERR_NONE : ERR_SPEC);
+			if (r == 0)
+				spec_free(&s);
+			n++;
+		}
+		closedir(dir);
+		CHECK(n >= 4);
+	}
+}
+
+TEST(every_truncation_is_an_error)
+{
+	size_t len;
+	cleanup_free char *text = fixture(GOOD, "docker.json", &len);
+
+	if (!text) {
+		tap_skip("not run in the source folder");
+		return;
+	}
+	for (size_t n = 0; n < len; n++) {
+		cleanup_free char *part = mem_alloc(n);
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		memcpy(part, text, n);
+		if (!CHECK_INT(spec_parse(&s, part, n, &err), -EINVAL))
+			CHECK_INT(n, len);
+	}
+}
+
+TEST(a_million_variables)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	strbuf_puts(&b, "{\"process\":{\"env\":[\"A=first\"");
+	for (int i = 0; i < 1000000; i++)
+		strbuf_puts(&b, ",\"B=\"");
+	strbuf_puts(&b, "]}}");
+	REQUIRE(spec_parse(&s, b.buf, b.len, &err) == 0);
+	CHECK_INT(s.env.n, 1000001);
+	CHECK_STR(spec_env(&s, "A"), "first");
+	spec_free(&s);
+}
+
+TEST(only_a_regular_file_is_read)
+{
+	cleanup_free char *text = NULL;
+	struct err err = ERR_INIT;
+	const char *dir = tap_tmpdir();
+	cleanup_fd int fd = fd_open_dir(dir), file = -EBADF;
+	size_t len;
+
+	REQUIRE(fd >= 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -ENOENT);
+	CHECK_INT(err.code, ERR_SPEC);
+	CHECK_INT(mkdirat(fd, "config.json", 0755), 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EINVAL);
+	CHECK_INT(unlinkat(fd, "config.json", AT_REMOVEDIR), 0);
+	CHECK_INT(mkfifoat(fd, "config.json", 0644), 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EINVAL);
+	CHECK_INT(unlinkat(fd, "config.json", 0), 0);
+	tap_write(dir, "other", "{}");
+	CHECK_INT(symlinkat("other", fd, "config.json"), 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -ELOOP);
+	CHECK_INT(unlinkat(fd, "config.json", 0), 0);
+	CHECK_INT(symlinkat("/dev/zero", fd, "config.json"), 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -ELOOP);
+	CHECK_INT(unlinkat(fd, "config.json", 0), 0);
+	file = openat(fd, "config.json", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	CHECK_INT(ftruncate(file, (off_t)1 << 40), 0);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EFBIG);
+	CHECK_INT(ftruncate(file, SPEC_FILE_MAX), 0);
+	REQUIRE(spec_read_file(fd, &text, &len, &err) == 0);
+	CHECK_INT(len, SPEC_FILE_MAX);
+}
