@@ -62,7 +62,7 @@ LOAD_SRC := $(wildcard cli/load/*.c) cli/kmod.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c cli/engine_*.c cli/rootfile.c cli/textdiff.c)
+UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libnvcoreos.a

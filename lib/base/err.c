@@ -17,18 +17,21 @@ static const struct {
 	{ ERR_CONF, "configuration cannot be used", "correct the file, see nvcoreos.conf(5)" },
 	{ ERR_CONF_KEY, "unknown configuration key", "see nvcoreos.conf(5)" },
 	{ ERR_IO, "file cannot be used", "check the path and its permissions" },
-	{ ERR_KERNEL, "kernel does not offer a system call", "Linux 5.12 or newer is needed, and an outer seccomp filter must allow it" },
+	{ ERR_KERNEL, "kernel does not offer a system call",
+	  "Linux 5.12 or newer is needed, and an outer seccomp filter must allow it" },
 	{ ERR_PRIVILEGE, "not permitted", "run as root" },
 	{ ERR_STATE, "OCI state is not valid", "call nvcoreos-hook from an OCI runtime" },
 	{ ERR_SPEC, "config.json cannot be used", "the engine must write a valid OCI bundle" },
 	{ ERR_BUNDLE, "bundle cannot be used", "check the bundle directory" },
 	{ ERR_VALUE, "value not understood", "see the README for what a container may say" },
 	{ ERR_GPU_UNKNOWN, "unknown GPU", "see 'nvcoreos gpus' for what this host has" },
-	{ ERR_CAPABILITY, "unknown driver capability", "use compute, utility, video, graphics, display, ngx, compat32 or all" },
+	{ ERR_CAPABILITY, "unknown driver capability",
+	  "use compute, utility, video, graphics, display, ngx, compat32 or all" },
 	{ ERR_REQUIRE, "requirement not met", "install a newer driver or set NVIDIA_DISABLE_REQUIRE=1" },
 	{ ERR_NOT_PRIVILEGED, "only for privileged containers", "take it out, or give the container CAP_SYS_ADMIN" },
 	{ ERR_CUDA_UNKNOWN, "CUDA version is not installed", "see 'nvcoreos list', or install its archive" },
-	{ ERR_NO_GPU, "no NVIDIA GPU on this host", "start without a GPU request, or set no-gpu=ignore in nvcoreos.conf" },
+	{ ERR_NO_GPU, "no NVIDIA GPU on this host",
+	  "start without a GPU request, or set no-gpu=ignore in nvcoreos.conf" },
 	{ ERR_NOT_LOADED, "NVIDIA kernel modules are not loaded", "run 'nvcoreos load'" },
 	{ ERR_LOAD, "loading the NVIDIA kernel modules failed", "see 'dmesg' and run 'nvcoreos load'" },
 	{ ERR_NO_TREE, "no installed driver fits", "run 'nvcoreos install' or 'nvcoreos import'" },
@@ -41,7 +44,8 @@ static const struct {
 	{ ERR_FOREIGN_MOUNT, "a volume is in the way", "mount the volume elsewhere, or make the path in it" },
 	{ ERR_MOUNT, "mounting failed", "see the kernel's reason" },
 	{ ERR_WRITE, "writing in the container's root failed", "check space and permissions of the container's layer" },
-	{ ERR_CGROUP, "device cgroup cannot be changed", "start the container with nvcoreos-runtime, or set device-cgroup=none" },
+	{ ERR_CGROUP, "device cgroup cannot be changed",
+	  "start the container with nvcoreos-runtime, or set device-cgroup=none" },
 	{ ERR_RUNTIME, "no low-level runtime", "install runc, or set low-level-runtimes in nvcoreos.conf" },
 	{ ERR_ARCHIVE, "archive refused", "get the archive again, or build it anew" },
 	{ ERR_SOURCE, "nothing to install there", "name archives, a directory or a driver root" },
@@ -127,6 +131,8 @@ const char *err_line(const struct err *err, char *buf, unsigned long size)
 
 	snprintf(buf, size, "E%02d: %s: %s%s%s: %s", (int)err->code, what ? what : "error", err->what,
 		 err->errnum > 0 ? ": " : "", err->errnum > 0 ? strerror(err->errnum) : "",
-		 err->hint[0] ? err->hint : hint ? hint : "");
+		 err->hint[0] ? err->hint
+		 : hint	      ? hint
+			      : "");
 	return buf;
 }

@@ -14,44 +14,44 @@
 
 enum err_code {
 	ERR_NONE = 0,
-	ERR_NOMEM = 1,           /* out of memory */
-	ERR_USAGE = 2,           /* command line */
-	ERR_CONF = 3,            /* nvcoreos.conf: syntax or value */
-	ERR_CONF_KEY = 4,        /* nvcoreos.conf: unknown key */
-	ERR_IO = 5,              /* reading or writing a file of the host */
-	ERR_KERNEL = 6,          /* a system call that is needed is missing or forbidden */
-	ERR_PRIVILEGE = 7,       /* not root, or a capability is missing */
-	ERR_STATE = 10,          /* OCI state on stdin */
-	ERR_SPEC = 11,           /* config.json */
-	ERR_BUNDLE = 12,         /* bundle directory */
-	ERR_VALUE = 13,          /* a value that the container asked with */
-	ERR_GPU_UNKNOWN = 14,    /* GPU asked for is not there */
-	ERR_CAPABILITY = 15,     /* NVIDIA_DRIVER_CAPABILITIES */
-	ERR_REQUIRE = 16,        /* NVIDIA_REQUIRE_* not met or malformed */
+	ERR_NOMEM = 1,		 /* out of memory */
+	ERR_USAGE = 2,		 /* command line */
+	ERR_CONF = 3,		 /* nvcoreos.conf: syntax or value */
+	ERR_CONF_KEY = 4,	 /* nvcoreos.conf: unknown key */
+	ERR_IO = 5,		 /* reading or writing a file of the host */
+	ERR_KERNEL = 6,		 /* a system call that is needed is missing or forbidden */
+	ERR_PRIVILEGE = 7,	 /* not root, or a capability is missing */
+	ERR_STATE = 10,		 /* OCI state on stdin */
+	ERR_SPEC = 11,		 /* config.json */
+	ERR_BUNDLE = 12,	 /* bundle directory */
+	ERR_VALUE = 13,		 /* a value that the container asked with */
+	ERR_GPU_UNKNOWN = 14,	 /* GPU asked for is not there */
+	ERR_CAPABILITY = 15,	 /* NVIDIA_DRIVER_CAPABILITIES */
+	ERR_REQUIRE = 16,	 /* NVIDIA_REQUIRE_* not met or malformed */
 	ERR_NOT_PRIVILEGED = 17, /* asks for what only a privileged container may have */
-	ERR_CUDA_UNKNOWN = 18,   /* CUDA version asked for is not installed */
-	ERR_NO_GPU = 20,         /* no NVIDIA GPU on this host */
-	ERR_NOT_LOADED = 21,     /* kernel modules are not loaded */
-	ERR_LOAD = 22,           /* loading the modules failed */
-	ERR_NO_TREE = 23,        /* no installed driver fits */
-	ERR_TREE = 24,           /* a tree is damaged or incomplete */
-	ERR_NODE = 25,           /* device node missing or wrong */
-	ERR_HOST = 26,           /* unexpected content below proc-root, sys-root, run-dir */
-	ERR_NAMESPACE = 30,      /* entering the container's namespaces */
-	ERR_ROOTFS = 31,         /* the container's root directory */
-	ERR_TARGET = 32,         /* a path in the container cannot be used as a target */
-	ERR_FOREIGN_MOUNT = 33,  /* a volume stands where something must be made */
-	ERR_MOUNT = 34,          /* mounting */
-	ERR_WRITE = 35,          /* writing a file of ours in the container */
-	ERR_CGROUP = 36,         /* device cgroup */
-	ERR_RUNTIME = 40,        /* low-level runtime not found or not started */
-	ERR_ARCHIVE = 50,        /* an archive is not what it should be */
-	ERR_SOURCE = 51,         /* what to install or import was not found or not understood */
-	ERR_STORE = 52,          /* the store cannot be read or written */
-	ERR_TREE_NAME = 53,      /* TREE on a command line */
-	ERR_BUSY = 54,           /* in use, or another nvcoreos is at work */
-	ERR_ENGINE = 55,         /* an engine's configuration */
-	ERR_UNDECIDED = 56,      /* more than one answer: the user must choose */
+	ERR_CUDA_UNKNOWN = 18,	 /* CUDA version asked for is not installed */
+	ERR_NO_GPU = 20,	 /* no NVIDIA GPU on this host */
+	ERR_NOT_LOADED = 21,	 /* kernel modules are not loaded */
+	ERR_LOAD = 22,		 /* loading the modules failed */
+	ERR_NO_TREE = 23,	 /* no installed driver fits */
+	ERR_TREE = 24,		 /* a tree is damaged or incomplete */
+	ERR_NODE = 25,		 /* device node missing or wrong */
+	ERR_HOST = 26,		 /* unexpected content below proc-root, sys-root, run-dir */
+	ERR_NAMESPACE = 30,	 /* entering the container's namespaces */
+	ERR_ROOTFS = 31,	 /* the container's root directory */
+	ERR_TARGET = 32,	 /* a path in the container cannot be used as a target */
+	ERR_FOREIGN_MOUNT = 33,	 /* a volume stands where something must be made */
+	ERR_MOUNT = 34,		 /* mounting */
+	ERR_WRITE = 35,		 /* writing a file of ours in the container */
+	ERR_CGROUP = 36,	 /* device cgroup */
+	ERR_RUNTIME = 40,	 /* low-level runtime not found or not started */
+	ERR_ARCHIVE = 50,	 /* an archive is not what it should be */
+	ERR_SOURCE = 51,	 /* what to install or import was not found or not understood */
+	ERR_STORE = 52,		 /* the store cannot be read or written */
+	ERR_TREE_NAME = 53,	 /* TREE on a command line */
+	ERR_BUSY = 54,		 /* in use, or another nvcoreos is at work */
+	ERR_ENGINE = 55,	 /* an engine's configuration */
+	ERR_UNDECIDED = 56,	 /* more than one answer: the user must choose */
 };
 
 #define ERR_MSG_MAX 1024
@@ -59,11 +59,14 @@ enum err_code {
 /* Plain data: no allocation, so it crosses a pipe and survives a fork. Starts as ERR_INIT. */
 struct err {
 	enum err_code code;
-	int errnum;              /* positive errno, 0 where no system call failed */
-	char what[ERR_MSG_MAX];  /* path or value, escaped: printable bytes only */
-	char hint[256];          /* what to do; empty: the table's */
+	int errnum;		/* positive errno, 0 where no system call failed */
+	char what[ERR_MSG_MAX]; /* path or value, escaped: printable bytes only */
+	char hint[256];		/* what to do; empty: the table's */
 };
-#define ERR_INIT { .code = ERR_NONE }
+#define ERR_INIT \
+	{ \
+		.code = ERR_NONE \
+	}
 
 /*
  * Sets *err (NULL is allowed: nothing is kept) and returns -errnum, or -EINVAL where errnum is 0. fmt names

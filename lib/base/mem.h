@@ -46,7 +46,10 @@ struct arena_block;
 struct arena {
 	struct arena_block *head;
 };
-#define ARENA_INIT { NULL }
+#define ARENA_INIT \
+	{ \
+		NULL \
+	}
 
 /* Memory that lives until arena_free; zeroed. */
 void *arena_alloc(struct arena *a, size_t size) must_check;

@@ -6,7 +6,7 @@
 #include "base/err.h"
 
 struct proc_result {
-	int status;      /* exit status; 128 + signal where one ended it */
+	int status;	  /* exit status; 128 + signal where one ended it */
 	char output[512]; /* the last bytes that it wrote to stdout and stderr, terminated */
 };
 

@@ -52,7 +52,10 @@ struct strbuf {
 	char *buf;
 	size_t len, cap;
 };
-#define STRBUF_INIT { NULL, 0, 0 }
+#define STRBUF_INIT \
+	{ \
+		NULL, 0, 0 \
+	}
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_putc(struct strbuf *b, char c);

@@ -26,9 +26,9 @@ struct key {
 	parse_fn *parse;
 	size_t offset;
 	const char *const *words; /* parse_word: their index is the value; ended by NULL */
-	size_t size;              /* parse_word: of the field */
-	unsigned min, max;        /* parse_number */
-	const char *want;         /* the advice where the value is not understood */
+	size_t size;		  /* parse_word: of the field */
+	unsigned min, max;	  /* parse_number */
+	const char *want;	  /* the advice where the value is not understood */
 };
 
 static const char *parse_path(struct config *c, const struct key *key, const char *value, void *field)
@@ -195,7 +195,7 @@ static const struct key keys[] = {
 
 /* parse_word writes an enum as the unsigned that it is. */
 _Static_assert(sizeof(enum config_accept) == sizeof(unsigned) && sizeof(enum config_no_gpu) == sizeof(unsigned) &&
-	       sizeof(enum config_flavour) == sizeof(unsigned),
+		       sizeof(enum config_flavour) == sizeof(unsigned),
 	       "enums are as wide as unsigned");
 
 void config_init(struct config *c)
@@ -340,7 +340,7 @@ int config_load(struct config *c, const char *file, struct err *err)
 void config_set_root(struct config *c, const char *root)
 {
 	const char **const paths[] = { &c->driver_store, &c->cuda_store, &c->proc_root,
-				       &c->sys_root, &c->dev_root, &c->run_dir };
+				       &c->sys_root,	 &c->dev_root,	 &c->run_dir };
 	size_t n = strlen(root);
 
 	while (n && root[n - 1] == '/')

@@ -26,24 +26,24 @@ enum { CONFIG_IPC_PERSISTENCED = 1 << 0, CONFIG_IPC_FABRICMANAGER = 1 << 1, CONF
 /* Every key of design section 5; strings live in the arena, paths are absolute and normalized. */
 struct config {
 	struct arena arena;
-	const char *file;                 /* what --config named, NULL for the default file */
+	const char *file; /* what --config named, NULL for the default file */
 	struct strlist low_level_runtimes;
 	const char *hook_path, *libexec_dir;
 	const char *driver_store, *cuda_store;
 	const char *proc_root, *sys_root, *dev_root;
 	const char *run_dir;
-	const char *log_file;             /* NULL: the journal */
+	const char *log_file; /* NULL: the journal */
 	enum log_level log_level;
 	enum config_accept accept_environment;
 	bool accept_mounts;
 	enum config_no_gpu no_gpu;
 	unsigned default_capabilities;
-	const char *cuda;                 /* "auto", "none" or a version */
+	const char *cuda; /* "auto", "none" or a version */
 	bool load_modules;
-	unsigned load_timeout;            /* seconds */
-	bool device_cgroup;               /* auto: true, none: false */
-	bool cuda_compat;                 /* auto: true, off: false */
-	unsigned ipc;                     /* CONFIG_IPC_* */
+	unsigned load_timeout; /* seconds */
+	bool device_cgroup;    /* auto: true, none: false */
+	bool cuda_compat;      /* auto: true, off: false */
+	unsigned ipc;	       /* CONFIG_IPC_* */
 	enum config_flavour module_flavour;
 	const char *index_url, *public_key; /* NULL: not set */
 	unsigned keep_trees;

@@ -23,9 +23,9 @@ struct edit_device {
 struct edit {
 	const struct edit_device *devices; /* rules to append to linux.resources.devices */
 	size_t n_devices;
-	const char *const *hook_args;      /* NULL-ended; [0] is written as args[0], the entry's path is hook_path */
-	const char *hook_path;             /* NULL: no hook entry */
-	const char *hook_stage;            /* "prestart" or "createRuntime" */
+	const char *const *hook_args; /* NULL-ended; [0] is written as args[0], the entry's path is hook_path */
+	const char *hook_path;	      /* NULL: no hook entry */
+	const char *hook_stage;	      /* "prestart" or "createRuntime" */
 	/* Directories to put first in LD_LIBRARY_PATH, all below /usr/local/nvidia or /usr/local/cuda; or NULL. */
 	const char *ld_library_path;
 };

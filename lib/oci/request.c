@@ -17,7 +17,7 @@ struct reader {
 	struct request *r;
 	const struct spec *spec;
 	const struct config *conf;
-	bool environment_ok; /* variables may ask for devices */
+	bool environment_ok;	      /* variables may ask for devices */
 	struct strlist devices, imex; /* by mounts */
 	struct err *err;
 };

@@ -16,10 +16,10 @@
 #include "oci/spec.h"
 
 enum request_kind {
-	REQUEST_ALL,       /* all */
-	REQUEST_INDEX,     /* 0 */
-	REQUEST_UUID,      /* GPU-..., whole or a prefix that names one */
-	REQUEST_PCI,       /* 0000:01:00.0 */
+	REQUEST_ALL,	   /* all */
+	REQUEST_INDEX,	   /* 0 */
+	REQUEST_UUID,	   /* GPU-..., whole or a prefix that names one */
+	REQUEST_PCI,	   /* 0000:01:00.0 */
 	REQUEST_MIG_INDEX, /* 0:1 */
 	REQUEST_MIG_UUID,  /* MIG-... */
 };
@@ -33,10 +33,10 @@ struct request_device {
 enum request_source {
 	REQUEST_FROM_NOTHING,
 	REQUEST_FROM_ENVIRONMENT, /* NVIDIA_VISIBLE_DEVICES */
-	REQUEST_FROM_LEGACY,      /* CUDA_VERSION alone: images from before NVIDIA_VISIBLE_DEVICES */
-	REQUEST_FROM_SWARM,       /* DOCKER_RESOURCE_* */
-	REQUEST_FROM_MOUNTS,      /* /var/run/nvidia-container-devices/ */
-	REQUEST_FROM_CDI,         /* cdi.k8s.io/ annotations */
+	REQUEST_FROM_LEGACY,	  /* CUDA_VERSION alone: images from before NVIDIA_VISIBLE_DEVICES */
+	REQUEST_FROM_SWARM,	  /* DOCKER_RESOURCE_* */
+	REQUEST_FROM_MOUNTS,	  /* /var/run/nvidia-container-devices/ */
+	REQUEST_FROM_CDI,	  /* cdi.k8s.io/ annotations */
 };
 
 struct request_requirement {
@@ -45,15 +45,15 @@ struct request_requirement {
 
 struct request {
 	struct arena arena;
-	bool wanted;            /* false: leave the container alone; nothing below is set */
+	bool wanted; /* false: leave the container alone; nothing below is set */
 	enum request_source source;
-	const char *why_not;    /* where wanted is false although something was asked: the reason, for the log */
+	const char *why_not; /* where wanted is false although something was asked: the reason, for the log */
 	struct request_device *devices; /* none: the driver and no GPU */
 	size_t n_devices;
-	unsigned capabilities;  /* CAP_*, never 0 */
+	unsigned capabilities;			  /* CAP_*, never 0 */
 	struct request_requirement *requirements; /* empty with NVIDIA_DISABLE_REQUIRE */
 	size_t n_requirements;
-	const char *cuda;       /* "auto", "none", or a version; NULL where the container says nothing */
+	const char *cuda; /* "auto", "none", or a version; NULL where the container says nothing */
 	bool mig_config, mig_monitor;
 	uint32_t *imex_channels;
 	size_t n_imex_channels;

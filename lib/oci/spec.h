@@ -20,9 +20,9 @@
 #define SPEC_HOOK_BY_SHIM "--device-cgroup=none"
 
 struct spec_mount {
-	const char *destination; /* normalized, absolute */
+	const char *destination;   /* normalized, absolute */
 	const char *type, *source; /* "" where absent */
-	bool bind;               /* type bind, or options bind/rbind */
+	bool bind;		   /* type bind, or options bind/rbind */
 };
 
 struct spec_pair {
@@ -32,20 +32,20 @@ struct spec_pair {
 struct spec {
 	struct arena arena;
 	bool has_process, has_linux;
-	struct strlist env;              /* process.env in order; entries without "=" left out */
+	struct strlist env; /* process.env in order; entries without "=" left out */
 	struct spec_pair *annotations;
 	size_t n_annotations;
 	struct spec_mount *mounts;
 	size_t n_mounts;
-	const char *root_path;           /* as written; NULL where root is absent */
+	const char *root_path; /* as written; NULL where root is absent */
 	bool root_readonly;
-	bool privileged;                 /* CAP_SYS_ADMIN in process.capabilities.bounding */
-	bool own_mount_ns;               /* a mount namespace without a path is asked for */
-	bool user_ns;                    /* a user namespace is asked for */
-	uint32_t root_uid, root_gid;     /* host ids that 0 is mapped to; 0 without a user namespace */
-	bool root_mapped;                /* 0 is mapped */
-	bool sandbox;                    /* CRI pod sandbox */
-	bool cgroup_by_shim;             /* our hook entry says that the shim set the device rules */
+	bool privileged;	     /* CAP_SYS_ADMIN in process.capabilities.bounding */
+	bool own_mount_ns;	     /* a mount namespace without a path is asked for */
+	bool user_ns;		     /* a user namespace is asked for */
+	uint32_t root_uid, root_gid; /* host ids that 0 is mapped to; 0 without a user namespace */
+	bool root_mapped;	     /* 0 is mapped */
+	bool sandbox;		     /* CRI pod sandbox */
+	bool cgroup_by_shim;	     /* our hook entry says that the shim set the device rules */
 };
 
 /* Parses config.json. -EINVAL with ERR_SPEC naming the member that is wrong. */

@@ -10,10 +10,10 @@
 
 struct state {
 	struct arena arena;
-	const char *id;     /* as written; only ever logged, escaped */
+	const char *id;	    /* as written; only ever logged, escaped */
 	const char *bundle; /* absolute */
 	const char *status; /* "creating", "created", ... or "" */
-	pid_t pid;          /* > 1 */
+	pid_t pid;	    /* > 1 */
 };
 
 /*

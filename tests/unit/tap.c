@@ -54,7 +54,8 @@ bool tap_check_str(const char *got, const char *want, const char *file, int line
 	bool same = got && want ? str_eq(got, want) : got == want;
 
 	if (!same) {
-		printf("# %s:%d: %s is \"%s\", not \"%s\"\n", file, line, expr, got ? got : "(null)", want ? want : "(null)");
+		printf("# %s:%d: %s is \"%s\", not \"%s\"\n", file, line, expr, got ? got : "(null)",
+		       want ? want : "(null)");
 		failed = true;
 	}
 	return same;
@@ -71,7 +72,8 @@ const char *tap_tmpdir(void)
 	static char sub[300];
 
 	if (!tmpdir[0]) {
-		snprintf(tmpdir, sizeof(tmpdir), "%.200s/nvcoreos-unit-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+		snprintf(tmpdir, sizeof(tmpdir), "%.200s/nvcoreos-unit-XXXXXX",
+			 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 		if (!mkdtemp(tmpdir)) {
 			perror(tmpdir);
 			exit(1);
@@ -112,7 +114,8 @@ int main(void)
 		failed = false;
 		skipped = NULL;
 		tests[i].fn();
-		printf("%sok %u - %s%s%s\n", failed ? "not " : "", i + 1, tests[i].name, skipped ? " # SKIP " : "", skipped ? skipped : "");
+		printf("%sok %u - %s%s%s\n", failed ? "not " : "", i + 1, tests[i].name, skipped ? " # SKIP " : "",
+		       skipped ? skipped : "");
 		n_failed += failed;
 	}
 	printf("1..%u\n", n_tests);

@@ -53,8 +53,9 @@ TEST(lists)
 
 TEST(unknown_words_are_named)
 {
-	static const char *const bad[] = { "gpu", "Compute", "compute utility", "compute;utility", "compute\n", "none",
-					   "computer", "comput", "0", "%s%n", "compute,\xd9\xa3" };
+	static const char *const bad[] = { "gpu",	"Compute", "compute utility", "compute;utility",
+					   "compute\n", "none",	   "computer",	      "comput",
+					   "0",		"%s%n",	   "compute,\xd9\xa3" };
 	struct err err = ERR_INIT;
 	char big[70000];
 	unsigned set = 7;

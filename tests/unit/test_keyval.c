@@ -71,7 +71,9 @@ TEST(refused)
 	SAME("a='1'2", "error f:1: text stands behind the closing quote");
 	SAME("a=\"1\" # c", "error f:1: text stands behind the closing quote");
 	SAME("a=1'2'", "error f:1: a quote stands inside the value");
-	SAME("a=1\nb=\0" "2\n", "error f:2: the line holds a NUL byte");
+	SAME("a=1\nb=\0"
+	     "2\n",
+	     "error f:2: the line holds a NUL byte");
 	SAME("a=1\0", "error f:1: the line holds a NUL byte");
 }
 

@@ -106,7 +106,7 @@ TEST(stderr_too)
 	log_open("prog", "/nonexistent/log", LOG_LEVEL_ERROR);
 	log_to_stderr(LOG_LEVEL_DEBUG);
 	log_debug("seen\n");
-	log_to_stderr((enum log_level)-1);
+	log_to_stderr((enum log_level) - 1);
 	log_error("not seen");
 	fflush(stderr);
 	dup2(saved, 2);

@@ -19,8 +19,8 @@ TEST(texts)
 	static const struct {
 		const char *in, *out;
 	} norm[] = {
-		{ "/", "/" },         { "//", "/" },         { "/a/b", "/a/b" },   { "/a//b/", "/a/b" },
-		{ "/a/./b", "/a/b" }, { "/a/../b", "/b" },   { "/../../a", "/a" }, { "/a/b/../..", "/" },
+		{ "/", "/" },	      { "//", "/" },	      { "/a/b", "/a/b" },   { "/a//b/", "/a/b" },
+		{ "/a/./b", "/a/b" }, { "/a/../b", "/b" },    { "/../../a", "/a" }, { "/a/b/../..", "/" },
 		{ "/...", "/..." },   { "/a/..b", "/a/..b" }, { "/.", "/" },
 	};
 	char buf[64];
@@ -125,9 +125,9 @@ TEST(making_directories)
 		const char *path;
 		enum err_code code;
 	} bad[] = {
-		{ "/loop/x", ERR_TARGET },     { "/dangling/x", ERR_TARGET }, { "/dangling", ERR_TARGET },
+		{ "/loop/x", ERR_TARGET },     { "/dangling/x", ERR_TARGET },	{ "/dangling", ERR_TARGET },
 		{ "/etc/inside", ERR_TARGET }, { "/etc/inside/x", ERR_TARGET }, { "/up/x", ERR_TARGET },
-		{ "/absolute/x", ERR_TARGET }, { "usr/local", ERR_TARGET },   { "", ERR_TARGET },
+		{ "/absolute/x", ERR_TARGET }, { "usr/local", ERR_TARGET },	{ "", ERR_TARGET },
 	};
 	const char *dir;
 	cleanup_fd int root = make_root(&dir);

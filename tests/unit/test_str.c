@@ -6,7 +6,8 @@
 
 TEST(numbers_are_strict)
 {
-	static const char *const bad[] = { "", "0x1", "1 ", " 1", "+1", "-1", "1e3", "01", "00", "\xef\xbc\x91", "1\n", "1.0" };
+	static const char *const bad[] = { "",	  "0x1", "1 ", " 1",	       "+1",  "-1",
+					   "1e3", "01",	 "00", "\xef\xbc\x91", "1\n", "1.0" };
 	uint64_t v = 7;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
