@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a container's root holds that decides edits: one bounded pass of openat2 probes below its root fd,
+ * nothing opened for reading but O_PATH and short directory listings.
+ */
+#ifndef NVCOREOS_HOST_ROOTFACTS_H
+#define NVCOREOS_HOST_ROOTFACTS_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "oci/spec.h"
+
+enum rootfacts_kind {
+	ROOTFACTS_ABSENT,
+	ROOTFACTS_DIR,
+	ROOTFACTS_FILE,
+	ROOTFACTS_LINK,	     /* a symlink to anywhere else */
+	ROOTFACTS_LINK_OURS, /* a symlink into /usr/local/nvidia, from an earlier start or an image made of one */
+	ROOTFACTS_OTHER,     /* a device, FIFO, socket */
+	ROOTFACTS_BLOCKED,   /* cannot be resolved: loop, magic link, a file where a directory should be */
+};
+
+struct rootfacts_path {
+	const char *path;
+	enum rootfacts_kind kind; /* of the last component, not followed */
+	bool resolves_to_dir;	  /* following symlinks inside the root it is a directory */
+	bool on_root; /* nearest existing parent, the path itself and what it leads to lie on the root's own mount */
+	const char *volume; /* where it does not: the destination in config.json that covers it, or "another mount" */
+};
+
+enum rootfacts_libc { ROOTFACTS_NO_LIBC, ROOTFACTS_GLIBC, ROOTFACTS_MUSL };
+
+struct rootfacts {
+	struct arena arena;
+	bool known; /* false: no root was looked at (the shim); only what config.json tells is filled in */
+	struct rootfacts_path *paths; /* the candidates asked for and the fixed ones below, in no order */
+	size_t n_paths;
+	enum rootfacts_libc
+		libc; /* by the loaders that are there: /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1 */
+	bool has_cuda; /* /usr/local/cuda or a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
+	const char
+		*compat; /* newest <version> of /usr/local/cuda/compat/libcuda.so.<version>; NULL where there is none */
+	bool dev_is_tmpfs; /* /dev is a file system of the container's own (type tmpfs in config.json), where nodes may be made */
+};
+
+/* The paths that are always looked at. */
+#define ROOTFACTS_NVIDIA "/usr/local/nvidia"
+#define ROOTFACTS_CUDA "/usr/local/cuda"
+#define ROOTFACTS_CONF_D "/etc/ld.so.conf.d"
+#define ROOTFACTS_CONF "/etc/ld.so.conf"
+#define ROOTFACTS_CACHE "/etc/ld.so.cache"
+#define ROOTFACTS_LDCONFIG "/sbin/ldconfig"
+#define ROOTFACTS_PROC "/proc/driver/nvidia"
+
+/*
+ * Probes the root `rootfd` for the fixed paths and the candidates. At most 256 candidates; the walk through
+ * /usr/local and the compat directory reads at most 4096 entries. -errno with ERR_ROOTFS or ERR_KERNEL.
+ */
+int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct strlist *candidates,
+		      struct err *err) must_check;
+/* What can be told without a root: nothing covered but by the spec's mounts; known is false, libc glibc. */
+void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const struct strlist *candidates);
+/* The entry of a path that was asked for; never NULL for the fixed ones and the candidates. */
+const struct rootfacts_path *rootfacts_get(const struct rootfacts *f, const char *path);
+void rootfacts_free(struct rootfacts *f);
+
+#endif
