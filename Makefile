@@ -54,7 +54,7 @@ HOOK_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(H
 endif
 
 # These parts need libraries that only the tool links.
-CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c digest.c install.c import.c build.c))
+CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c digest.c install.c import.c build.c toolkit.c))
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
@@ -137,6 +137,10 @@ check-slow: check-sanitize
 	$(Q)$(MAKE) --no-print-directory all lint
 	$(Q)tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
 
+# On a machine with a real driver and GPU.
+check-gpu: all
+	$(Q)tests/lib/run-bats.sh $(wildcard tests/gpu/*.bats)
+
 lint:
 	$(Q)contrib/deps.sh install lint
 	$(Q)contrib/lint/lint.sh
@@ -176,9 +180,10 @@ help:
 	@echo 'demo           installs packages, builds, shows a container before and after'
 	@echo 'check          unit, golden and integration tests (check-unit, check-integration)'
 	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases'
+	@echo 'check-gpu      containers on a real GPU'
 	@echo 'lint, deps, golden-accept, install, uninstall, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= STRICT=1'
 
-.PHONY: all units check check-unit check-integration check-sanitize check-slow golden-accept lint deps demo install uninstall \
+.PHONY: all units check check-unit check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -311,11 +311,25 @@ TEST(cdi_annotations)
 		{ "x/cdi.k8s.io/", "nvidia.com/gpu=0", "" },
 	};
 	static const char *const bad[] = {
-		"0", "all", "nvidia.com/gpu=0,1", "nvidia.com/gpu=", "nvidia.com/gpu", "nvidia.com/gpu=..",
-		"nvidia.com/gpu=../x", "nvidia.com/gpu=0/1", "nvidia.com/gpu=0=1", "nvidia.com/../gpu=0",
-		"../nvidia.com/gpu=0", "nvidia.com/gpu=0,", "nvidia.com/gpu=0, nvidia.com/gpu=1",
-		"nvidia.com/gpu=0\n", "nvidia.com/gpu=0,nvidia.com/gpu=0",
-		"nvidia.com/gpu=0,nvidia.com/gpu=all", "nvidia.com/gpu=sda", "-/x=0", "/=",
+		"0",
+		"all",
+		"nvidia.com/gpu=0,1",
+		"nvidia.com/gpu=",
+		"nvidia.com/gpu",
+		"nvidia.com/gpu=..",
+		"nvidia.com/gpu=../x",
+		"nvidia.com/gpu=0/1",
+		"nvidia.com/gpu=0=1",
+		"nvidia.com/../gpu=0",
+		"../nvidia.com/gpu=0",
+		"nvidia.com/gpu=0,",
+		"nvidia.com/gpu=0, nvidia.com/gpu=1",
+		"nvidia.com/gpu=0\n",
+		"nvidia.com/gpu=0,nvidia.com/gpu=0",
+		"nvidia.com/gpu=0,nvidia.com/gpu=all",
+		"nvidia.com/gpu=sda",
+		"-/x=0",
+		"/=",
 	};
 	struct run t;
 
@@ -429,7 +443,7 @@ TEST(cuda)
 {
 	static const char *const good[] = { "auto", "none", "12.4", "12.4.1" };
 	static const char *const bad[] = { "../x", "..", "/opt/cuda", "12.4/..", "latest",   "12.4 ",
-					   "v12",  "%s", "12..4",     "12.4\n",  "\xd9\xa3", "AUTO" };
+					   "v12",  "%s", "12..4",     "12.4\n",	 "\xd9\xa3", "AUTO" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good) + ARRAY_SIZE(bad); i++) {
 		bool refused = i >= ARRAY_SIZE(good);
