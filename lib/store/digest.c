@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/digest.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define CHUNK (256u << 10)
+
+struct digest {
+	crypto_hash_sha256_state state;
+};
+
+struct digest *digest_new(void)
+{
+	struct digest *d = mem_alloc(sizeof(*d));
+
+	crypto_hash_sha256_init(&d->state);
+	return d;
+}
+
+void digest_add(struct digest *d, const void *data, size_t len)
+{
+	crypto_hash_sha256_update(&d->state, data, len);
+}
+
+const char *digest_end(struct digest *d, char hex[DIGEST_HEX])
+{
+	unsigned char sum[crypto_hash_sha256_BYTES];
+
+	crypto_hash_sha256_final(&d->state, sum);
+	sodium_bin2hex(hex, DIGEST_HEX, sum, sizeof(sum));
+	free(d);
+	return hex;
+}
+
+void digest_free(struct digest *d)
+{
+	free(d);
+}
+
+int digest_fd(int fd, char hex[DIGEST_HEX], uint64_t *ret_size)
+{
+	cleanup_digest struct digest *d = digest_new();
+	cleanup_free char *buf = mem_alloc(CHUNK);
+	uint64_t offset = 0;
+
+	for (;;) {
+		ssize_t n = pread(fd, buf, CHUNK, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		digest_add(d, buf, (size_t)n);
+		offset += (uint64_t)n;
+	}
+	digest_end(take_ptr(d), hex);
+	if (ret_size)
+		*ret_size = offset;
+	return 0;
+}

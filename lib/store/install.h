@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Archives to trees. */
+#ifndef NVCOREOS_STORE_INSTALL_H
+#define NVCOREOS_STORE_INSTALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/config.h"
+
+enum install_kind { INSTALL_LIBRARIES, INSTALL_TOOLS, INSTALL_MODULES, INSTALL_CUDA };
+
+/* What the name of an archive says. */
+struct install_name {
+	enum install_kind kind;
+	char version[33]; /* of the driver, or of CUDA */
+	char os[65];	  /* modules only */
+	bool open;	  /* modules only */
+	const char *arch; /* "x86_64" or "aarch64" */
+};
+/* Parses "modules-3975.2.0-535.261.03-open-arm64.tar.xz". False where it is no such name. */
+bool install_parse_name(const char *name, struct install_name *ret);
+
+struct install_tree {
+	const char *driver, *os; /* or */
+	const char *cuda;
+	bool already; /* it was there, with the same content */
+};
+
+struct install_result {
+	struct arena arena;
+	struct install_tree *trees;
+	size_t n_trees;
+	struct strlist ignored; /* "<tree>: <file>": left out, no part of a driver */
+};
+
+/*
+ * Installs archives, and those that lie in directories; all of one driver make one tree for each OS version of its
+ * modules, or for that of the host below `root` where there are none. Selects nothing. The caller holds the
+ * store's lock. On failure the trees that were finished before stay, and are in *ret; install_free is due either
+ * way. -errno with ERR_SOURCE, ERR_ARCHIVE, ERR_STORE.
+ */
+int install_run(struct install_result *ret, const struct config *conf, const char *root, char *const *sources, size_t n,
+		struct err *err) must_check;
+void install_free(struct install_result *r);
+
+#endif

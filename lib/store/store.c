@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "oci/json.h"
+#include "store/tree.h"
+
+#define STATE_FILE "state.json"
+#define STATE_FORMAT 1
+#define STATE_MAX (16u << 10)
+#define LOCK_FILE ".lock"
+#define CURRENT "current"
+
+/* Calls fn for each directory of dirfd whose name is one. A directory that is gone is an empty one. */
+typedef void name_fn(void *data, int dirfd, const char *name);
+
+static int each_dir(int dirfd, const char *path, name_fn *fn, void *data)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *e;
+	struct stat st;
+	DIR *d;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	d = fdopendir(fd);
+	if (!d) {
+		fd_close(fd);
+		return -ENOMEM;
+	}
+	while ((e = readdir(d)))
+		if (str_is_name(e->d_name) && e->d_name[0] != '.' &&
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+			fn(data, fd, e->d_name);
+	closedir(d);
+	return 0;
+}
+
+static bool has_start(int dirfd, const char *name)
+{
+	cleanup_free char *path = mem_printf("%s/" TREE_START, name);
+	struct stat st;
+
+	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+struct listing {
+	struct store *store;
+	const char *driver;
+	int error;
+};
+
+static void add_os(void *data, int dirfd, const char *name)
+{
+	struct listing *l = data;
+	struct store *s = l->store;
+
+	if (!has_start(dirfd, name))
+		return;
+	s->drivers = arena_grow(&s->arena, s->drivers, s->n_drivers, sizeof(*s->drivers));
+	s->drivers[s->n_drivers++] = (struct store_driver){ l->driver, arena_strdup(&s->arena, name) };
+}
+
+static void add_driver(void *data, int dirfd, const char *name)
+{
+	struct listing *l = data;
+	int r;
+
+	if (!str_is_version(name))
+		return;
+	l->driver = arena_strdup(&l->store->arena, name);
+	r = each_dir(dirfd, name, add_os, l);
+	if (r < 0 && l->error == 0)
+		l->error = r;
+}
+
+static void add_toolkit(void *data, int dirfd, const char *name)
+{
+	struct listing *l = data;
+	struct store *s = l->store;
+
+	if (!str_is_version(name) || !has_start(dirfd, name))
+		return;
+	s->toolkits = arena_grow(&s->arena, s->toolkits, s->n_toolkits, sizeof(*s->toolkits));
+	s->toolkits[s->n_toolkits++] = arena_strdup(&s->arena, name);
+}
+
+static int by_driver(const void *a, const void *b)
+{
+	const struct store_driver *x = a, *y = b;
+	int c = str_version_cmp(x->driver, y->driver);
+
+	return c ? c : str_version_cmp(x->os, y->os);
+}
+
+static int by_version(const void *a, const void *b)
+{
+	return str_version_cmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* What the link says where it has `parts` relative parts; else NULL. */
+static const char *read_current(struct arena *a, const char *store, unsigned parts)
+{
+	cleanup_free char *path = mem_printf("%s/" CURRENT, store);
+	char buf[PATH_MAX];
+	struct strlist l = { 0 };
+	ssize_t n = readlink(path, buf, sizeof(buf) - 1);
+
+	if (n <= 0)
+		return NULL;
+	buf[n] = '\0';
+	strlist_split(a, &l, buf, "/", true);
+	if (l.n != parts || !str_is_version(l.v[0]) || (parts > 1 && !str_is_name(l.v[1])))
+		return NULL;
+	return arena_strdup(a, buf);
+}
+
+static const char *state_driver(struct arena *a, const struct json *state, const char *key)
+{
+	const char *s = json_get_str(state, key, NULL);
+
+	return s && str_is_version(s) ? arena_strdup(a, s) : NULL;
+}
+
+/* A state that cannot be read must not stop container starts: they go by the loaded module and `current`. */
+static void read_state(struct store *s)
+{
+	cleanup_free char *path = mem_printf("%s/" STATE_FILE, s->driver_path);
+	cleanup_free char *text = NULL;
+	cleanup_json struct json *state = NULL;
+	char why[160] = "unknown format";
+	int64_t format;
+	size_t len;
+	int r = fd_read_file_at(AT_FDCWD, path, STATE_MAX, &text, &len);
+
+	if (r == -ENOENT)
+		return;
+	if (r < 0) {
+		log_warning("%s: %s", path, strerror(-r));
+		return;
+	}
+	state = json_parse(text, len, why, sizeof(why));
+	if (!json_int(json_get(state, "format"), STATE_FORMAT, STATE_FORMAT, &format)) {
+		log_warning("%s: %s", path, why);
+		return;
+	}
+	s->selected = state_driver(&s->arena, state, "selected");
+	s->previous = state_driver(&s->arena, state, "previous");
+}
+
+int store_read(struct store *ret, const struct config *conf, struct err *err)
+{
+	struct listing l = { .store = ret };
+	int r;
+
+	*ret = (struct store){ .arena = ARENA_INIT };
+	ret->driver_path = arena_strdup(&ret->arena, conf->driver_store);
+	ret->cuda_path = arena_strdup(&ret->arena, conf->cuda_store);
+	r = each_dir(AT_FDCWD, ret->driver_path, add_driver, &l);
+	if (r == 0)
+		r = l.error;
+	if (r < 0) {
+		store_free(ret);
+		return err_set(err, ERR_STORE, -r, "%s", conf->driver_store);
+	}
+	r = each_dir(AT_FDCWD, ret->cuda_path, add_toolkit, &l);
+	if (r < 0) {
+		store_free(ret);
+		return err_set(err, ERR_STORE, -r, "%s", conf->cuda_store);
+	}
+	if (ret->n_drivers)
+		qsort(ret->drivers, ret->n_drivers, sizeof(*ret->drivers), by_driver);
+	if (ret->n_toolkits)
+		qsort(ret->toolkits, ret->n_toolkits, sizeof(*ret->toolkits), by_version);
+	read_state(ret);
+	ret->current = read_current(&ret->arena, ret->driver_path, 2);
+	ret->current_cuda = read_current(&ret->arena, ret->cuda_path, 1);
+	return 0;
+}
+
+void store_free(struct store *s)
+{
+	arena_free(&s->arena);
+	*s = (struct store){ .arena = ARENA_INIT };
+}
+
+/* Whether `version` is `wanted` or of its branch: "535" and "535.261" fit 535.261.03. */
+static bool of_branch(const char *version, const char *wanted)
+{
+	const char *rest = str_after(version, wanted);
+
+	return rest && (!*rest || *rest == '.');
+}
+
+static int not_found(struct store *s, const char *name, const char *driver, struct err *err)
+{
+	cleanup_strbuf struct strbuf others = STRBUF_INIT;
+	int r = err_set(err, ERR_TREE_NAME, ENOENT, "%s", name);
+
+	for (size_t i = 0; i < s->n_drivers; i++)
+		if (driver && of_branch(s->drivers[i].driver, driver))
+			strbuf_printf(&others, "%s%s/%s", others.len ? ", " : "", s->drivers[i].driver,
+				      s->drivers[i].os);
+	if (others.len)
+		r = err_hint(err, "installed for other OS versions: %s", others.buf);
+	return r;
+}
+
+static int find_cuda(struct store *s, const char *version, struct store_tree *ret, struct err *err)
+{
+	const char *best = NULL;
+
+	for (size_t i = 0; str_is_version(version) && i < s->n_toolkits; i++)
+		if (of_branch(s->toolkits[i], version) && !(best && str_eq(best, version)))
+			best = s->toolkits[i];
+	if (!best)
+		return err_set(err, ERR_TREE_NAME, ENOENT, "cuda/%s", version);
+	*ret = (struct store_tree){ .is_cuda = true, .cuda = best };
+	ret->path = arena_printf(&s->arena, "%s/%s", s->cuda_path, best);
+	return 0;
+}
+
+int store_find(struct store *s, const char *name, const char *os, struct store_tree *ret, struct err *err)
+{
+	const char *cuda = str_after(name, "cuda/"), *slash = strchr(name, '/');
+	const struct store_driver *best = NULL;
+	const char *driver;
+
+	if (cuda)
+		return find_cuda(s, cuda, ret, err);
+	driver = slash ? arena_strndup(&s->arena, name, (size_t)(slash - name)) : name;
+	if (!str_is_version(driver))
+		return err_set(err, ERR_TREE_NAME, ENOENT, "%s", name);
+	/* Ascending, so the last that fits is the newest; a full name needs no other. */
+	for (size_t i = 0; i < s->n_drivers; i++) {
+		const struct store_driver *d = &s->drivers[i];
+
+		if (slash ? str_eq(d->driver, driver) && str_eq(d->os, slash + 1)
+			  : of_branch(d->driver, driver) && (!os || str_eq(d->os, os)) &&
+				    !(best && str_eq(best->driver, driver)))
+			best = d;
+	}
+	if (!best)
+		return not_found(s, name, driver, err);
+	*ret = (struct store_tree){ .driver = best->driver, .os = best->os };
+	ret->path = arena_printf(&s->arena, "%s/%s/%s", s->driver_path, best->driver, best->os);
+	return 0;
+}
+
+int store_lock(const struct config *conf, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/" LOCK_FILE, conf->driver_store);
+	cleanup_fd int fd = -EBADF;
+	int r = fd_mkdir_p(AT_FDCWD, conf->driver_store, 0755);
+
+	if (r == 0)
+		fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r == 0 && fd < 0)
+		r = -errno;
+	if (r < 0)
+		return err_set(err, r == -EACCES || r == -EPERM ? ERR_PRIVILEGE : ERR_STORE, -r, "%s",
+			       conf->driver_store);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return take_fd(fd);
+	r = -errno;
+	err_set(err, r == -EWOULDBLOCK ? ERR_BUSY : ERR_STORE, -r, "%s", path);
+	if (r == -EWOULDBLOCK)
+		err_hint(err, "wait until the other nvcoreos has ended");
+	return r;
+}
+
+static int write_state(const struct store *s, int dirfd, struct err *err)
+{
+	cleanup_json struct json *state = json_new_object();
+	cleanup_free char *text = NULL;
+	int r;
+
+	json_set_int(state, "format", STATE_FORMAT);
+	if (s->selected)
+		json_set_str(state, "selected", s->selected);
+	if (s->previous)
+		json_set_str(state, "previous", s->previous);
+	text = json_dump(state, 0);
+	r = fd_replace_file(dirfd, STATE_FILE, text, strlen(text), 0644, FD_REPLACE_SYNC);
+	if (r < 0)
+		return err_set(err, ERR_STORE, -r, "%s/" STATE_FILE, s->driver_path);
+	return 0;
+}
+
+static int move_current(int dirfd, const char *store, const char *target, struct err *err)
+{
+	int r = fd_replace_link(dirfd, CURRENT, target);
+
+	if (r == 0 && fsync(dirfd) < 0)
+		r = -errno;
+	if (r == -EISDIR || r == -EEXIST) {
+		err_set(err, ERR_STORE, -r, "%s/" CURRENT, store);
+		return err_hint(err, "it is a directory; move it away");
+	}
+	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/" CURRENT, store) : 0;
+}
+
+int store_select(struct store *s, const char *driver, const char *os, struct err *err)
+{
+	const char *tree = arena_printf(&s->arena, "%s/%s", driver, os);
+	cleanup_fd int dir = fd_open_dir(s->driver_path);
+	int r;
+
+	if (dir < 0)
+		return err_set(err, ERR_STORE, -dir, "%s", s->driver_path);
+	if (!s->selected || !str_eq(s->selected, driver)) {
+		const char *selected = s->selected, *previous = s->previous;
+
+		if (s->selected)
+			s->previous = s->selected;
+		s->selected = arena_strdup(&s->arena, driver);
+		r = write_state(s, dir, err);
+		if (r < 0) {
+			s->selected = selected;
+			s->previous = previous;
+			return r;
+		}
+	}
+	if (!has_start(dir, tree) || (s->current && str_eq(s->current, tree)))
+		return 0;
+	r = move_current(dir, s->driver_path, tree, err);
+	if (r == 0)
+		s->current = tree;
+	return r;
+}
+
+int store_select_cuda(struct store *s, const char *version, struct err *err)
+{
+	cleanup_fd int dir = fd_open_dir(s->cuda_path);
+	int r;
+
+	if (dir < 0)
+		return err_set(err, ERR_STORE, -dir, "%s", s->cuda_path);
+	r = move_current(dir, s->cuda_path, version, err);
+	if (r == 0)
+		s->current_cuda = arena_strdup(&s->arena, version);
+	return r;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store's directory: which trees there are, state.json (selected, previous: the one truth) and the symlink
+ * `current`. Readers take no lock: every change is one rename. Writers hold the lock.
+ */
+#ifndef NVCOREOS_STORE_STORE_H
+#define NVCOREOS_STORE_STORE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "conf/config.h"
+
+struct store_driver {
+	const char *driver, *os; /* /opt/nvidia/<driver>/<os>, with a start.json in it */
+};
+
+struct store {
+	struct arena arena;
+	const char *driver_path, *cuda_path; /* as configured */
+	struct store_driver *drivers;	     /* by driver version, then OS version, ascending */
+	size_t n_drivers;
+	const char **toolkits; /* versions in the CUDA store, ascending */
+	size_t n_toolkits;
+	const char *selected, *previous; /* drivers, NULL where there is none */
+	const char *
+		current; /* what the link says: "<driver>/<os>", NULL where it is absent or no relative two-part link */
+	const char *current_cuda; /* likewise in the CUDA store: "<version>" */
+};
+
+/*
+ * Lists both stores; a store that is absent is empty. Names that are no names, and directories without
+ * start.json, are passed over. -errno with ERR_STORE.
+ */
+int store_read(struct store *ret, const struct config *conf, struct err *err) must_check;
+void store_free(struct store *s);
+
+/* What TREE on a command line names. */
+struct store_tree {
+	bool is_cuda;
+	const char *driver, *os; /* or */
+	const char *cuda;
+	const char *path; /* host path; lives in the store's arena */
+};
+/*
+ * Finds TREE: "535.261.03" (for os), "535.261.03/3975.2.0", "535" (newest of the branch), "cuda/12.4.1",
+ * "cuda/12" (newest of it). -ENOENT with ERR_TREE_NAME.
+ */
+int store_find(struct store *s, const char *name, const char *os, struct store_tree *ret, struct err *err) must_check;
+
+/* Takes the writers' lock of the store (made where it is absent): an fd to close. -EWOULDBLOCK with ERR_BUSY. */
+int store_lock(const struct config *conf, struct err *err) must_check;
+/*
+ * Makes `driver` the selected one (the old one becomes previous, unless it is the same) and lets `current`
+ * follow: to <driver>/<os> where that tree is there, else it stays. The caller holds the lock.
+ */
+int store_select(struct store *s, const char *driver, const char *os, struct err *err) must_check;
+/* Points current of the CUDA store at a version. The caller holds the lock. */
+int store_select_cuda(struct store *s, const char *version, struct err *err) must_check;
+
+#endif

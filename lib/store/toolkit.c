@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/toolkit.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/path.h"
+#include "host/elf.h"
+#include "store/start.h"
+
+#define EM_AMD64 62
+#define EM_ARM64 183
+#define COMPONENT_MAX 255
+
+struct link {
+	const char *path, *target;
+};
+
+struct extraction {
+	struct build *b;
+	struct archive_stream *stream;
+	struct link *links; /* made at the end: nothing is ever written through one */
+	size_t n_links;
+};
+
+static bool component_ok(const char *s, size_t n)
+{
+	static const char more[] = "._+-@() ,=~#%!:&[]{}'";
+
+	if (n == 0 || n > COMPONENT_MAX || (n <= 2 && s[0] == '.' && s[n - 1] == '.'))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
+		      memchr(more, s[i], sizeof(more) - 1)))
+			return false;
+	return true;
+}
+
+bool toolkit_path_ok(const char *path)
+{
+	if (strlen(path) >= PATH_MAX)
+		return false;
+	for (;;) {
+		size_t n = strcspn(path, "/");
+
+		if (!component_ok(path, n))
+			return false;
+		if (!path[n])
+			return true;
+		path += n + 1;
+	}
+}
+
+bool toolkit_link_ok(const char *path, const char *target)
+{
+	long depth = 0;
+
+	if (!*target || *target == '/' || strlen(target) >= PATH_MAX)
+		return false;
+	for (; *path; path++)
+		depth += *path == '/';
+	for (;;) {
+		size_t n = strcspn(target, "/");
+
+		if (n == 2 && target[0] == '.' && target[1] == '.')
+			depth--;
+		else if (component_ok(target, n))
+			depth++;
+		else if (n && !(n == 1 && target[0] == '.'))
+			return false;
+		if (depth < 0)
+			return false;
+		if (!target[n])
+			return true;
+		target += n + 1;
+	}
+}
+
+static int open_beneath(int dirfd, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | resolve };
+	long fd;
+
+	if (flags & O_CREAT)
+		how.mode = 0600;
+	fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* A directory below .in, made where it is missing, by names only. */
+static int make_dir(int in, const char *path)
+{
+	int dir = open_beneath(in, path, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+
+	if (dir != -ENOENT)
+		return dir;
+	dir = open_beneath(in, ".", O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	while (dir >= 0 && *path) {
+		char name[COMPONENT_MAX + 1];
+		size_t n = strcspn(path, "/");
+		int next;
+
+		memcpy(name, path, n);
+		name[n] = '\0';
+		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			next = -errno;
+		else
+			next = open_beneath(dir, name, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+		fd_close(dir);
+		dir = next;
+		path += n + (path[n] == '/');
+	}
+	return dir;
+}
+
+static int make_parent(int in, const char *path)
+{
+	char parent[PATH_MAX];
+	int r = path_parent(path, parent, sizeof(parent));
+
+	return r < 0 ? r : make_dir(in, parent);
+}
+
+static int refuse(const char *path, const char *why, struct err *err)
+{
+	return err_set(err, ERR_ARCHIVE, 0, "%.512s: %s", path, why);
+}
+
+/* -EEXIST, -ENOTDIR and the like are the archive's fault, the rest the store's. */
+static int failed(const char *path, int r, struct err *err)
+{
+	if (r == -EEXIST)
+		return refuse(path, "twice in the archive", err);
+	return err_set(err, r == -ENOTDIR || r == -ELOOP || r == -EXDEV ? ERR_ARCHIVE : ERR_STORE, -r, "%.512s", path);
+}
+
+static void add_elf(struct manifest_file *f, int fd, struct elf_facts *elf)
+{
+	/* Damage in one file of a toolkit (test data, other machines' objects) is the toolkit's own affair. */
+	if (elf_read(fd, elf) < 0)
+		return;
+	f->class = elf->class;
+	f->machine = elf->machine;
+	f->soname = elf->soname[0] ? elf->soname : NULL;
+}
+
+static int take_file(struct extraction *x, const struct archive_stream_entry *e, struct err *err)
+{
+	cleanup_fd int dir = make_parent(x->b->in, e->path);
+	char hex[DIGEST_HEX];
+	struct manifest_file f = { .path = e->path, .size = e->size, .sha256 = hex };
+	struct elf_facts elf = { 0 };
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	if (dir < 0)
+		return failed(e->path, dir, err);
+	fd = open_beneath(dir, path_base(e->path), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return failed(e->path, fd, err);
+	r = archive_stream_copy(x->stream, fd, hex, err);
+	if (r < 0)
+		return r;
+	if (fchmod(fd, e->executable ? 0755 : 0644) < 0)
+		return failed(e->path, -errno, err);
+	add_elf(&f, fd, &elf);
+	manifest_add_file(&x->b->manifest, &f);
+	return 0;
+}
+
+/* The other name of a file that the archive held before. */
+static int take_hardlink(struct extraction *x, const struct archive_stream_entry *e, struct err *err)
+{
+	const struct manifest_file *f = manifest_find(&x->b->manifest, e->target);
+	cleanup_fd int from = -EBADF, to = -EBADF;
+	struct manifest_file twin;
+
+	if (!f)
+		return refuse(e->path, "a hard link to what is not in the archive", err);
+	from = make_parent(x->b->in, e->target);
+	to = make_parent(x->b->in, e->path);
+	if (from < 0 || to < 0)
+		return failed(e->path, from < 0 ? from : to, err);
+	if (linkat(from, path_base(e->target), to, path_base(e->path), 0) < 0)
+		return failed(e->path, -errno, err);
+	twin = *f;
+	twin.path = e->path;
+	manifest_add_file(&x->b->manifest, &twin);
+	return 0;
+}
+
+/* Takes "./" at the beginning and slashes at the end off. False where nothing remains: the top directory itself. */
+static bool trim(char *path)
+{
+	size_t n;
+
+	while (path[0] == '.' && path[1] == '/')
+		memmove(path, path + 2, strlen(path + 2) + 1);
+	for (n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+		path[n - 1] = '\0';
+	return *path && !str_eq(path, ".");
+}
+
+static int take_entry(struct extraction *x, struct archive_stream_entry *e, struct err *err)
+{
+	struct build *b = x->b;
+	cleanup_fd int dir = -EBADF;
+
+	if (!trim(e->path))
+		return 0;
+	if (!toolkit_path_ok(e->path))
+		return refuse(e->path, "a path that is not allowed", err);
+	switch (e->type) {
+	case ARCHIVE_STREAM_FILE:
+		return take_file(x, e, err);
+	case ARCHIVE_STREAM_DIR:
+		dir = make_dir(b->in, e->path);
+		return dir < 0 ? failed(e->path, dir, err) : 0;
+	case ARCHIVE_STREAM_HARDLINK:
+		trim(e->target);
+		return take_hardlink(x, e, err);
+	case ARCHIVE_STREAM_SYMLINK:
+		break;
+	}
+	if (!toolkit_link_ok(e->path, e->target))
+		return refuse(e->path, "a link that leaves the toolkit", err);
+	x->links = arena_grow(&b->arena, x->links, x->n_links, sizeof(*x->links));
+	x->links[x->n_links++] = (struct link){ arena_strdup(&b->arena, e->path), arena_strdup(&b->arena, e->target) };
+	return 0;
+}
+
+static int make_links(const struct extraction *x, struct err *err)
+{
+	for (size_t i = 0; i < x->n_links; i++) {
+		const struct link *l = &x->links[i];
+		struct manifest_file f = { .path = l->path, .link = l->target };
+		cleanup_fd int dir = make_parent(x->b->in, l->path);
+
+		if (dir < 0)
+			return failed(l->path, dir, err);
+		if (symlinkat(l->target, dir, path_base(l->path)) < 0)
+			return failed(l->path, -errno, err);
+		manifest_add_file(&x->b->manifest, &f);
+	}
+	return 0;
+}
+
+/* The one directory "cuda..." that holds everything, or "". */
+static int find_prefix(const struct manifest *m, char *prefix, size_t size)
+{
+	const char *first = m->n_files ? m->files[0].path : "";
+	size_t n = strcspn(first, "/");
+
+	prefix[0] = '\0';
+	if (!first[n] || !str_starts(first, "cuda") || n + 1 >= size)
+		return 0;
+	for (size_t i = 0; i < m->n_files; i++)
+		if (strncmp(m->files[i].path, first, n + 1) != 0)
+			return 0;
+	memcpy(prefix, first, n);
+	prefix[n] = '\0';
+	return (int)n;
+}
+
+/* Moves all that lies in `from` into the tree. */
+static int hoist(struct build *b, const char *prefix)
+{
+	int from = *prefix ? openat(b->in, prefix, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+			   : openat(b->in, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = from < 0 ? NULL : fdopendir(from);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d) {
+		r = -errno;
+		fd_close(from);
+		return r;
+	}
+	while (r == 0 && (e = readdir(d))) {
+		if (str_eq(e->d_name, ".") || str_eq(e->d_name, ".."))
+			continue;
+		/* What the tree needs itself cannot come from an archive. */
+		if (str_eq(e->d_name, ".in") || str_eq(e->d_name, TREE_START) || str_eq(e->d_name, TREE_MANIFEST))
+			r = -EEXIST;
+		else if (renameat2(from, e->d_name, b->dir, e->d_name, RENAME_NOREPLACE) < 0)
+			r = -errno;
+	}
+	closedir(d);
+	return r;
+}
+
+/* Also by the kernel's own walk, since a chain of links may lead elsewhere than its text says. */
+static int check_links(const struct build *b, struct err *err)
+{
+	for (size_t i = 0; i < b->manifest.n_files; i++) {
+		const struct manifest_file *f = &b->manifest.files[i];
+		cleanup_fd int fd = -EBADF;
+
+		if (!f->link)
+			continue;
+		fd = open_beneath(b->dir, f->path, O_PATH, RESOLVE_NO_MAGICLINKS);
+		if (fd < 0 && fd != -ENOENT)
+			return err_set(err, ERR_ARCHIVE, -fd, "%.512s -> %.256s", f->path, f->link);
+	}
+	return 0;
+}
+
+int toolkit_extract(struct build *b, struct archive_stream *s, struct err *err)
+{
+	struct extraction x = { .b = b, .stream = s };
+	struct archive_stream_entry e;
+	char prefix[COMPONENT_MAX + 1];
+	int r, n;
+
+	while ((r = archive_stream_next(s, &e, err)) > 0) {
+		r = take_entry(&x, &e, err);
+		if (r < 0)
+			return r;
+	}
+	if (r == 0)
+		r = make_links(&x, err);
+	if (r < 0)
+		return r;
+	n = find_prefix(&b->manifest, prefix, sizeof(prefix));
+	for (size_t i = 0; n && i < b->manifest.n_files; i++)
+		b->manifest.files[i].path += n + 1;
+	r = hoist(b, prefix);
+	if (r == 0 && n && unlinkat(b->in, prefix, AT_REMOVEDIR) < 0)
+		r = -errno;
+	if (r < 0)
+		return failed(prefix[0] ? prefix : TREE_START, r, err);
+	return check_links(b, err);
+}
+
+/* A directory whose libraries the loader must find, unless it is a link to another. */
+static void add_dir(struct build *b, struct strlist *dirs, const char *dir, unsigned machine)
+{
+	size_t n = strlen(dir);
+
+	for (size_t i = 0; i < b->manifest.n_files; i++) {
+		const struct manifest_file *f = &b->manifest.files[i];
+
+		if (f->soname && f->machine == machine && strncmp(f->path, dir, n) == 0 && f->path[n] == '/' &&
+		    !strchr(f->path + n + 1, '/')) {
+			strlist_add(&b->arena, dirs, dir);
+			return;
+		}
+	}
+}
+
+static unsigned find_machine(struct build *b)
+{
+	size_t x86 = 0, arm = 0;
+
+	for (size_t i = 0; i < b->manifest.n_files; i++) {
+		x86 += b->manifest.files[i].machine == EM_AMD64;
+		arm += b->manifest.files[i].machine == EM_ARM64;
+	}
+	if (!b->manifest.arch && (x86 || arm))
+		b->manifest.arch = arena_strdup(&b->manifest.arena, arm > x86 ? "aarch64" : "x86_64");
+	return b->manifest.arch && str_eq(b->manifest.arch, "aarch64") ? EM_ARM64 : EM_AMD64;
+}
+
+static int add_sonames(struct build *b, const struct strlist *dirs, struct err *err)
+{
+	size_t n = b->manifest.n_files;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct manifest_file *f = &b->manifest.files[i];
+		const char *base = path_base(f->path);
+		cleanup_free char *dir = mem_strndup(f->path, base == f->path ? 0 : (size_t)(base - f->path) - 1);
+		cleanup_free char *path = NULL;
+		struct manifest_file link = { .link = base };
+
+		if (!f->soname || str_eq(f->soname, base) || !strlist_has(dirs, dir))
+			continue;
+		path = mem_printf("%s/%s", dir, f->soname);
+		link.path = path;
+		if (manifest_find(&b->manifest, path))
+			continue;
+		if (symlinkat(base, b->dir, path) < 0)
+			return err_set(err, ERR_STORE, errno, "%s", path);
+		manifest_add_file(&b->manifest, &link);
+	}
+	return 0;
+}
+
+int toolkit_finish(struct build *b, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", b->store, b->staging);
+	unsigned machine = find_machine(b);
+	struct strlist dirs = { 0 };
+	struct tree t;
+	int r;
+
+	if (!b->manifest.n_files)
+		return err_set(err, ERR_ARCHIVE, 0, "no file in it");
+	add_dir(b, &dirs, "lib64", machine);
+	add_dir(b, &dirs, machine == EM_ARM64 ? "targets/sbsa-linux/lib" : "targets/x86_64-linux/lib", machine);
+	add_dir(b, &dirs, "lib", machine);
+	add_dir(b, &dirs, "extras/CUPTI/lib64", machine);
+	r = add_sonames(b, &dirs, err);
+	if (r < 0)
+		return r;
+	manifest_sort(&b->manifest);
+	start_toolkit(&t, &b->manifest, &dirs, path);
+	r = build_write(b, &t, err);
+	tree_free(&t);
+	return r;
+}

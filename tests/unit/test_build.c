@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/build.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "store/digest.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+#define DRIVER "535.261.03"
+
+/* Stages what lies at dir/path and takes it as `name`. */
+static int take(struct build *b, const char *dir, const char *path, const char *name, const char *modules,
+		struct err *err)
+{
+	cleanup_free char *full = mem_printf("%s/%s", dir, path);
+	cleanup_free char *text = NULL;
+	char temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
+	struct build_file f = { .name = name, .temp = temp, .sha256 = hex, .modules_dir = modules };
+	cleanup_fd int fd = build_new_file(b, temp, err);
+	size_t len;
+
+	if (fd < 0 || fd_read_file_at(AT_FDCWD, full, 1 << 20, &text, &len) < 0 || fd_write_all(fd, text, len) < 0 ||
+	    digest_fd(fd, hex, &f.size) < 0)
+		return -EIO;
+	f.fd = fd;
+	return build_take(b, &f, err);
+}
+
+static void begin(struct build *b, const char *store, struct err *err)
+{
+	if (CHECK(build_begin(b, store, err) == 0)) {
+		b->manifest.driver = DRIVER;
+		b->manifest.os = "os";
+	}
+}
+
+TEST(a_driver)
+{
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct build b = BUILD_INIT;
+	struct err err = ERR_INIT;
+	bool already = true;
+
+	fixture_library(in, "cuda", "libcuda.so.1", NULL);
+	FIXTURE_MODULE(in, "ko", DRIVER);
+	begin(&b, dir, &err);
+	CHECK_INT(take(&b, in, "cuda", "libcuda.so." DRIVER, NULL, &err), 0);
+	CHECK_INT(take(&b, in, "ko", "nvidia.ko", "modules", &err), 0);
+	CHECK_INT(take(&b, in, "cuda", "README.so", NULL, &err), 0);
+	build_hint(&b, "libcuda.so.9", "libcuda.so.1");
+	build_hint(&b, "..", "libcuda.so.1");
+	REQUIRE(build_finish_driver(&b, &err) == 0);
+	CHECK_INT(build_publish(&b, DRIVER, "os", &already, &err), 0);
+	CHECK(!already);
+	build_free(&b);
+	CHECK_STR(fixture_readlink(dir, DRIVER "/os/lib64/libcuda.so.1"), "libcuda.so." DRIVER);
+	CHECK_STR(fixture_readlink(dir, DRIVER "/os/lib64/libcuda.so.9"), "libcuda.so.1");
+	CHECK(fixture_exists(dir, DRIVER "/os/modules/nvidia.ko"));
+	CHECK(fixture_exists(dir, DRIVER "/os/start.json"));
+	CHECK(!fixture_exists(dir, DRIVER "/os/.in"));
+	CHECK(!fixture_has_staging(dir));
+}
+
+TEST(refuses)
+{
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct build b = BUILD_INIT;
+	struct err err = ERR_INIT;
+
+	fixture_library(in, "one", "libcuda.so.1", "1");
+	fixture_library(in, "two", "libcuda.so.1", "2");
+	FIXTURE_MODULE(in, "ko", "550.54");
+	fixture_write(in, "broken", "\177ELF\2\1\1\0", 8, 0644);
+	begin(&b, dir, &err);
+	CHECK_INT(take(&b, in, "one", "libcuda.so." DRIVER, NULL, &err), 0);
+	CHECK_INT(take(&b, in, "one", "libcuda.so." DRIVER, NULL, &err), 0);
+	CHECK(take(&b, in, "two", "libcuda.so." DRIVER, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	CHECK(take(&b, in, "ko", "nvidia.ko", "modules", &err) < 0);
+	CHECK_STR(err.what, "nvidia.ko: of driver 550.54, not " DRIVER);
+	CHECK(take(&b, in, "broken", "libnvidia-ml.so." DRIVER, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	build_free(&b);
+	CHECK(!fixture_has_staging(dir));
+}
+
+TEST(nothing_is_no_driver)
+{
+	const char *dir = tap_tmpdir();
+	struct build b = BUILD_INIT;
+	struct err err = ERR_INIT;
+
+	begin(&b, dir, &err);
+	CHECK(build_finish_driver(&b, &err) < 0);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	build_free(&b);
+	CHECK(!fixture_has_staging(dir));
+}
+
+TEST(dead_runs_are_cleared_away)
+{
+	const char *dir = tap_tmpdir();
+	struct build b = BUILD_INIT;
+	struct err err = ERR_INIT;
+
+	tap_write(dir, ".staging-77-0/.in/0", "x");
+	tap_write(dir, "notes", "x");
+	begin(&b, dir, &err);
+	CHECK(!fixture_exists(dir, ".staging-77-0"));
+	CHECK(fixture_exists(dir, "notes"));
+	build_free(&b);
+}
+
+TEST(same_and_other)
+{
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct err err = ERR_INIT;
+
+	fixture_library(in, "l0", "libcuda.so.1", "1");
+	fixture_library(in, "l2", "libcuda.so.1", "2");
+	for (int i = 0; i < 3; i++) {
+		struct build b = BUILD_INIT;
+		bool already = false;
+		int r;
+
+		begin(&b, dir, &err);
+		CHECK_INT(take(&b, in, i == 2 ? "l2" : "l0", "libcuda.so." DRIVER, NULL, &err), 0);
+		REQUIRE(build_finish_driver(&b, &err) == 0);
+		r = build_publish(&b, DRIVER, "os", &already, &err);
+		CHECK_INT(r, i == 2 ? -EEXIST : 0);
+		CHECK_INT(already, i == 1);
+		build_free(&b);
+	}
+	CHECK(strstr(err.hint, "nvcoreos remove " DRIVER "/os") != NULL);
+	CHECK(!fixture_has_staging(dir));
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/install.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "store/manifest.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+#define DRIVER "535.261.03"
+#define TREE DRIVER "/3975.2.0"
+
+TEST(names)
+{
+	static const struct {
+		const char *name;
+		int kind; /* -1: none */
+		const char *version, *os;
+		bool open, arm;
+	} cases[] = {
+		{ "libraries-535.261.03.tar.bz2", INSTALL_LIBRARIES, "535.261.03", "", false, false },
+		{ "tools-367.57.tar.xz", INSTALL_TOOLS, "367.57", "", false, false },
+		{ "modules-3975.2.0-535.261.03.tar.zst", INSTALL_MODULES, "535.261.03", "3975.2.0", false, false },
+		{ "modules-3975.2.0-535.261.03-open.tar.gz", INSTALL_MODULES, "535.261.03", "3975.2.0", true, false },
+		{ "modules-debian-12-6.1.0-50-arm64-535.261.03-open-arm64.tar.gz", INSTALL_MODULES, "535.261.03",
+		  "debian-12-6.1.0-50-arm64", true, true },
+		{ "cuda-12.4.1.tar.xz", INSTALL_CUDA, "12.4.1", "", false, false },
+		{ "cuda-12.4.1-arm64.tar.xz", INSTALL_CUDA, "12.4.1", "", false, true },
+		{ "libraries-535.tar", -1, NULL, NULL, false, false },
+		{ "libraries-.tar.xz", -1, NULL, NULL, false, false },
+		{ "libraries-../x.tar.xz", -1, NULL, NULL, false, false },
+		{ "modules-535.261.03.tar.xz", -1, NULL, NULL, false, false },
+		{ "modules-..-535.261.03.tar.xz", -1, NULL, NULL, false, false },
+		{ "modules-.hidden-535.261.03.tar.xz", -1, NULL, NULL, false, false },
+		{ "NVIDIA-Linux-x86_64-535.261.03.run", -1, NULL, NULL, false, false },
+		{ "", -1, NULL, NULL, false, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct install_name n;
+
+		if (!CHECK_INT(install_parse_name(cases[i].name, &n), cases[i].kind >= 0) || cases[i].kind < 0)
+			continue;
+		CHECK_INT(n.kind, cases[i].kind);
+		CHECK_STR(n.version, cases[i].version);
+		CHECK_STR(n.os, cases[i].os);
+		CHECK_INT(n.open, cases[i].open);
+		CHECK_STR(n.arch, cases[i].arm ? "aarch64" : "x86_64");
+	}
+}
+
+struct world {
+	const char *root, *in, *out; /* the host, files to pack, archives */
+	struct config conf;
+};
+
+static void world_make(struct world *w)
+{
+	w->root = tap_tmpdir();
+	w->in = tap_tmpdir();
+	w->out = tap_tmpdir();
+	tap_write(w->root, "etc/os-release", "ID=flatcar\nVERSION_ID=3975.2.0\n");
+	config_init(&w->conf);
+	config_set_root(&w->conf, w->root);
+}
+
+/* Packs in/<sub> to an archive of that name; the path, which the caller frees. */
+static char *pack(const struct world *w, const char *sub, const char *name)
+{
+	cleanup_free char *from = mem_printf("%s/%s", w->in, sub);
+	char *to = mem_printf("%s/%s", w->out, name);
+
+	CHECK(fixture_archive(to, from));
+	return to;
+}
+
+static char *pack_libraries(const struct world *w)
+{
+	cleanup_free char *link = mem_printf("%s/lib/libnvidia-ml.so", w->in);
+
+	fixture_library(w->in, "lib/libcuda.so." DRIVER, "libcuda.so.1", NULL);
+	fixture_library(w->in, "lib/deep/libnvidia-ml.so." DRIVER, "libnvidia-ml.so.1", NULL);
+	fixture_library(w->in, "lib/libnvidia-opencl.so." DRIVER, "libnvidia-opencl.so.1", NULL);
+	fixture_write(w->in, "lib/README", "x", 1, 0644);
+	unlink(link);
+	CHECK(symlink("/etc/../x/libnvidia-ml.so.1", link) == 0);
+	return pack(w, "lib", "libraries-" DRIVER ".tar.bz2");
+}
+
+static char *pack_modules(const struct world *w, const char *os, const char *open)
+{
+	cleanup_free char *name = mem_printf("modules-%s-" DRIVER "%s.tar.gz", os, open);
+
+	FIXTURE_MODULE(w->in, "mod/nvidia.ko", DRIVER);
+	return pack(w, "mod", name);
+}
+
+static int run(struct world *w, struct install_result *ret, char *a, char *b, char *c, struct err *err)
+{
+	char *sources[] = { a, b, c };
+
+	return install_run(ret, &w->conf, w->root, sources, c ? 3 : b ? 2 : 1, err);
+}
+
+TEST(a_driver_from_its_archives)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+	struct manifest m;
+	const char *store;
+
+	world_make(&w);
+	store = w.conf.driver_store;
+	cleanup_free char *lib = pack_libraries(&w), *mod = pack_modules(&w, "3975.2.0", ""),
+			  *open = pack_modules(&w, "3975.2.0", "-open");
+	CHECK_INT(run(&w, &r, lib, mod, open, &err), 0);
+	CHECK_STR(err.what, "");
+	REQUIRE(r.n_trees == 1 && r.ignored.n == 1);
+	CHECK(!r.trees[0].already);
+	CHECK_STR(r.ignored.v[0], DRIVER ": README");
+	install_free(&r);
+	CHECK(fixture_exists(store, TREE "/modules/nvidia.ko") &&
+	      fixture_exists(store, TREE "/modules-open/nvidia.ko"));
+	CHECK_STR(fixture_readlink(store, TREE "/lib64/libnvidia-ml.so"), "libnvidia-ml.so.1");
+	CHECK(fixture_exists(store, TREE "/share/OpenCL/vendors/nvidia.icd"));
+	cleanup_free char *tree = mem_printf("%s/" TREE, store);
+	REQUIRE(manifest_load(&m, tree, &err) == 0);
+	CHECK_STR(m.cuda, "12.2");
+	REQUIRE(m.n_modules == 2 && m.n_sources == 3);
+	CHECK_STR(m.modules[0].flavour, "open");
+	CHECK_STR(m.modules[1].vermagic, "6.6.1 SMP");
+	manifest_free(&m);
+	/* Again: nothing to do; only a part of it: likewise. */
+	CHECK_INT(run(&w, &r, lib, mod, open, &err), 0);
+	CHECK(r.n_trees == 1 && r.trees[0].already);
+	install_free(&r);
+	CHECK(!fixture_has_staging(store));
+	config_free(&w.conf);
+}
+
+TEST(another_os_version_shares_the_files)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+	const char *store;
+
+	world_make(&w);
+	store = w.conf.driver_store;
+	cleanup_free char *lib = pack_libraries(&w), *mod = pack_modules(&w, "4000.1.0", ""),
+			  *third = pack_modules(&w, "4100.0.0", "");
+	CHECK_INT(run(&w, &r, lib, NULL, NULL, &err), 0);
+	install_free(&r);
+	CHECK_INT(run(&w, &r, mod, NULL, NULL, &err), 0);
+	install_free(&r);
+	CHECK_INT(run(&w, &r, lib, third, NULL, &err), 0);
+	CHECK_INT(r.n_trees, 1);
+	install_free(&r);
+	for (int i = 0; i < 2; i++) {
+		const char *os = i ? "4100.0.0" : "4000.1.0";
+		cleanup_free char *a = mem_printf(DRIVER "/%s/lib64/libcuda.so." DRIVER, os);
+		cleanup_free char *b = mem_printf(DRIVER "/%s/views/compute/lib64/libcuda.so.1", os);
+		cleanup_free char *k = mem_printf(DRIVER "/%s/modules/nvidia.ko", os);
+
+		CHECK_INT(fixture_inode(store, a), fixture_inode(store, TREE "/lib64/libcuda.so." DRIVER));
+		CHECK(fixture_exists(store, b) && fixture_exists(store, k));
+	}
+	CHECK(!fixture_exists(store, TREE "/modules"));
+	config_free(&w.conf);
+}
+
+TEST(modules_alone_need_libraries)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+
+	world_make(&w);
+	cleanup_free char *mod = pack_modules(&w, "3975.2.0", "");
+	CHECK(run(&w, &r, mod, NULL, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_SOURCE);
+	CHECK_INT(r.n_trees, 0);
+	install_free(&r);
+	CHECK(!fixture_exists(w.conf.driver_store, DRIVER) && !fixture_has_staging(w.conf.driver_store));
+	config_free(&w.conf);
+}
+
+TEST(other_content_is_refused)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+
+	world_make(&w);
+	cleanup_free char *lib = pack_libraries(&w);
+	CHECK_INT(run(&w, &r, lib, NULL, NULL, &err), 0);
+	install_free(&r);
+	fixture_library(w.in, "lib/libcuda.so." DRIVER, "libcuda.so.1", "changed");
+	cleanup_free char *other = pack(&w, "lib", "libraries-" DRIVER ".tar.xz");
+	CHECK_INT(run(&w, &r, other, NULL, NULL, &err), -EEXIST);
+	install_free(&r);
+	CHECK(!fixture_has_staging(w.conf.driver_store));
+	config_free(&w.conf);
+}
+
+TEST(a_broken_archive_leaves_nothing)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+	struct stat st;
+
+	world_make(&w);
+	cleanup_free char *lib = pack_libraries(&w);
+	REQUIRE(stat(lib, &st) == 0 && truncate(lib, st.st_size / 2) == 0);
+	CHECK(run(&w, &r, lib, NULL, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	install_free(&r);
+	CHECK(!fixture_exists(w.conf.driver_store, DRIVER) && !fixture_has_staging(w.conf.driver_store));
+	config_free(&w.conf);
+}
+
+TEST(setuid_is_dropped)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+	struct stat st;
+
+	world_make(&w);
+	cleanup_free char *lib = pack_libraries(&w);
+	fixture_write(w.in, "tools/nvidia-bug-report.sh", "#!/bin/sh\n", 10, 06777);
+	cleanup_free char *tools = pack(&w, "tools", "tools-" DRIVER ".tar.zst"), *path = NULL;
+	CHECK_INT(run(&w, &r, lib, tools, NULL, &err), 0);
+	install_free(&r);
+	path = mem_printf("%s/" TREE "/bin/nvidia-bug-report.sh", w.conf.driver_store);
+	REQUIRE(stat(path, &st) == 0);
+	CHECK_INT(st.st_mode & 07777, 0755);
+	config_free(&w.conf);
+}
+
+TEST(a_directory_and_what_is_none)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+
+	world_make(&w);
+	cleanup_free char *lib = pack_libraries(&w);
+	CHECK_INT(run(&w, &r, (char *)w.out, NULL, NULL, &err), 0);
+	CHECK_INT(r.n_trees, 1);
+	install_free(&r);
+	CHECK(run(&w, &r, (char *)w.in, NULL, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_SOURCE);
+	install_free(&r);
+	CHECK(run(&w, &r, (char *)"/nonexistent/cuda-1.2.tar.xz", NULL, NULL, &err) < 0);
+	CHECK_INT(err.code, ERR_SOURCE);
+	install_free(&r);
+	config_free(&w.conf);
+}

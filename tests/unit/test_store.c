@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+static void configure(struct config *c, const char *dir)
+{
+	config_init(c);
+	config_set_root(c, dir);
+}
+
+static void fill(const char *dir)
+{
+	tap_write(dir, "opt/nvidia/535.261.03/3975.2.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/535.261.03/4000.1.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/535.98/3975.2.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/550.10/3975.2.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/550.20/3975.2.0/manifest.json", "{}");
+	tap_write(dir, "opt/nvidia/.staging-1-0/x/start.json", "{}");
+	tap_write(dir, "opt/nvidia/notes/x/start.json", "{}");
+	tap_write(dir, "opt/cuda/12.4.1/start.json", "{}");
+	tap_write(dir, "opt/cuda/12.10.0/start.json", "{}");
+	tap_write(dir, "opt/cuda/11.8/start.json", "{}");
+}
+
+TEST(absent_is_empty)
+{
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, tap_tmpdir());
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK(s.n_drivers == 0 && s.n_toolkits == 0 && !s.selected && !s.current && !s.current_cuda);
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(lists_in_order)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	REQUIRE(s.n_drivers == 4 && s.n_toolkits == 3);
+	CHECK_STR(s.drivers[0].driver, "535.98");
+	CHECK_STR(s.drivers[1].os, "3975.2.0");
+	CHECK_STR(s.drivers[2].os, "4000.1.0");
+	CHECK_STR(s.drivers[3].driver, "550.10");
+	CHECK_STR(s.toolkits[0], "11.8");
+	CHECK_STR(s.toolkits[2], "12.10.0");
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(finds_trees)
+{
+	static const struct {
+		const char *name, *os, *path;
+	} cases[] = {
+		{ "535.261.03", "3975.2.0", "/opt/nvidia/535.261.03/3975.2.0" },
+		{ "535.261.03/4000.1.0", "3975.2.0", "/opt/nvidia/535.261.03/4000.1.0" },
+		{ "535", "3975.2.0", "/opt/nvidia/535.261.03/3975.2.0" },
+		{ "550", "3975.2.0", "/opt/nvidia/550.10/3975.2.0" },
+		{ "cuda/12.4.1", "3975.2.0", "/opt/cuda/12.4.1" },
+		{ "cuda/12", "3975.2.0", "/opt/cuda/12.10.0" },
+		{ "53", "3975.2.0", NULL },
+		{ "550", "4000.1.0", NULL },
+		{ "535.261.03/..", "3975.2.0", NULL },
+		{ "../535.98/3975.2.0", "3975.2.0", NULL },
+		{ "cuda/../12.4.1", "3975.2.0", NULL },
+		{ "cuda/", "3975.2.0", NULL },
+		{ "", "3975.2.0", NULL },
+		{ "550.20", "3975.2.0", NULL },
+	};
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct store_tree t;
+		int r = store_find(&s, cases[i].name, cases[i].os, &t, &err);
+
+		if (!cases[i].path) {
+			CHECK_INT(r, -ENOENT);
+			CHECK_INT(err.code, ERR_TREE_NAME);
+		} else if (CHECK_INT(r, 0)) {
+			CHECK_STR(t.path + strlen(dir), cases[i].path);
+		}
+	}
+	CHECK(store_find(&s, "550", "4000.1.0", &(struct store_tree){ 0 }, &err) < 0);
+	CHECK_STR(err.hint, "installed for other OS versions: 550.10/3975.2.0");
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(selects)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK_INT(store_select(&s, "535.98", "3975.2.0", &err), 0);
+	CHECK_INT(store_select(&s, "550.10", "3975.2.0", &err), 0);
+	/* A tree that is not there: selected moves, current stays. */
+	CHECK_INT(store_select(&s, "550.10", "4000.1.0", &err), 0);
+	CHECK_INT(store_select_cuda(&s, "11.8", &err), 0);
+	store_free(&s);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK_STR(s.selected, "550.10");
+	CHECK_STR(s.previous, "535.98");
+	CHECK_STR(s.current, "550.10/3975.2.0");
+	CHECK_STR(s.current_cuda, "11.8");
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(damaged_state_is_no_state)
+{
+	static const char *const texts[] = { "", "{", "[]", "{\"format\":9,\"selected\":\"535.98\"}",
+					     "{\"format\":1,\"selected\":\"../../etc\"}" };
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		tap_write(dir, "opt/nvidia/state.json", texts[i]);
+		REQUIRE(store_read(&s, &c, &err) == 0);
+		CHECK(!s.selected && !s.previous);
+		store_free(&s);
+	}
+	config_free(&c);
+}
+
+TEST(odd_current_is_none)
+{
+	static const char *const targets[] = { "/opt/nvidia/535.98/x", "535.98", "535.98/../x", "../535.98/x",
+					       "a/b/c" };
+	const char *dir = tap_tmpdir();
+	cleanup_free char *link = mem_printf("%s/opt/nvidia/current", dir);
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		unlink(link);
+		REQUIRE(symlink(targets[i], link) == 0);
+		REQUIRE(store_read(&s, &c, &err) == 0);
+		CHECK_STR(s.current, NULL);
+		store_free(&s);
+	}
+	config_free(&c);
+}
+
+TEST(current_that_is_a_directory_is_an_error)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	tap_write(dir, "opt/nvidia/current/x", "");
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK(store_select(&s, "535.98", "3975.2.0", &err) < 0);
+	CHECK_INT(err.code, ERR_STORE);
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(one_lock)
+{
+	struct err err = ERR_INIT;
+	struct config c;
+	int a, b;
+
+	configure(&c, tap_tmpdir());
+	a = store_lock(&c, &err);
+	REQUIRE(a >= 0);
+	b = store_lock(&c, &err);
+	CHECK_INT(b, -EWOULDBLOCK);
+	CHECK_INT(err.code, ERR_BUSY);
+	fd_close(a);
+	a = store_lock(&c, &err);
+	CHECK(a >= 0);
+	fd_close(a);
+	config_free(&c);
+}
