@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the planner, for lib/plan/plan*.c alone. Each adds to the plan of one struct plan_work. */
+#ifndef NVCOREOS_PLAN_PLAN_PARTS_H
+#define NVCOREOS_PLAN_PLAN_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "plan/plan.h"
+
+#define PLAN_CONTROL_MINOR 255 /* nvidiactl */
+#define PLAN_MODESET_MINOR 254 /* nvidia-modeset */
+#define PLAN_DRM_MAJOR 226
+#define PLAN_COMPAT_DIR PLAN_CUDA_DIR "/compat"
+#define PLAN_CONF_HEAD "# Written by nvcoreos; replaced at each start.\n"
+#define PLAN_CONF_INCLUDE "include /etc/ld.so.conf.d/*.conf"
+
+/* One device that was asked for and found. */
+struct plan_choice {
+	const struct inventory_gpu *gpu;
+	const struct inventory_mig *mig; /* NULL: the whole GPU */
+};
+
+struct plan_work {
+	struct plan *plan;
+	const struct plan_input *in;
+	struct plan_choice *choices;
+	size_t n_choices;
+	unsigned shown; /* the request's capabilities as a view has them: video with compute, display as graphics */
+	bool compat;	/* the image's libcuda is used */
+};
+
+/* Adds one decision, a sentence, to the plan's notes (plan.c). */
+void plan_note(struct plan_work *w, const char *fmt, ...) printf_format(2, 3);
+/* What the root facts say of a path; a path that nobody asked about counts as absent on the root (plan.c). */
+struct rootfacts_path plan_fact(const struct plan_work *w, const char *path);
+/* What stands over a path that is not on the root, in words (plan.c). */
+const char *plan_cover(const struct plan_work *w, const struct rootfacts_path *fact);
+
+/* Finds the devices of the request in the inventory: fills choices and plan->gpus. ERR_GPU_UNKNOWN. */
+int plan_devices_resolve(struct plan_work *w, struct err *err) must_check;
+/* The device nodes of the choices. ERR_NODE, ERR_NOT_LOADED where a major is missing. */
+int plan_nodes_make(struct plan_work *w, struct err *err) must_check;
+/* Decides on forward compatibility: whether the image's libcuda stands in for the driver's. Fills compat. */
+void plan_loader_compat(struct plan_work *w);
+/* The loader's files, its cache, and LD_LIBRARY_PATH where they cannot be written. */
+void plan_loader_make(struct plan_work *w);
+/* The links to programs and shared files. */
+void plan_links_make(struct plan_work *w);
+
+#endif

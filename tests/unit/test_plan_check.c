@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Doctored plans: every invariant of plan_check is broken once, and caught. */
+#include "scene.h"
+
+typedef void doctor_fn(struct plan *p);
+
+static void source_outside(struct plan *p)
+{
+	p->mounts[0].source = "/etc";
+}
+static void source_climbs(struct plan *p)
+{
+	p->mounts[0].source = "/opt/nvidia/../../etc";
+}
+static void source_store_itself(struct plan *p)
+{
+	p->mounts[0].source = "/opt/nvidia";
+}
+static void source_sibling(struct plan *p)
+{
+	p->mounts[0].source = "/opt/nvidia-other/x";
+}
+static void source_of_other_store(struct plan *p)
+{
+	p->mounts[0].source = p->mounts[1].source;
+}
+static void source_missing(struct plan *p)
+{
+	p->mounts[0].source = NULL;
+}
+static void target_elsewhere(struct plan *p)
+{
+	p->mounts[0].target = "/usr/lib";
+}
+static void target_below(struct plan *p)
+{
+	p->mounts[0].target = "/usr/local/nvidia/lib64";
+}
+static void target_relative(struct plan *p)
+{
+	p->mounts[0].target = "usr/local/nvidia";
+}
+static void target_slash(struct plan *p)
+{
+	p->mounts[0].target = "/usr/local/nvidia/";
+}
+static void target_twice(struct plan *p)
+{
+	p->mounts[1] = p->mounts[0];
+}
+static void node_sda(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "sda", 8, 0 };
+}
+static void node_mem(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidiactl", 1, 1 };
+}
+static void node_minor(struct plan *p)
+{
+	p->nodes[0].minor = 7;
+}
+static void node_no_major(struct plan *p)
+{
+	p->nodes[0].major = INVENTORY_NO_MAJOR;
+}
+static void node_unknown_gpu(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidia9", 195, 9 };
+}
+static void node_wrong_name(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidia00", 195, 0 };
+}
+static void node_climbs(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "../nvidia0", 195, 0 };
+}
+static void node_empty(struct plan *p)
+{
+	p->nodes[0].name = NULL;
+}
+static void node_drm_of_nobody(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "dri/card9", 226, 9 };
+}
+static void node_drm_number(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "dri/card1", 226, 2 };
+}
+static void node_drm_major(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "dri/card1", 8, 1 };
+}
+static void node_drm_climbs(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "dri/../sda", 226, 1 };
+}
+static void node_cap_major(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidia-caps/nvidia-cap1", 8, 1 };
+}
+static void node_imex_major(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidia-caps-imex-channels/channel0", 238, 0 };
+}
+static void node_uvm(struct plan *p)
+{
+	p->nodes[0] = (struct plan_node){ "nvidia-uvm", 510, 2 };
+}
+static void node_twice(struct plan *p)
+{
+	p->nodes[1] = p->nodes[0];
+}
+static void ipc_docker(struct plan *p)
+{
+	p->ipc[0].path = "/run/docker.sock";
+}
+static void ipc_twice(struct plan *p)
+{
+	p->ipc[1] = p->ipc[0];
+}
+static void proc_unknown(struct plan *p)
+{
+	p->proc.gpus[0].pci = "0000:99:00.0";
+}
+static void proc_climbs(struct plan *p)
+{
+	p->proc.gpus[0].pci = "../x";
+}
+static void proc_empty(struct plan *p)
+{
+	p->proc.gpus[0].information = NULL;
+}
+static void link_shadow(struct plan *p)
+{
+	p->links[0].path = "/etc/shadow";
+}
+static void link_profile(struct plan *p)
+{
+	p->links[0].path = "/root/.profile";
+}
+static void link_conf(struct plan *p)
+{
+	p->links[0].path = "/etc/ld.so.conf.d/evil.conf";
+}
+static void link_deep(struct plan *p)
+{
+	p->links[0].path = "/usr/bin/a/b";
+}
+static void link_climbs(struct plan *p)
+{
+	p->links[0].path = "/usr/share/../../etc/x";
+}
+static void link_newline(struct plan *p)
+{
+	p->links[0].path = "/usr/bin/a\nb";
+}
+static void link_out(struct plan *p)
+{
+	p->links[0].target = "/bin/sh";
+}
+static void link_out_climbs(struct plan *p)
+{
+	p->links[0].target = "/usr/local/nvidia/../../../bin/sh";
+}
+static void link_relative(struct plan *p)
+{
+	p->links[0].target = "bin/sh";
+}
+static void link_twice(struct plan *p)
+{
+	p->links[1].path = p->links[0].path;
+}
+static void file_passwd(struct plan *p)
+{
+	p->files[0].path = "/etc/passwd";
+}
+static void file_preload(struct plan *p)
+{
+	p->files[0].path = "/etc/ld.so.preload";
+}
+static void file_dirs(struct plan *p)
+{
+	p->files[0].content = "/tmp\n";
+}
+static void file_include(struct plan *p)
+{
+	p->files[0].content = "include /tmp/*\n";
+}
+static void file_conf(struct plan *p)
+{
+	p->files[0] = (struct plan_file){ "/etc/ld.so.conf", "/usr/local/nvidia/lib64\n" };
+}
+static void file_twice(struct plan *p)
+{
+	p->files[1].path = p->files[0].path;
+}
+static void cache_outside(struct plan *p)
+{
+	p->cache.first[0].path = "/tmp/libcuda.so.1";
+}
+static void cache_climbs(struct plan *p)
+{
+	p->cache.first[0].path = "/usr/local/nvidia/../../../tmp/libcuda.so.1";
+}
+static void cache_name(struct plan *p)
+{
+	p->cache.first[0].soname = "libc.so.6";
+}
+static void cache_class(struct plan *p)
+{
+	p->cache.first[0].class = 0;
+}
+static void cache_last(struct plan *p)
+{
+	p->cache.last[0].path = "/opt/libcudart.so.12";
+}
+static void cache_twice(struct plan *p)
+{
+	p->cache.first[1] = p->cache.first[0];
+}
+static void cache_prefix(struct plan *p)
+{
+	p->cache.own_prefixes.v[0] = "/usr";
+}
+static void path_elsewhere(struct plan *p)
+{
+	p->ld_library_path = "/usr/local/nvidia/lib64:/tmp";
+}
+static void path_current_dir(struct plan *p)
+{
+	p->ld_library_path = "/usr/local/nvidia/lib64::/usr/local/nvidia/lib32";
+}
+static void path_empty(struct plan *p)
+{
+	p->ld_library_path = "";
+}
+static void path_relative(struct plan *p)
+{
+	p->ld_library_path = "lib";
+}
+
+static const struct {
+	const char *name;
+	doctor_fn *fn;
+} doctors[] = {
+#define D(fn) \
+	{ \
+#fn, fn \
+	}
+	D(source_outside),
+	D(source_climbs),
+	D(source_store_itself),
+	D(source_sibling),
+	D(source_of_other_store),
+	D(source_missing),
+	D(target_elsewhere),
+	D(target_below),
+	D(target_relative),
+	D(target_slash),
+	D(target_twice),
+	D(node_sda),
+	D(node_mem),
+	D(node_minor),
+	D(node_no_major),
+	D(node_unknown_gpu),
+	D(node_wrong_name),
+	D(node_climbs),
+	D(node_empty),
+	D(node_drm_of_nobody),
+	D(node_drm_number),
+	D(node_drm_major),
+	D(node_drm_climbs),
+	D(node_cap_major),
+	D(node_imex_major),
+	D(node_uvm),
+	D(node_twice),
+	D(ipc_docker),
+	D(ipc_twice),
+	D(proc_unknown),
+	D(proc_climbs),
+	D(proc_empty),
+	D(link_shadow),
+	D(link_profile),
+	D(link_conf),
+	D(link_deep),
+	D(link_climbs),
+	D(link_newline),
+	D(link_out),
+	D(link_out_climbs),
+	D(link_relative),
+	D(link_twice),
+	D(file_passwd),
+	D(file_preload),
+	D(file_dirs),
+	D(file_include),
+	D(file_conf),
+	D(file_twice),
+	D(cache_outside),
+	D(cache_climbs),
+	D(cache_name),
+	D(cache_class),
+	D(cache_last),
+	D(cache_twice),
+	D(cache_prefix),
+	D(path_elsewhere),
+	D(path_current_dir),
+	D(path_empty),
+	D(path_relative),
+#undef D
+};
+
+static const char text[] =
+	"{\"env\":[\"NVIDIA_VISIBLE_DEVICES=all\",\"NVIDIA_DRIVER_CAPABILITIES=all\",\"NVIDIA_IMEX_CHANNELS=0\"],"
+	"\"toolkits\":[\"12.2.2\"],\"config\":\"ipc=persistenced mps\",\"host\":\"three\"}";
+
+TEST(a_good_plan_passes)
+{
+	struct scene s;
+
+	REQUIRE(scene_plan(&s, text) == 0);
+	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
+	CHECK_STR(s.err.what, "");
+	scene_close(&s);
+}
+
+TEST(every_doctored_plan_is_caught)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(doctors); i++) {
+		struct scene s;
+
+		CHECK_INT(scene_plan(&s, text), 0);
+		doctors[i].fn(&s.plan);
+		if (!CHECK(plan_check(&s.plan, &s.in, &s.err) < 0))
+			tap_check_str(doctors[i].name, "", __FILE__, __LINE__, "not caught");
+		CHECK_INT(s.err.code, ERR_VALUE);
+		scene_close(&s);
+	}
+}
+
+TEST(none_may_have_no_node)
+{
+	struct plan_node node = { "nvidiactl", 195, 255 };
+	struct scene s;
+
+	REQUIRE(scene_plan(&s, "{\"env\":[\"NVIDIA_VISIBLE_DEVICES=none\"]}") == 0);
+	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
+	s.plan.nodes = &node;
+	s.plan.n_nodes = 1;
+	CHECK(plan_check(&s.plan, &s.in, &s.err) < 0);
+	scene_close(&s);
+}
