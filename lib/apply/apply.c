@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "apply/caps.h"
+#include "apply/inside.h"
+#include "apply/ldso.h"
+#include "apply/mnt.h"
+#include "apply/procfs.h"
+#include "apply/seccomp.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+
+enum source_kind { SOURCE_DIR, SOURCE_NODE, SOURCE_IPC, SOURCE_PROC };
+
+/* A detached tree and where it goes. */
+struct source {
+	enum source_kind kind;
+	int tree;
+	const char *target; /* path in the container; a node's name below /dev */
+	dev_t rdev;
+	mode_t mode;
+	dev_t dev; /* what the tree shows, to know it again in the container */
+	ino_t ino;
+};
+
+struct sources {
+	struct source *v;
+	size_t n;
+	uint64_t contained[3]; /* mounts that were made slaves: what is mounted on them stays in the container */
+	size_t n_contained;
+};
+
+static void sources_free(struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		fd_close(s->v[i].tree);
+	free(s->v);
+}
+
+/* Takes fd over in every case. */
+static int add_clone(struct sources *s, int fd, struct source src, enum mnt_kind kind, struct err *err)
+{
+	cleanup_fd int source = fd;
+	struct stat st;
+
+	if (fstat(source, &st) < 0)
+		return err_set(err, ERR_MOUNT, errno, "%s", src.target);
+	src.tree = mnt_clone(source, kind, src.target, err);
+	if (src.tree < 0)
+		return src.tree;
+	src.rdev = st.st_rdev;
+	src.mode = st.st_mode;
+	src.dev = st.st_dev;
+	src.ino = st.st_ino;
+	s->v[s->n++] = src;
+	return 0;
+}
+
+static int clone_dir(struct sources *s, const struct plan_mount *m, struct err *err)
+{
+	int fd = open(m->source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(err, ERR_TREE, errno, "%s", m->source);
+	return add_clone(s, fd, (struct source){ .kind = SOURCE_DIR, .target = m->target }, MNT_FILES, err);
+}
+
+static int clone_node(struct sources *s, int dev_root, const struct plan_node *n, struct err *err)
+{
+	int fd = inventory_open_node(dev_root, n->name, n->major, n->minor, err);
+
+	if (fd < 0)
+		return fd;
+	return add_clone(s, fd, (struct source){ .kind = SOURCE_NODE, .target = n->name }, MNT_NODE, err);
+}
+
+/* A socket whose daemon does not run is no reason to refuse a start. */
+static int clone_ipc(struct sources *s, const struct plan_ipc *i, struct err *err)
+{
+	int fd = open(i->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISSOCK(st.st_mode) && !S_ISDIR(st.st_mode))) {
+		log_warning("%s is not there and left out", i->path);
+		fd_close(fd);
+		return 0;
+	}
+	return add_clone(s, fd, (struct source){ .kind = SOURCE_IPC, .target = i->path }, MNT_SOCKET, err);
+}
+
+static int clone_all(struct sources *s, const struct apply_input *in, struct err *err)
+{
+	const struct plan *p = in->plan;
+	int r = 0;
+
+	s->v = mem_zalloc((p->n_mounts + p->n_nodes + p->n_ipc + 1) * sizeof(*s->v));
+	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
+		r = clone_dir(s, &p->mounts[i], err);
+	for (size_t i = 0; r == 0 && i < p->n_nodes; i++)
+		r = clone_node(s, in->host->dev, &p->nodes[i], err);
+	for (size_t i = 0; r == 0 && i < p->n_ipc; i++)
+		r = clone_ipc(s, &p->ipc[i], err);
+	if (r == 0 && p->proc.wanted) {
+		int tree = procfs_build(&p->proc, err);
+
+		if (tree < 0)
+			return tree;
+		s->v[s->n++] = (struct source){ .kind = SOURCE_PROC, .tree = tree, .target = ROOTFACTS_PROC };
+	}
+	return r;
+}
+
+static int contain(struct sources *s, const struct container *c, const char *path, struct err *err)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY);
+	int r;
+
+	if (fd < 0)
+		return 0;
+	r = path_mount_id(fd, &s->contained[s->n_contained]);
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "statx of %s", path);
+	s->n_contained++;
+	return mnt_contain(fd, err);
+}
+
+/*
+ * What is mounted here must not be seen on the host, even where the engine shares mounts (a volume with rshared
+ * makes the whole root shared). The three mounts that we work on are made slaves; a target on any other one
+ * that is shared is refused.
+ */
+static int contain_all(struct sources *s, const struct container *c, struct err *err)
+{
+	static const char *const places[] = { "/", "/dev", "/proc" };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(places); i++)
+		r = contain(s, c, places[i], err);
+	return r;
+}
+
+static int refuse_shared(const struct sources *s, int target, const char *what, struct err *err)
+{
+	uint64_t own;
+	int r = path_mount_id(target, &own);
+
+	for (size_t i = 0; r == 0 && i < s->n_contained; i++)
+		if (s->contained[i] == own)
+			return 0;
+	if (r == 0)
+		r = mnt_is_shared(own);
+	if (r > 0) {
+		err_set(err, ERR_FOREIGN_MOUNT, EPERM, "%s lies on a volume whose mounts are shared with the host",
+			what);
+		return err_hint(err, "mount that volume without rshared");
+	}
+	return r < 0 ? err_set(err, ERR_KERNEL, -r, "mount of %s", what) : 0;
+}
+
+/* Whether an earlier hook has mounted the very same thing there (prestart and createRuntime both configured). */
+static bool is_there(const struct source *s, int target)
+{
+	struct stat st;
+
+	return fstat(target, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino;
+}
+
+/* The target as an fd; -ENOENT without an error where there is nothing to do. */
+static int open_target(const struct apply_input *in, const struct source *s, struct err *err)
+{
+	const struct container *c = in->container;
+	struct statfs fs;
+	int fd = -EBADF, r;
+
+	switch (s->kind) {
+	case SOURCE_DIR:
+		return inside_target_dir(c, s->target, err);
+	case SOURCE_IPC:
+		return inside_target_ipc(c, s->target, s->mode, err);
+	case SOURCE_NODE:
+		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_is_tmpfs, &fd, err);
+		return r < 0 ? r : r == INSIDE_NODE_THERE ? -ENOENT : fd;
+	case SOURCE_PROC:
+		break;
+	}
+	fd = path_open(c->rootfd, s->target, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	/* Nothing where the container's /proc has none; and a directory of that name elsewhere is not it. */
+	if (fd >= 0 && (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)) {
+		fd_close(fd);
+		return -ENOENT;
+	}
+	return fd < 0 ? -ENOENT : fd;
+}
+
+static int attach(const struct apply_input *in, const struct sources *all, const struct source *s, struct err *err)
+{
+	cleanup_fd int target = -EBADF;
+	int r;
+
+	err->code = ERR_NONE;
+	target = open_target(in, s, err);
+	if (target < 0)
+		return err->code == ERR_NONE ? 0 : target;
+	if (s->kind != SOURCE_PROC && is_there(s, target))
+		return 0;
+	r = refuse_shared(all, target, s->target, err);
+	if (r == 0)
+		r = caps_raise(CAPS_MOUNT, err);
+	if (r == 0)
+		r = mnt_move(s->tree, target, s->target, err);
+	if (r == 0)
+		r = caps_lower(err);
+	return r;
+}
+
+static int write_loader_files(const struct apply_input *in, struct err *err)
+{
+	const struct plan *p = in->plan;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->n_links; i++)
+		r = inside_link(in->container, p->links[i].path, p->links[i].target, err);
+	for (size_t i = 0; r == 0 && i < p->n_files; i++)
+		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
+				 err);
+	if (r == 0 && p->cache.wanted)
+		r = ldso_update(in->container, p, err);
+	return r;
+}
+
+int apply_plan(const struct apply_input *in, struct err *err)
+{
+	cleanup(sources_free) struct sources sources = { .v = NULL };
+	int r = caps_raise(CAPS_MOUNT, err);
+
+	if (r == 0 && !in->loader_only)
+		r = clone_all(&sources, in, err);
+	if (r == 0)
+		r = caps_lower(err);
+	if (r == 0)
+		r = container_join(in->container, err);
+	if (r == 0 && sources.n)
+		r = caps_raise(CAPS_MOUNT, err);
+	if (r == 0 && sources.n)
+		r = contain_all(&sources, in->container, err);
+	if (r == 0)
+		r = caps_lower(err);
+	for (size_t i = 0; r == 0 && i < sources.n; i++)
+		r = attach(in, &sources, &sources.v[i], err);
+	if (r == 0)
+		r = seccomp_enter(SECCOMP_FILES, err);
+	return r < 0 ? r : write_loader_files(in, err);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "apply/caps.h"
+#include "base/fd.h"
+#include "base/path.h"
+
+/* The namespace file is opened by pid, so the pidfd must still answer afterwards: then the pid was not another's. */
+static int open_mnt_ns(pid_t pid, struct err *err)
+{
+	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	cleanup_fd int ns = -EBADF;
+	char path[64];
+
+	if (pidfd < 0)
+		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_NAMESPACE, errno, "pidfd_open of init %d",
+			       (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "%s", path);
+	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "init %d has ended", (int)pid);
+	return take_fd(ns);
+}
+
+static int same_file(int a, int b)
+{
+	struct stat sa, sb;
+
+	if (fstat(a, &sa) < 0 || fstat(b, &sb) < 0)
+		return -errno;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+/* Magic links would lead out of the namespace; everything else of root.path is the engine's own path. */
+static int open_root(const char *path, struct err *err)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	cleanup_fd int slash = -EBADF;
+	int same;
+
+	if (fd < 0)
+		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_ROOTFS, errno, "%s", path);
+	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	same = slash < 0 ? -errno : same_file(fd, slash);
+	if (same < 0)
+		return err_set(err, ERR_ROOTFS, -same, "%s", path);
+	if (same)
+		return err_set(err, ERR_ROOTFS, EPERM, "%s is the host's own root", path);
+	return take_fd(fd);
+}
+
+static int visit(struct container *c, const char *root_path, struct err *err)
+{
+	int r;
+
+	if (setns(c->mnt_ns, CLONE_NEWNS) < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "setns to its mount namespace");
+	c->rootfd = open_root(root_path, err);
+	r = setns(c->host_ns, CLONE_NEWNS);
+	if (c->rootfd < 0)
+		return c->rootfd;
+	return r < 0 ? err_set(err, ERR_NAMESPACE, errno, "setns back to the host's mount namespace") : 0;
+}
+
+int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec, struct err *err)
+{
+	int r = caps_raise(CAPS_ENTER, err);
+
+	*ret = (struct container)CONTAINER_INIT;
+	ret->uid = spec->root_uid;
+	ret->gid = spec->root_gid;
+	if (r < 0)
+		return r;
+	ret->host_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (ret->host_ns < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "/proc/self/ns/mnt");
+	ret->mnt_ns = open_mnt_ns(pid, err);
+	if (ret->mnt_ns < 0)
+		return ret->mnt_ns;
+	r = same_file(ret->mnt_ns, ret->host_ns);
+	if (r)
+		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");
+	r = visit(ret, root_path, err);
+	if (r < 0)
+		return r;
+	return caps_lower(err);
+}
+
+int container_join(const struct container *c, struct err *err)
+{
+	int r = caps_raise(CAPS_ENTER, err);
+
+	if (r < 0)
+		return r;
+	if (setns(c->mnt_ns, CLONE_NEWNS) < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "setns to its mount namespace");
+	return caps_lower(err);
+}
+
+void container_close(struct container *c)
+{
+	fd_close(take_fd(c->mnt_ns));
+	fd_close(take_fd(c->host_ns));
+	fd_close(take_fd(c->rootfd));
+}
+
+int container_own_begin(const struct container *c, struct err *err)
+{
+	int r;
+
+	if (c->uid == geteuid() && c->gid == getegid())
+		return 0;
+	r = caps_raise(CAPS_OWN, err);
+	if (r < 0)
+		return r;
+	/*
+	 * The group first: without uid 0 the kernel would no longer let us. setfsuid tells no error; asking
+	 * again does.
+	 */
+	setfsgid(c->gid);
+	setfsuid(c->uid);
+	if ((uint32_t)setfsuid((uid_t)-1) != c->uid || (uint32_t)setfsgid((gid_t)-1) != c->gid)
+		return err_set(err, ERR_PRIVILEGE, EPERM, "becoming uid %u, gid %u", c->uid, c->gid);
+	return caps_lower(err);
+}
+
+void container_own_end(const struct container *c)
+{
+	if (c->uid == geteuid() && c->gid == getegid())
+		return;
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}

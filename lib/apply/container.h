@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A container that is being created, pinned once by fds: later steps never use a path or a pid again. */
+#ifndef NVCOREOS_APPLY_CONTAINER_H
+#define NVCOREOS_APPLY_CONTAINER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "oci/spec.h"
+
+struct container {
+	int mnt_ns;	   /* its mount namespace */
+	int host_ns;	   /* the mount namespace that we came from */
+	int rootfd;	   /* its root directory (O_PATH), opened in its mount namespace */
+	uint32_t uid, gid; /* host ids that own what is made in it */
+};
+#define CONTAINER_INIT \
+	{ \
+		-EBADF, -EBADF, -EBADF, 0, 0 \
+	}
+
+/*
+ * Pins the container whose init is `pid`: enters its mount namespace, opens root_path (absolute, as the
+ * runtime's mount namespace has it) there, and returns to the host's. Refused: a container that shares our
+ * mount namespace, and a root that is the host's own. -errno with ERR_NAMESPACE, ERR_ROOTFS, ERR_KERNEL;
+ * container_close is due either way.
+ */
+int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec,
+		    struct err *err) must_check;
+/* Moves this process into the container's mount namespace, for good. -errno with ERR_NAMESPACE. */
+int container_join(const struct container *c, struct err *err) must_check;
+void container_close(struct container *c);
+
+/*
+ * While a file or directory is made in the container it belongs to the container's root: fsuid and fsgid. 0 or
+ * -errno with ERR_PRIVILEGE.
+ */
+int container_own_begin(const struct container *c, struct err *err) must_check;
+void container_own_end(const struct container *c);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+
+/*
+ * Opens the directory of a file of ours; what is missing is made on the root's mount, and the directory must
+ * lie there too.
+ */
+static int parent_on_root(const struct container *c, const char *path, struct err *err)
+{
+	char parent[PATH_MAX];
+	cleanup_fd int dir = -EBADF;
+	uint64_t root_id = 0, dir_id = 1;
+	int r = path_parent(path, parent, sizeof(parent));
+
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
+	dir = path_make_dir(c->rootfd, parent, err);
+	if (dir < 0)
+		return dir;
+	r = path_mount_id(c->rootfd, &root_id);
+	if (r == 0)
+		r = path_mount_id(dir, &dir_id);
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "statx of %s", path);
+	if (root_id != dir_id)
+		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
+	return take_fd(dir);
+}
+
+static int target_dir(const struct container *c, const char *path, struct err *err)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd == -ENOENT)
+		return path_make_dir(c->rootfd, path, err);
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	if (fstat(fd, &st) < 0)
+		return err_set(err, ERR_TARGET, errno, "%s", path);
+	/* A symlink as a mount target could name any place of the image; none of ours is one. */
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ERR_TARGET, ENOTDIR, "%s", path);
+	return take_fd(fd);
+}
+
+int inside_target_dir(const struct container *c, const char *path, struct err *err)
+{
+	int r = container_own_begin(c, err);
+
+	if (r < 0)
+		return r;
+	r = target_dir(c, path, err);
+	container_own_end(c);
+	return r;
+}
+
+/* Where things may be made below /dev: its own tmpfs, or the root's mount where /dev is none. */
+static int open_dev_parent(const struct container *c, const char *path, bool own_dev, struct err *err)
+{
+	cleanup_fd int dev = -EBADF;
+	char parent[PATH_MAX];
+	int r = path_parent(path, parent, sizeof(parent));
+
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
+	if (!own_dev)
+		return parent_on_root(c, path, err);
+	dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY);
+	if (dev < 0)
+		return err_set(err, ERR_TARGET, -dev, "/dev");
+	if (strcmp(parent, "/dev") == 0)
+		return take_fd(dev);
+	/* Below /dev its own mount is the root that things may be made on. */
+	return path_make_dir(dev, parent + strlen("/dev"), err);
+}
+
+static int classify_node(int fd, const char *path, dev_t rdev, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(err, ERR_TARGET, errno, "%s", path);
+	if (S_ISCHR(st.st_mode) && st.st_rdev == rdev)
+		return INSIDE_NODE_THERE;
+	if (S_ISREG(st.st_mode) && st.st_size == 0)
+		return INSIDE_NODE_TARGET;
+	err_set(err, ERR_TARGET, EEXIST, "%s is something else than the device", path);
+	return err_hint(err, "remove it from the image or from the volume over /dev");
+}
+
+static int target_node(const struct container *c, const char *path, dev_t rdev, bool own_dev, int *ret_fd,
+		       struct err *err)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
+	int r;
+
+	if (fd == -ENOENT) {
+		dir = open_dev_parent(c, path, own_dev, err);
+		if (dir < 0)
+			return dir;
+		/* mknod of a regular file: never opens what may stand there. */
+		if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+			return err_set(err, ERR_WRITE, errno, "%s", path);
+		fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+	}
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	r = classify_node(fd, path, rdev, err);
+	if (r == INSIDE_NODE_TARGET)
+		*ret_fd = take_fd(fd);
+	return r;
+}
+
+int inside_target_node(const struct container *c, const char *name, dev_t rdev, bool own_dev, int *ret_fd,
+		       struct err *err)
+{
+	char path[PATH_MAX];
+	int r;
+
+	if (snprintf(path, sizeof(path), "/dev/%s", name) >= (int)sizeof(path))
+		return err_set(err, ERR_TARGET, ENAMETOOLONG, "%s", name);
+	r = container_own_begin(c, err);
+	if (r < 0)
+		return r;
+	r = target_node(c, path, rdev, own_dev, ret_fd, err);
+	container_own_end(c);
+	return r;
+}
+
+static int target_file(const struct container *c, const char *path, struct err *err)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
+	struct stat st;
+
+	if (fd == -ENOENT) {
+		dir = parent_on_root(c, path, err);
+		if (dir < 0)
+			return dir;
+		if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+			return err_set(err, ERR_WRITE, errno, "%s", path);
+		fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+	}
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)))
+		return err_set(err, ERR_TARGET, EEXIST, "%s", path);
+	return take_fd(fd);
+}
+
+int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err)
+{
+	int r;
+
+	if (S_ISDIR(mode))
+		return inside_target_dir(c, path, err);
+	r = container_own_begin(c, err);
+	if (r < 0)
+		return r;
+	r = target_file(c, path, err);
+	container_own_end(c);
+	return r;
+}
+
+int inside_write(const struct container *c, const char *path, const void *data, size_t len, struct err *err)
+{
+	cleanup_fd int dir = -EBADF;
+	int r = container_own_begin(c, err);
+
+	if (r < 0)
+		return r;
+	dir = parent_on_root(c, path, err);
+	r = dir < 0 ? dir : fd_replace_file(dir, path_base(path), data, len, 0644, 0);
+	container_own_end(c);
+	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
+}
+
+int inside_link(const struct container *c, const char *path, const char *target, struct err *err)
+{
+	cleanup_fd int dir = -EBADF;
+	int r = container_own_begin(c, err);
+
+	if (r < 0)
+		return r;
+	dir = parent_on_root(c, path, err);
+	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target);
+	container_own_end(c);
+	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Targets, files and links in a container's root, all resolved below its root fd; made only on the root's own
+ * mount, and owned by the container's root.
+ */
+#ifndef NVCOREOS_APPLY_INSIDE_H
+#define NVCOREOS_APPLY_INSIDE_H
+
+#include <sys/types.h>
+
+#include "apply/container.h"
+#include "base/err.h"
+
+/*
+ * The directory `path` as a mount target (O_PATH), made where it is missing. -errno with ERR_TARGET,
+ * ERR_FOREIGN_MOUNT, ERR_WRITE.
+ */
+int inside_target_dir(const struct container *c, const char *path, struct err *err) must_check;
+
+enum inside_node {
+	INSIDE_NODE_TARGET, /* *ret_fd is an empty file to mount on */
+	INSIDE_NODE_THERE,  /* the device stands there already */
+};
+/*
+ * The target for a device node at /dev/<name>: an empty file in the container's own /dev, made where it is
+ * missing. `own_dev`: /dev is a file system of the container's alone. -errno with ERR_TARGET (a symlink,
+ * another device), ERR_FOREIGN_MOUNT (missing, and /dev is a volume), ERR_WRITE.
+ */
+int inside_target_node(const struct container *c, const char *name, dev_t rdev, bool own_dev, int *ret_fd,
+		       struct err *err) must_check;
+
+/* An empty file as the target for a host socket or a directory for a host directory, as `mode` says. */
+int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err) must_check;
+
+/*
+ * Writes a whole file by rename. -EXDEV with ERR_FOREIGN_MOUNT where its directory lies on another mount than
+ * the root.
+ */
+int inside_write(const struct container *c, const char *path, const void *data, size_t len, struct err *err) must_check;
+/* Makes a symlink by rename; the same rules. */
+int inside_link(const struct container *c, const char *path, const char *target, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/ldso.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "apply/inside.h"
+#include "apply/ldcache.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+
+/* Everything that cannot be read counts as no cache: it would be no use to the container's loader either. */
+static void read_cache(const struct container *c, char **ret, size_t *ret_len)
+{
+	cleanup_fd int fd = path_open(c->rootfd, ROOTFACTS_CACHE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int r;
+
+	*ret = NULL;
+	*ret_len = 0;
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > LDCACHE_MAX)
+		return;
+	r = fd_read_all(fd, LDCACHE_MAX, ret, ret_len);
+	if (r < 0)
+		log_warning("%s of the container cannot be read: %s", ROOTFACTS_CACHE, strerror(-r));
+}
+
+static struct ldcache_entry *entries(struct arena *a, const struct plan_cache_library *libs, size_t n, size_t *ret_n)
+{
+	struct ldcache_entry *list = arena_alloc(a, (n + 1) * sizeof(*list));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++) {
+		int32_t flags = ldcache_flags(libs[i].class, libs[i].machine);
+
+		if (flags)
+			list[(*ret_n)++] = (struct ldcache_entry){ .flags = flags,
+								   .soname = libs[i].soname,
+								   .path = libs[i].path };
+	}
+	return list;
+}
+
+int ldso_update(const struct container *c, const struct plan *plan, struct err *err)
+{
+	cleanup_free char *old = NULL, *new = NULL;
+	struct ldcache cache = { 0 };
+	struct ldcache_change change = { .own_prefixes = &plan->cache.own_prefixes };
+	size_t old_len, new_len;
+	int r = 0;
+
+	read_cache(c, &old, &old_len);
+	ldcache_parse(&cache, old, old_len);
+	if (cache.found == LDCACHE_CORRUPT)
+		log_warning("%s of the container is damaged and replaced", ROOTFACTS_CACHE);
+	change.first = entries(&cache.arena, plan->cache.first, plan->cache.n_first, &change.n_first);
+	change.last = entries(&cache.arena, plan->cache.last, plan->cache.n_last, &change.n_last);
+	ldcache_merge(&cache, &change);
+	ldcache_write(&cache, &new, &new_len);
+	ldcache_free(&cache);
+	if (!old || old_len != new_len || memcmp(old, new, new_len) != 0)
+		r = inside_write(c, ROOTFACTS_CACHE, new, new_len, err);
+	return r;
+}

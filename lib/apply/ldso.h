@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* /etc/ld.so.cache of a container: read, merged in memory, replaced by one rename. */
+#ifndef NVCOREOS_APPLY_LDSO_H
+#define NVCOREOS_APPLY_LDSO_H
+
+#include "apply/container.h"
+#include "base/err.h"
+#include "plan/plan.h"
+
+/*
+ * Reads the container's cache (a symlink is followed inside the root; what is no regular file counts as none),
+ * applies plan->cache and writes the result; nothing is written where nothing changes. -errno with ERR_WRITE,
+ * ERR_FOREIGN_MOUNT.
+ */
+int ldso_update(const struct container *c, const struct plan *plan, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "host/inventory_text.h"
+
+#define CAP_SYS_MODULE_BIT 16
+#define PCI_DEVICES "bus/pci/devices"
+
+static bool has_uvm_major(const char *devices)
+{
+	const char *p = strstr(devices, " nvidia-uvm");
+
+	for (; p; p = strstr(p + 1, " nvidia-uvm"))
+		if (p[strlen(" nvidia-uvm")] == '\n' || p[strlen(" nvidia-uvm")] == '\0')
+			return true;
+	return false;
+}
+
+/* Three system calls or little more where all is well, as it nearly always is. */
+static int is_missing(const struct hostroot *root, const char **what, struct err *err)
+{
+	struct inventory_dir proc = { root->proc, "proc-root" };
+	cleanup_arena struct arena a = ARENA_INIT;
+	const char *devices;
+	struct stat st;
+	int r;
+
+	*what = NULL;
+	if (fstatat(root->proc, "driver/nvidia/version", &st, 0) < 0)
+		*what = "module nvidia";
+	else if (fstatat(root->dev, "nvidiactl", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		*what = "device node nvidiactl";
+	/* NVIDIA's own tools make the first on the way, and this one only when CUDA is first used. */
+	else if (fstatat(root->dev, "nvidia-uvm", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		*what = "device node nvidia-uvm";
+	if (*what)
+		return 0;
+	r = inventory_text_read(&proc, &a, "devices", &devices, err);
+	if (r == 0 && (!devices || !has_uvm_major(devices)))
+		*what = "module nvidia-uvm";
+	return r;
+}
+
+/* A device may go while we look: a file that is absent is no GPU. */
+static int is_gpu(const struct inventory_dir *sys, const char *name, bool *ret, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	const char *vendor, *class;
+	int r;
+
+	r = inventory_text_read(sys, &a, arena_printf(&a, PCI_DEVICES "/%s/vendor", name), &vendor, err);
+	if (r < 0 || !vendor || !str_starts(vendor, "0x10de"))
+		return r;
+	r = inventory_text_read(sys, &a, arena_printf(&a, PCI_DEVICES "/%s/class", name), &class, err);
+	*ret = r == 0 && class && (str_starts(class, "0x0300") || str_starts(class, "0x0302"));
+	return r;
+}
+
+static int has_gpu(const struct hostroot *root, bool *ret, struct err *err)
+{
+	struct inventory_dir sys = { root->sys, "sys-root" };
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist names;
+	int r = inventory_text_list(&sys, &a, PCI_DEVICES, &names, err);
+
+	*ret = false;
+	for (size_t i = 0; r == 0 && i < names.n && !*ret; i++)
+		r = is_gpu(&sys, names.v[i], ret, err);
+	return r;
+}
+
+static bool has_capability(const char *status, const char *key)
+{
+	char value[32];
+	uint64_t set;
+
+	/* What cannot be understood is left for the attempt to find out. */
+	return !inventory_text_key(status, key, value, sizeof(value)) || str_to_hex(value, UINT64_MAX, &set) < 0 ||
+	       (set >> CAP_SYS_MODULE_BIT & 1);
+}
+
+static bool is_first_namespace(const char *uid_map)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist words = { 0 };
+
+	strlist_split(&a, &words, uid_map, " \t\n", false);
+	return words.n == 3 && str_eq(words.v[0], "0") && str_eq(words.v[1], "0") && str_eq(words.v[2], "4294967295");
+}
+
+int load_may(const char *status, const char *uid_map, struct err *err)
+{
+	const char *why = NULL;
+
+	if (uid_map && !is_first_namespace(uid_map))
+		why = "in a user namespace kernel modules cannot be loaded";
+	else if (status && (!has_capability(status, "CapPrm") || !has_capability(status, "CapBnd")))
+		why = "loading kernel modules needs CAP_SYS_MODULE";
+	if (!why)
+		return 0;
+	err_set(err, ERR_PRIVILEGE, 0, "%s", why);
+	err_hint(err, "run 'nvcoreos load' as root on the host");
+	return -EPERM;
+}
+
+static int check_right(const struct hostroot *root, struct err *err)
+{
+	struct inventory_dir proc = { root->proc, "proc-root" };
+	cleanup_arena struct arena a = ARENA_INIT;
+	const char *status, *uid_map;
+
+	if (inventory_text_read(&proc, &a, "self/status", &status, NULL) < 0)
+		status = NULL;
+	if (inventory_text_read(&proc, &a, "self/uid_map", &uid_map, NULL) < 0)
+		uid_map = NULL;
+	return load_may(status, uid_map, err);
+}
+
+/* The last line that is not empty, cut off in place. */
+static char *last_line(char *text)
+{
+	size_t len = strlen(text);
+	char *nl;
+
+	while (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	nl = strrchr(text, '\n');
+	return nl ? nl + 1 : text;
+}
+
+/* The code of "E22: <what of the table>: ...", with *rest behind it; ERR_NONE for any other text. */
+static enum err_code code_of(const char *line, const char **rest)
+{
+	const char *what;
+	uint64_t n;
+	char digits[3] = "";
+
+	if (line[0] != 'E' || !line[1] || !line[2] || !str_starts(line + 3, ": "))
+		return ERR_NONE;
+	memcpy(digits, line + (line[1] == '0' ? 2 : 1), line[1] == '0' ? 1 : 2);
+	if (str_to_u64(digits, 99, &n) < 0)
+		return ERR_NONE;
+	what = err_code_what((enum err_code)n);
+	*rest = what ? str_after(line + 5, what) : NULL;
+	*rest = *rest ? str_after(*rest, ": ") : NULL;
+	return *rest ? (enum err_code)n : ERR_NONE;
+}
+
+/* Its line becomes our error, so that the user does not read two sentences in one. */
+static int take_error(const char *program, struct proc_result *res, struct err *err)
+{
+	const char *line = last_line(res->output), *own = str_after(line, LOAD_PROGRAM ": "), *rest = NULL,
+		   *hint = NULL;
+	enum err_code code = own ? code_of(own, &rest) : ERR_NONE;
+
+	if (code == ERR_NONE) {
+		if (*line)
+			return err_set(err, ERR_LOAD, 0, "%s", own ? own : line);
+		return err_set(err, ERR_LOAD, 0, "%s ended with %d and said nothing", program, res->status);
+	}
+	for (const char *p = strstr(rest, ": "); p; p = strstr(p + 1, ": "))
+		hint = p;
+	err_set(err, code, 0, "%.*s", hint ? (int)(hint - rest) : ERR_MSG_MAX, rest);
+	return hint ? err_hint(err, "%s", hint + 2) : -EINVAL;
+}
+
+int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
+{
+	cleanup_free char *program = mem_printf("%s/" LOAD_PROGRAM, conf->libexec_dir);
+	cleanup_free char *file = mem_strdup(conf->file ? conf->file : "");
+	char name[] = LOAD_PROGRAM, option[] = "--config";
+	char *argv[] = { name, conf->file ? option : NULL, file, NULL }, *envp[] = { NULL };
+	int r = proc_run(program, argv, envp, conf->load_timeout, ret, NULL);
+
+	if (r == -ETIMEDOUT) {
+		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, conf->load_timeout);
+		return r;
+	}
+	if (r < 0)
+		return err_set(err, ERR_LOAD, -r, "%s", program);
+	if (ret->status == 0 || ret->status == LOAD_EXIT_NO_GPU)
+		return 0;
+	return take_error(program, ret, err);
+}
+
+int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err)
+{
+	struct proc_result res;
+	const char *what;
+	bool gpu;
+	int r;
+
+	if (!conf->load_modules)
+		return 0;
+	r = is_missing(root, &what, err);
+	if (r < 0 || !what)
+		return r;
+	r = has_gpu(root, &gpu, err);
+	if (r < 0 || !gpu)
+		return r;
+	r = check_right(root, err);
+	if (r < 0)
+		return r;
+	log_info("%s is missing: running %s/" LOAD_PROGRAM, what, conf->libexec_dir);
+	return load_run(conf, &res, err);
+}

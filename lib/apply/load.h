@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Modules loaded when they are missing: the only program that a container's start ever runs. */
+#ifndef NVCOREOS_APPLY_LOAD_H
+#define NVCOREOS_APPLY_LOAD_H
+
+#include "base/err.h"
+#include "base/proc.h"
+#include "conf/config.h"
+#include "host/hostroot.h"
+
+#define LOAD_PROGRAM "nvcoreos-load"
+#define LOAD_EXIT_NO_GPU 3
+
+/*
+ * Where sys-root shows an NVIDIA GPU and proc-root shows no driver, no uvm major, or dev-root no nvidiactl or
+ * nvidia-uvm: runs LIBEXEC/nvcoreos-load (empty environment, load-timeout). 0 where nothing was missing, or
+ * there is no GPU, or load-modules is no; -errno with ERR_LOAD (its last line) or ERR_PRIVILEGE (no
+ * CAP_SYS_MODULE or in a user namespace: no attempt is made).
+ */
+int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err) must_check;
+
+/*
+ * Runs LIBEXEC/nvcoreos-load, whatever is loaded already. 0 where it ended with 0 or LOAD_EXIT_NO_GPU (ret
+ * tells which, and what it printed); else -errno with the error of its last line, ERR_LOAD where that is no
+ * error of ours.
+ */
+int load_run(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
+
+/*
+ * Whether this process may load modules: `status` and `uid_map` are the texts of proc's files of these names,
+ * NULL where they could not be read (then the attempt decides). -EPERM with ERR_PRIVILEGE.
+ */
+int load_may(const char *status, const char *uid_map, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mounts by file descriptor: cloned detached in the host's namespace, moved in the container's. A tree that is
+ * never moved is gone with its fd.
+ */
+#ifndef NVCOREOS_APPLY_MNT_H
+#define NVCOREOS_APPLY_MNT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum mnt_kind {
+	MNT_FILES,  /* read-only, nosuid, nodev */
+	MNT_NODE,   /* read-only, nosuid, noexec: a device node */
+	MNT_SOCKET, /* nosuid, nodev, noexec */
+};
+
+/*
+ * A private, detached clone of what `fd` (O_PATH) points to, without submounts; `what` names it in errors. fd
+ * or -errno with ERR_MOUNT or ERR_KERNEL.
+ */
+int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err) must_check;
+/* A new empty tmpfs, detached and writable through the fd that comes back; mnt_seal makes it read-only. */
+int mnt_tmpfs(struct err *err) must_check;
+int mnt_seal(int tree, struct err *err) must_check;
+/* Attaches a detached tree on `target` (O_PATH), in the current mount namespace. */
+int mnt_move(int tree, int target, const char *what, struct err *err) must_check;
+/*
+ * Keeps what is mounted on `root` (the root of a mount) from being seen outside: a shared mount becomes a
+ * slave. A directory that is no mount's root is left.
+ */
+int mnt_contain(int root, struct err *err) must_check;
+/* Whether the mount with this id is shared with another namespace, by mountinfo. 0, 1, or -errno. */
+int mnt_is_shared(uint64_t mount_id) must_check;
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/prepare.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "host/osver.h"
+#include "plan/choose.h"
+
+static bool host_has_no_gpu(const struct inventory *inv)
+{
+	return !inv->n_gpus && !inv->has_pci_gpu;
+}
+
+static bool may_ignore(const struct prepared *p, const struct prepare_input *in)
+{
+	return host_has_no_gpu(&p->inventory) && in->conf->no_gpu == CONFIG_NO_GPU_IGNORE;
+}
+
+static int load_driver(struct prepared *p, const struct prepare_input *in, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	const struct store_driver *d;
+	const char *os;
+	int r = osver_read(&a, in->os_root, NULL, &os, err);
+
+	if (r < 0)
+		return r;
+	d = choose_driver(&p->store, &p->inventory, os, err);
+	if (!d)
+		return -ENOENT;
+	return tree_load(&p->driver, arena_printf(&a, "%s/%s/%s", p->store.driver_path, d->driver, d->os), err);
+}
+
+static int look_at_root(struct prepared *p, const struct prepare_input *in, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist candidates = { NULL, 0 };
+
+	plan_candidates(&a, &candidates, &p->driver, in->request->capabilities);
+	if (in->rootfd >= 0)
+		return rootfacts_collect(&p->facts, in->rootfd, in->spec, &candidates, err);
+	rootfacts_assume(&p->facts, in->spec, &candidates);
+	return 0;
+}
+
+static int load_toolkit(struct prepared *p, const struct prepare_input *in, const char **why, struct err *err)
+{
+	cleanup_free char *path = NULL;
+	const char *version;
+	int r = choose_cuda(&p->store, in->conf, in->request, &p->facts, p->driver.cuda, &version, why, err);
+
+	if (r < 0 || !version)
+		return r;
+	path = mem_printf("%s/%s", p->store.cuda_path, version);
+	r = tree_load(&p->toolkit, path, err);
+	p->has_toolkit = r >= 0;
+	return r;
+}
+
+static int make_plan(struct prepared *p, const struct prepare_input *in, const char *why, struct err *err)
+{
+	struct plan_input input = {
+		.conf = in->conf,
+		.request = in->request,
+		.inventory = &p->inventory,
+		.driver = &p->driver,
+		.toolkit = p->has_toolkit ? &p->toolkit : NULL,
+		.toolkit_why = why,
+		.facts = &p->facts,
+	};
+	int r = plan_make(&p->plan, &input, err);
+
+	return r < 0 ? r : plan_check(&p->plan, &input, err);
+}
+
+int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct err *err)
+{
+	struct err local = ERR_INIT;
+	const char *why = NULL;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	r = inventory_read(&ret->inventory, in->host, err);
+	if (r < 0)
+		return r;
+	/* Before the store: a node without a GPU needs no driver to say so. */
+	r = plan_host_check(&ret->inventory, in->request, &local);
+	if (r == 0)
+		r = store_read(&ret->store, in->conf, &local);
+	if (r == 0)
+		r = load_driver(ret, in, &local);
+	if (r < 0 && may_ignore(ret, in) && (local.code == ERR_NO_GPU || local.code == ERR_NO_TREE)) {
+		log_info("no GPU here, and no-gpu=ignore: the container is left alone");
+		ret->no_gpu_ignored = true;
+		return 0;
+	}
+	if (r < 0) {
+		if (err)
+			*err = local;
+		return r;
+	}
+	r = look_at_root(ret, in, err);
+	if (r < 0)
+		return r;
+	r = load_toolkit(ret, in, &why, err);
+	return r < 0 ? r : make_plan(ret, in, why, err);
+}
+
+void prepare_free(struct prepared *p)
+{
+	plan_free(&p->plan);
+	rootfacts_free(&p->facts);
+	tree_free(&p->toolkit);
+	tree_free(&p->driver);
+	store_free(&p->store);
+	inventory_free(&p->inventory);
+	memset(p, 0, sizeof(*p));
+}

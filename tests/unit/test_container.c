@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/container.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "apply/caps.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "sandbox.h"
+#include "tap.h"
+
+/*
+ * A child with a mount namespace of its own where `dir` is a tmpfs with the file "inside". Ready when the pipe
+ * closes.
+ */
+static pid_t start(const char *dir, bool own_ns)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready) < 0)
+		return -1;
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (own_ns && (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+			       mount("tmpfs", dir, "tmpfs", 0, NULL) < 0))
+			_exit(9);
+		if (own_ns)
+			tap_write(dir, "inside", "");
+		close(ready[0]);
+		close(ready[1]);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	(void)!read(ready[0], &c, 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void stop(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+TEST(the_root_is_the_containers_and_we_come_back)
+{
+	const char *dir = tap_tmpdir();
+	struct spec spec = { 0 };
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+	char path[4096];
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	pid_t pid = start(dir, true);
+
+	CHECK_INT(container_enter(&c, pid, dir, &spec, &err), 0);
+	CHECK(c.rootfd >= 0);
+	int fd = path_open(c.rootfd, "/inside", O_PATH);
+	CHECK(fd >= 0);
+	fd_close(fd);
+	snprintf(path, sizeof(path), "%s/inside", dir);
+	CHECK(access(path, F_OK) < 0);
+	container_close(&c);
+	CHECK_INT(c.rootfd, -EBADF);
+	CHECK(container_enter(&c, pid, "/", &spec, &err) < 0);
+	CHECK_INT(err.code, ERR_ROOTFS);
+	container_close(&c);
+	CHECK(container_enter(&c, pid, "/nowhere", &spec, &err) < 0);
+	CHECK_INT(err.code, ERR_ROOTFS);
+	container_close(&c);
+	CHECK(container_enter(&c, pid, "/proc/self/root", &spec, &err) < 0);
+	container_close(&c);
+	stop(pid);
+	CHECK(container_enter(&c, pid, dir, &spec, &err) < 0);
+	CHECK_INT(err.code, ERR_NAMESPACE);
+	container_close(&c);
+	CHECK_INT(caps_restore(&err), 0);
+}
+
+TEST(the_hosts_own_mount_namespace_is_refused)
+{
+	const char *dir = tap_tmpdir();
+	struct spec spec = { 0 };
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	pid_t pid = start(dir, false);
+
+	CHECK(container_enter(&c, pid, dir, &spec, &err) < 0);
+	CHECK_INT(err.code, ERR_NAMESPACE);
+	container_close(&c);
+	stop(pid);
+	CHECK_INT(caps_restore(&err), 0);
+}
+
+static int drop(const char *dir)
+{
+	struct err err = ERR_INIT;
+	bool ok;
+
+	(void)dir;
+	ok = CHECK_INT(caps_lower(&err), 0);
+	ok &= CHECK(mount("tmpfs", dir, "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	ok &= CHECK_INT(caps_raise(CAPS_MOUNT, &err), 0);
+	ok &= CHECK_INT(mount("tmpfs", dir, "tmpfs", 0, NULL), 0);
+	ok &= CHECK(setuid(1) < 0);
+	ok &= CHECK_INT(caps_limit(&err), 0);
+	ok &= CHECK(mount("tmpfs", dir, "tmpfs", 0, NULL) < 0 && errno == EPERM);
+	ok &= CHECK_INT(caps_raise(CAPS_MOUNT, &err), 0);
+	/* What no phase needs is gone for good. */
+	ok &= CHECK_INT(caps_restore(&err), 0);
+	ok &= CHECK(prctl(PR_CAPBSET_READ, 0 /* CAP_CHOWN: the loader's */) == 1);
+	ok &= CHECK(prctl(PR_CAPBSET_READ, 12 /* CAP_NET_ADMIN */) == 0);
+	return ok ? 0 : 1;
+}
+
+TEST(capabilities_come_and_go_by_phase)
+{
+	in_mount_namespace(drop, tap_tmpdir());
+}

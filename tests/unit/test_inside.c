@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/inside.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fd.h"
+#include "sandbox.h"
+#include "tap.h"
+
+static struct container container_at(const char *dir)
+{
+	struct container c = CONTAINER_INIT;
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	return c;
+}
+
+static bool has(const char *dir, const char *path, const char *content)
+{
+	char full[4096];
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	snprintf(full, sizeof(full), "%s/%s", dir, path);
+	return fd_read_file_at(AT_FDCWD, full, 4096, &text, &len) == 0 && strcmp(text, content) == 0;
+}
+
+TEST(files_are_replaced_and_never_followed)
+{
+	const char *dir = tap_tmpdir(), *outside = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char link[4096];
+
+	tap_write(outside, "canary", "host");
+	tap_write(dir, "etc/keep", "");
+	snprintf(link, sizeof(link), "%s/etc/ld.so.cache", dir);
+	CHECK_INT(symlink("/canary", link), 0);
+	CHECK_INT(inside_write(&c, "/etc/ld.so.cache", "new", 3, &err), 0);
+	CHECK(has(dir, "etc/ld.so.cache", "new"));
+	CHECK(has(outside, "canary", "host"));
+	CHECK_INT(inside_write(&c, "/made/on/the/way", "x", 1, &err), 0);
+	CHECK(has(dir, "made/on/the/way", "x"));
+	CHECK_INT(inside_link(&c, "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi", &err), 0);
+	CHECK_INT(inside_link(&c, "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi", &err), 0);
+	container_close(&c);
+}
+
+TEST(parents_that_are_links_stay_inside)
+{
+	const char *dir = tap_tmpdir(), *outside = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char link[4096], up[4096];
+
+	snprintf(link, sizeof(link), "%s/etc", dir);
+	CHECK_INT(symlink(outside, link), 0);
+	/* Absolute: resolves below the root, where that path does not exist. */
+	CHECK(inside_write(&c, "/etc/x", "x", 1, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK(!has(outside, "x", "x"));
+	CHECK_INT(unlink(link), 0);
+	snprintf(up, sizeof(up), "../../../../../../..%s", outside);
+	CHECK_INT(symlink(up, link), 0);
+	CHECK(inside_write(&c, "/etc/x", "x", 1, &err) < 0);
+	CHECK(!has(outside, "x", "x"));
+	CHECK_INT(unlink(link), 0);
+	CHECK_INT(symlink("/proc/self/root/tmp", link), 0);
+	CHECK(inside_write(&c, "/etc/x", "x", 1, &err) < 0);
+	container_close(&c);
+}
+
+static int on_volumes(const char *dir)
+{
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char path[4096];
+	int fd = -1;
+
+	tap_write(dir, "etc/x", "");
+	tap_write(dir, "dev/x", "");
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	snprintf(path, sizeof(path), "%s/dev", dir);
+	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	bool ok = inside_write(&c, "/etc/ld.so.cache", "x", 1, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
+	ok &= inside_link(&c, "/etc/sub/link", "x", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
+	ok &= inside_target_dir(&c, "/etc/made", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
+	/* A volume over /dev is not ours to make nodes in; the container's own tmpfs is. */
+	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err) == -EXDEV;
+	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err) == INSIDE_NODE_TARGET && fd >= 0;
+	fd_close(fd);
+	ok &= inside_target_node(&c, "dri/card0", makedev(226, 0), true, &fd, &err) == INSIDE_NODE_TARGET && fd >= 0;
+	fd_close(fd);
+	CHECK(ok);
+	return ok ? 0 : 1;
+}
+
+TEST(nothing_is_made_on_volumes)
+{
+	in_mount_namespace(on_volumes, tap_tmpdir());
+}
+
+TEST(node_targets)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char path[4096];
+	int fd = -1;
+
+	tap_write(dir, "dev/nvidia0", "");
+	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err), INSIDE_NODE_TARGET);
+	fd_close(fd);
+	tap_write(dir, "dev/nvidia1", "content of the image");
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), false, &fd, &err), -EEXIST);
+	CHECK_INT(err.code, ERR_TARGET);
+	snprintf(path, sizeof(path), "%s/dev/nvidia2", dir);
+	CHECK_INT(symlink("nvidia0", path), 0);
+	CHECK(inside_target_node(&c, "nvidia2", makedev(195, 2), false, &fd, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	snprintf(path, sizeof(path), "%s/dev/nvidia3", dir);
+	CHECK_INT(mkfifo(path, 0600), 0);
+	CHECK(inside_target_node(&c, "nvidia3", makedev(195, 3), false, &fd, &err) < 0);
+	if (geteuid() == 0) {
+		snprintf(path, sizeof(path), "%s/dev/nvidia4", dir);
+		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 4)), 0);
+		CHECK_INT(inside_target_node(&c, "nvidia4", makedev(195, 4), false, &fd, &err), INSIDE_NODE_THERE);
+		CHECK(inside_target_node(&c, "nvidia4", makedev(195, 5), false, &fd, &err) < 0);
+	}
+	container_close(&c);
+}
+
+TEST(directory_targets)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char path[4096];
+	int fd;
+
+	fd = inside_target_dir(&c, "/usr/local/nvidia", &err);
+	CHECK(fd >= 0);
+	fd_close(fd);
+	tap_write(dir, "usr/local/cuda", "a file");
+	CHECK_INT(inside_target_dir(&c, "/usr/local/cuda", &err), -ENOTDIR);
+	CHECK_INT(err.code, ERR_TARGET);
+	snprintf(path, sizeof(path), "%s/usr/local/link", dir);
+	CHECK_INT(symlink("nvidia", path), 0);
+	CHECK_INT(inside_target_dir(&c, "/usr/local/link", &err), -ENOTDIR);
+	container_close(&c);
+}
+
+TEST(files_belong_to_the_containers_root)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	struct stat st = { 0 };
+	char path[4096];
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	c.uid = 100000;
+	c.gid = 100001;
+	CHECK_INT(chmod(dir, 0777), 0);
+	CHECK_INT(inside_write(&c, "/etc/x", "x", 1, &err), 0);
+	snprintf(path, sizeof(path), "%s/etc/x", dir);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_uid, 100000);
+	CHECK_INT(st.st_gid, 100001);
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_uid, 100000);
+	container_close(&c);
+	/* And the process is itself again. */
+	tap_write(dir, "after", "");
+	snprintf(path, sizeof(path), "%s/after", dir);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_uid, 0);
+}

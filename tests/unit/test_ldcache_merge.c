@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "apply/ldcache.h"
+#include "base/mem.h"
+#include "ldcache_raw.h"
+#include "tap.h"
+
+TEST(names_in_the_loaders_order)
+{
+	static const struct {
+		const char *a, *b;
+		int want;
+	} t[] = {
+		{ "", "", 0 },
+		{ "a", "", 1 },
+		{ "a", "b", -1 },
+		{ "libx.so.2", "libx.so.10", -1 },
+		{ "libx.so.10", "libx.so.9", 1 },
+		{ "lib1", "libx", 1 },
+		{ "libx", "lib1", -1 },
+		{ "lib", "lib1", -1 },
+		{ "libx.so.1", "libx.so", 1 },
+		{ "libx.so.01", "libx.so.1", 0 },
+		{ "a2b10", "a2b9", 1 },
+		{ "liba.so.1", "liba-b.so.1", 1 },
+		{ "1", "/", 1 },
+		{ "a4294967297", "a1", 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		if (!CHECK_INT(ldcache_compare_names(t[i].a, t[i].b), t[i].want))
+			tap_check_str(t[i].a, t[i].b, __FILE__, __LINE__, "names");
+		CHECK_INT(ldcache_compare_names(t[i].b, t[i].a), -t[i].want);
+	}
+	/* Where numbers wrap there is no order left, as in the loader. */
+	CHECK_INT(ldcache_compare_names("a2147483648", "a0"), -1);
+	CHECK_INT(ldcache_compare_names("a0", "a2147483648"), -1);
+}
+
+static const char *const own[] = { "/usr/local/nvidia" };
+static const struct strlist own_prefixes = { (const char **)own, 1 };
+
+TEST(hwcaps_are_numbered_by_name)
+{
+	cleanup_cache struct ldcache c;
+	const struct ldcache_entry e[] = {
+		{ .flags = X64,
+		  .soname = "libb.so",
+		  .path = "/b",
+		  .hwcap_name = "x86-64-v4",
+		  .hwcap = UINT64_C(5) << 32 },
+		{ .flags = X64, .soname = "liba.so", .path = "/a", .hwcap_name = "x86-64-v2" },
+		{ .flags = X64, .soname = "liba.so", .path = "/plain" },
+	};
+	const struct ldcache_change change = { .first = e, .n_first = ARRAY_SIZE(e) };
+
+	ldcache_parse(&c, NULL, 0);
+	CHECK_INT(c.found, LDCACHE_NONE);
+	ldcache_merge(&c, &change);
+	again(&c);
+	CHECK_STR(listing(&c), "libb.so=/b:x86-64-v4 liba.so=/a:x86-64-v2 liba.so=/plain");
+	REQUIRE(c.n_entries == 3);
+	CHECK(c.entries[0].hwcap == (HWCAP(1) | UINT64_C(5) << 32));
+	CHECK(c.entries[1].hwcap == HWCAP(0));
+}
+
+TEST(merge_first_and_last)
+{
+	cleanup_raw struct raw r = { 0 };
+	cleanup_cache struct ldcache c;
+	const struct ldcache_entry first[] = {
+		{ .flags = X64, .soname = "libcuda.so.1", .path = "/usr/local/nvidia/lib64/libcuda.so.1" },
+		{ .flags = X64, .soname = "libnvidia-ml.so.1", .path = "/usr/local/nvidia/lib64/libnvidia-ml.so.1" },
+		{ .flags = X64, .soname = "libcuda.so.1", .path = "/never" },
+	};
+	const struct ldcache_entry last[] = {
+		{ .flags = X64, .soname = "libcublas.so.12", .path = "/usr/local/cuda/lib64/libcublas.so.12" },
+		{ .flags = X64, .soname = "libcudart.so.12", .path = "/usr/local/cuda/lib64/libcudart.so.12" },
+		{ .flags = X64, .soname = "libcudart.so.12", .path = "/usr/local/cuda/other/libcudart.so.12" },
+		{ .flags = X64,
+		  .soname = "libnvidia-ml.so.1",
+		  .path = "/usr/local/cuda/lib64/stubs/libnvidia-ml.so.1" },
+	};
+	const struct ldcache_change change = { first, ARRAY_SIZE(first), last, ARRAY_SIZE(last), &own_prefixes };
+
+	sample(&r);
+	ldcache_parse(&c, r.data.buf, r.data.len);
+	ldcache_merge(&c, &change);
+	again(&c);
+	CHECK_STR(listing(&c),
+		  "libz.so.1=/lib/x86_64-linux-gnu/libz.so.1 "
+		  "libnvidia-ml.so.1=/usr/local/nvidia/lib64/libnvidia-ml.so.1 "
+		  "libcudart.so.12=/usr/local/cuda/lib64/libcudart.so.12 "
+		  "libcuda.so.1=/usr/local/nvidia/lib64/libcuda.so.1 32libcuda.so.1=/usr/lib32/libcuda.so.1 "
+		  "libcublas.so.12=/usr/lib/libcublas.so.12 libc.so.6=/lib/libc.so.6");
+	CHECK_STR(c.generator, "nvcoreos");
+}
+
+TEST(merge_is_idempotent_and_replaces_an_older_driver)
+{
+	cleanup_raw struct raw r = { 0 };
+	cleanup_cache struct ldcache c;
+	cleanup_free char *one = NULL, *two = NULL;
+	size_t len_one, len_two;
+	const struct ldcache_entry old_driver[] = {
+		{ .flags = X64,
+		  .soname = "libnvidia-gone.so.470",
+		  .path = "/usr/local/nvidia/lib64/libnvidia-gone.so.470" },
+		{ .flags = I386, .soname = "libcuda.so.1", .path = "/usr/local/nvidia/lib32/libcuda.so.1" },
+	};
+	const struct ldcache_entry driver = { .flags = X64,
+					      .soname = "libcuda.so.1",
+					      .path = "/usr/local/nvidia/lib64/libcuda.so.1" };
+	const struct ldcache_change before = { old_driver, 2, NULL, 0, &own_prefixes };
+	const struct ldcache_change change = { &driver, 1, NULL, 0, &own_prefixes };
+
+	sample(&r);
+	ldcache_parse(&c, r.data.buf, r.data.len);
+	ldcache_merge(&c, &before);
+	again(&c);
+	CHECK(strstr(listing(&c), "libnvidia-gone") != NULL);
+	ldcache_merge(&c, &change);
+	CHECK(strstr(listing(&c), "libnvidia-gone") == NULL);
+	CHECK(strstr(listing(&c), "lib32") == NULL);
+	ldcache_write(&c, &one, &len_one);
+	ldcache_free(&c);
+	ldcache_parse(&c, one, len_one);
+	ldcache_merge(&c, &change);
+	ldcache_write(&c, &two, &len_two);
+	REQUIRE(len_one == len_two);
+	CHECK(memcmp(one, two, len_one) == 0);
+}
+
+TEST(own_prefix_is_a_directory)
+{
+	cleanup_raw struct raw r = { 0 };
+	cleanup_cache struct ldcache c;
+	const struct ldcache_change change = { .own_prefixes = &own_prefixes };
+
+	raw_add(&r, X64, "libb.so", "/usr/local/nvidia-mine/libb.so", 0);
+	raw_add(&r, X64, "liba.so", "/usr/local/nvidia/liba.so", 0);
+	raw_new(&r, NULL, NULL);
+	ldcache_parse(&c, r.data.buf, r.data.len);
+	ldcache_merge(&c, &change);
+	CHECK_STR(listing(&c), "libb.so=/usr/local/nvidia-mine/libb.so");
+}
+
+/* Every byte changed in turn: whatever comes out can be merged and written, and is read back as the same. */
+TEST(mutations_never_break)
+{
+	const struct ldcache_entry e = { .flags = X64,
+					 .soname = "libcuda.so.1",
+					 .path = "/usr/local/nvidia/lib64/libcuda.so.1" };
+	const struct ldcache_change change = { &e, 1, &e, 1, &own_prefixes };
+	static const unsigned char values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff, '9', '/' };
+	cleanup_raw struct raw r = { 0 };
+
+	sample(&r);
+	for (size_t i = 0; i < r.data.len * ARRAY_SIZE(values); i++) {
+		cleanup_free char *copy = mem_alloc(r.data.len);
+		cleanup_cache struct ldcache c;
+		size_t n;
+
+		memcpy(copy, r.data.buf, r.data.len);
+		copy[i / ARRAY_SIZE(values)] = (char)values[i % ARRAY_SIZE(values)];
+		ldcache_parse(&c, copy, r.data.len);
+		ldcache_merge(&c, &change);
+		n = c.n_entries;
+		again(&c);
+		if (!CHECK_INT(c.found, LDCACHE_NEW) || !CHECK_INT(c.n_entries, n))
+			return;
+	}
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* 611 libraries of an image and 60 of a driver. The bound is loose, for sanitizers and busy machines. */
+TEST(fast)
+{
+	cleanup_raw struct raw r = { 0 };
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct ldcache_entry first[60] = { 0 };
+	const struct ldcache_change change = { first, ARRAY_SIZE(first), NULL, 0, &own_prefixes };
+	double best = 1;
+
+	for (int i = 611; i > 0; i--)
+		raw_add(&r, X64, arena_printf(&a, "libsomething%d.so.%d", i, i % 7),
+			arena_printf(&a, "/usr/lib/x86_64-linux-gnu/libsomething%d.so.%d", i, i % 7), 0);
+	raw_new(&r, NULL, NULL);
+	for (int i = 0; i < 60; i++) {
+		first[i].flags = X64;
+		first[i].soname = arena_printf(&a, "libnvidia-thing%d.so.1", i);
+		first[i].path = arena_printf(&a, "/usr/local/nvidia/lib64/%s", first[i].soname);
+	}
+	for (int i = 0; i < 20; i++) {
+		cleanup_cache struct ldcache c;
+		cleanup_free char *out = NULL;
+		double start = seconds(), took;
+		size_t len;
+
+		ldcache_parse(&c, r.data.buf, r.data.len);
+		ldcache_merge(&c, &change);
+		ldcache_write(&c, &out, &len);
+		CHECK_INT(c.n_entries, 671);
+		took = seconds() - start;
+		best = took < best ? took : best;
+	}
+	CHECK(best < 0.005);
+}

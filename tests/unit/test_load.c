@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/load.h"
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "host/hostroot.h"
+#include "tap.h"
+
+#define E22 "E22: loading the NVIDIA kernel modules failed: "
+#define DEVICES "Character devices:\n  1 mem\n195 nvidia-frontend\n"
+
+struct host {
+	struct config conf;
+	struct hostroot root;
+	const char *dir;
+	struct err err;
+};
+
+/* A host with a GPU; `loaded` with all that loading makes. The program writes `script` to run. */
+static void host_make(struct host *h, bool gpu, bool loaded, const char *script)
+{
+	cleanup_free char *text = NULL, *program = NULL;
+
+	*h = (struct host){ .dir = tap_tmpdir(), .root = HOSTROOT_INIT };
+	tap_write(h->dir, "proc/devices", loaded ? DEVICES "511 nvidia-uvm\n\nBlock devices:\n" : DEVICES);
+	tap_write(h->dir, "sys/bus/pci/devices/0000:00:1f.0/vendor", "0x8086\n");
+	tap_write(h->dir, "sys/bus/pci/devices/0000:00:1f.0/class", "0x030000\n");
+	tap_write(h->dir, "sys/bus/pci/devices/0000:01:00.1/vendor", "0x10de\n");
+	tap_write(h->dir, "sys/bus/pci/devices/0000:01:00.1/class", "0x040300\n");
+	if (gpu) {
+		tap_write(h->dir, "sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n");
+		tap_write(h->dir, "sys/bus/pci/devices/0000:01:00.0/class", "0x030200\n");
+	}
+	if (loaded)
+		tap_write(h->dir, "proc/driver/nvidia/version",
+			  "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.261.03\n");
+	tap_write(h->dir, loaded ? "dev/nvidiactl" : "dev/null", "");
+	tap_write(h->dir, loaded ? "dev/nvidia-uvm" : "dev/zero", "");
+	if (script) {
+		text = mem_printf("#!/bin/sh\nexec 2>&1\necho x >>%s/ran\n%s\n", h->dir, script);
+		program = mem_printf("%s/libexec/" LOAD_PROGRAM, h->dir);
+		tap_write(h->dir, "libexec/" LOAD_PROGRAM, text);
+		if (chmod(program, 0755) < 0)
+			perror(program);
+	}
+	config_init(&h->conf);
+	h->conf.proc_root = arena_printf(&h->conf.arena, "%s/proc", h->dir);
+	h->conf.sys_root = arena_printf(&h->conf.arena, "%s/sys", h->dir);
+	h->conf.dev_root = arena_printf(&h->conf.arena, "%s/dev", h->dir);
+	h->conf.run_dir = arena_printf(&h->conf.arena, "%s/run", h->dir);
+	h->conf.libexec_dir = arena_printf(&h->conf.arena, "%s/libexec", h->dir);
+	h->conf.load_timeout = 5;
+	CHECK_INT(hostroot_open(&h->root, &h->conf, NULL), 0);
+}
+
+static void host_free(struct host *h)
+{
+	hostroot_close(&h->root);
+	config_free(&h->conf);
+}
+#define cleanup_host cleanup(host_free)
+
+static int runs(const struct host *h)
+{
+	cleanup_free char *path = mem_printf("%s/ran", h->dir);
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : (int)st.st_size / 2;
+}
+
+static void host_remove(const struct host *h, const char *name)
+{
+	cleanup_free char *path = mem_printf("%s/%s", h->dir, name);
+
+	if (unlink(path) < 0)
+		perror(path);
+}
+
+TEST(nothing_is_run_where_all_is_there)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, true, true, "exit 1");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 0);
+}
+
+TEST(nothing_is_run_without_a_gpu)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, false, false, "exit 1");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 0);
+}
+
+TEST(nothing_is_run_with_load_modules_no)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, true, false, "exit 1");
+	h.conf.load_modules = false;
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 0);
+}
+
+TEST(each_missing_part_runs_it)
+{
+	static const char *const parts[] = { "proc/driver/nvidia/version", "dev/nvidiactl", "dev/nvidia-uvm",
+					     "proc/devices" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		cleanup_host struct host h;
+
+		host_make(&h, true, true, "exit 0");
+		host_remove(&h, parts[i]);
+		CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+		if (!CHECK_INT(runs(&h), 1))
+			tap_check_str(parts[i], "", __FILE__, __LINE__, "part");
+	}
+}
+
+TEST(a_name_that_only_begins_alike_is_no_uvm)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, true, true, "exit 0");
+	tap_write(h.dir, "proc/devices", DEVICES "511 nvidia-uvm-tools\n");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 1);
+}
+
+TEST(arguments_and_environment)
+{
+	cleanup_host struct host h;
+	cleanup_free char *path = NULL, *got = NULL, *want = NULL;
+	size_t len;
+
+	host_make(&h, true, false, "echo \"$@\" >\"${0%/*}/args\"; tr '\\0' '\\n' </proc/$$/environ >\"${0%/*}/env\"");
+	h.conf.file = arena_printf(&h.conf.arena, "%s/some.conf", h.dir);
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	path = mem_printf("%s/libexec/args", h.dir);
+	want = mem_printf("--config %s/some.conf\n", h.dir);
+	REQUIRE(fd_read_file_at(AT_FDCWD, path, 4096, &got, &len) == 0);
+	CHECK_STR(got, want);
+	free(got);
+	free(path);
+	path = mem_printf("%s/libexec/env", h.dir);
+	REQUIRE(fd_read_file_at(AT_FDCWD, path, 4096, &got, &len) == 0);
+	CHECK_STR(got, "");
+}
+
+TEST(its_last_line_becomes_the_error)
+{
+	static const struct {
+		const char *script, *line;
+	} t[] = {
+		{ "echo something first; echo 'nvcoreos-load: " E22
+		  "nvidia-uvm: damaged (ENOEXEC): install it'; exit 1",
+		  E22 "nvidia-uvm: damaged (ENOEXEC): install it" },
+		{ "echo 'nvcoreos-load: E23: no installed driver fits: for 3975.2.0: install one'; exit 1",
+		  "E23: no installed driver fits: for 3975.2.0: install one" },
+		{ "echo 'nvcoreos-load: E05: file cannot be used: /x: look'; exit 1",
+		  "E05: file cannot be used: /x: look" },
+		{ "echo 'nvcoreos-load: E22: no such sentence'; exit 1",
+		  E22 "E22: no such sentence: see 'dmesg' and run 'nvcoreos load'" },
+		{ "printf 'boom\\n\\n'; exit 1", E22 "boom: see 'dmesg' and run 'nvcoreos load'" },
+		{ "kill -9 $$", NULL },
+		{ "exit 7", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_host struct host h;
+		char line[ERR_MSG_MAX];
+
+		host_make(&h, true, false, t[i].script);
+		CHECK(load_ensure(&h.conf, &h.root, &h.err) < 0);
+		err_line(&h.err, line, sizeof(line));
+		if (t[i].line)
+			CHECK_STR(line, t[i].line);
+		else
+			CHECK(strstr(line, i == 5 ? "ended with 137 and said nothing"
+						  : "ended with 7 and said nothing") != NULL);
+	}
+}
+
+TEST(no_gpu_after_all_is_no_error)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, true, false, "exit 3");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 1);
+}
+
+TEST(absent_program_and_deadline)
+{
+	cleanup_host struct host h, slow;
+
+	host_make(&h, true, false, NULL);
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), -ENOENT);
+	CHECK_INT(h.err.code, ERR_LOAD);
+	CHECK(strstr(h.err.what, "/libexec/" LOAD_PROGRAM) != NULL);
+	host_make(&slow, true, false, "sleep 30");
+	slow.conf.load_timeout = 1;
+	CHECK_INT(load_ensure(&slow.conf, &slow.root, &slow.err), -ETIMEDOUT);
+	CHECK_INT(slow.err.code, ERR_LOAD);
+	CHECK(strstr(slow.err.what, "within 1 s") != NULL);
+}
+
+TEST(no_attempt_without_the_right)
+{
+	cleanup_host struct host h;
+
+	host_make(&h, true, false, "exit 0");
+	tap_write(h.dir, "proc/self/uid_map", "         0     100000      65536\n");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), -EPERM);
+	CHECK_INT(h.err.code, ERR_PRIVILEGE);
+	CHECK_INT(runs(&h), 0);
+	tap_write(h.dir, "proc/self/uid_map", "         0          0 4294967295\n");
+	tap_write(h.dir, "proc/self/status", "Name:\tx\nCapPrm:\t00000000a80425fb\nCapBnd:\t000001ffffffffff\n");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), -EPERM);
+	CHECK_INT(runs(&h), 0);
+	tap_write(h.dir, "proc/self/status", "Name:\tx\nCapPrm:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\n");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), 1);
+}
+
+TEST(rights)
+{
+	static const struct {
+		const char *status, *uid_map;
+		int want;
+	} t[] = {
+		{ NULL, NULL, 0 },
+		{ "CapPrm:\t0000000000010000\nCapBnd:\t0000000000010000\n", "0 0 4294967295\n", 0 },
+		{ "CapPrm:\t0000000000010000\nCapBnd:\t0000000000000000\n", "0 0 4294967295\n", -EPERM },
+		{ "CapPrm:\tfffffffffffeffff\nCapBnd:\t0000000000010000\n", "0 0 4294967295\n", -EPERM },
+		{ "CapPrm:\t?\n", "0 0 4294967295\n", 0 },
+		{ NULL, "0 0 65536\n", -EPERM },
+		{ NULL, "0 1000 4294967295\n", -EPERM },
+		{ NULL, "0 0 1000\n1000 1000 4294966295\n", -EPERM },
+		{ NULL, "", -EPERM },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++)
+		CHECK_INT(load_may(t[i].status, t[i].uid_map, NULL), t[i].want);
+}
