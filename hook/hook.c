@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nvcoreos-hook: an OCI hook (prestart, createRuntime) that gives one container what it asked for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/apply.h"
+#include "apply/caps.h"
+#include "apply/cgroup.h"
+#include "apply/container.h"
+#include "apply/load.h"
+#include "apply/prepare.h"
+#include "apply/seccomp.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "hook_args.h"
+#include "oci/request.h"
+#include "oci/scan.h"
+#include "oci/spec.h"
+#include "oci/state.h"
+
+#define PROG "nvcoreos-hook"
+
+/* All that one run owns. */
+struct run {
+	struct config conf;
+	struct state state;
+	struct spec spec;
+	struct request request;
+	struct hostroot host;
+	struct container container;
+	struct prepared prepared;
+	char root_path[PATH_MAX];
+};
+
+static const char help[] = "usage: " PROG " [--config FILE] [--debug FILE] prestart|createRuntime|ldcache|version\n"
+			   "An OCI hook: reads the container's state on stdin, see the runtime specification.\n";
+
+static void out_of_memory(void)
+{
+	static const char line[] = PROG ": E01: out of memory: hook: give the container engine more memory\n";
+	ssize_t r = write(STDERR_FILENO, line, sizeof(line) - 1);
+
+	(void)r;
+	_exit(1);
+}
+
+/*
+ * Nothing that was inherited is trusted: no fd but the three, no variable, no umask, no directory. clearenv
+ * alone would come too late for a loader's variables; the program is static-pie, so no loader read them.
+ */
+static int sanitize(struct err *err)
+{
+	static const struct rlimit no_core = { 0, 0 };
+
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return err_set(err, ERR_IO, errno, "/dev/null");
+	if (close_range(3, ~0U, 0) < 0)
+		return err_set(err, ERR_KERNEL, errno, "close_range");
+	clearenv();
+	umask(022);
+	if (chdir("/") < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(err, ERR_KERNEL, errno, "preparing the process");
+	return 0;
+}
+
+/* root.path is relative to the bundle where it is not absolute (runtime-spec config.md, root). */
+static int find_root(struct run *run, struct err *err)
+{
+	const char *path = run->spec.root_path;
+	int n;
+
+	if (!path || !*path)
+		return err_set(err, ERR_SPEC, 0, "root.path is missing");
+	if (path[0] == '/')
+		n = snprintf(run->root_path, sizeof(run->root_path), "%s", path);
+	else
+		n = snprintf(run->root_path, sizeof(run->root_path), "%s/%s", run->state.bundle, path);
+	return n >= (int)sizeof(run->root_path) ? err_set(err, ERR_SPEC, ENAMETOOLONG, "root.path") : 0;
+}
+
+/* 1: the container asks for a GPU; 0: leave it alone. */
+static int read_request(struct run *run, struct err *err)
+{
+	cleanup_fd int bundle = -EBADF;
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = state_read(&run->state, STDIN_FILENO, err);
+
+	if (r < 0)
+		return r;
+	bundle = fd_open_dir(run->state.bundle);
+	if (bundle < 0)
+		return err_set(err, ERR_BUNDLE, -bundle, "%s", run->state.bundle);
+	r = spec_read_file(bundle, &text, &len, err);
+	if (r < 0 || !scan_has_request(text, len))
+		return r;
+	r = spec_parse(&run->spec, text, len, err);
+	if (r == 0)
+		r = request_parse(&run->request, &run->spec, &run->conf, err);
+	if (r < 0)
+		return r;
+	if (run->request.why_not)
+		log_info("container %s: %s", run->state.id, run->request.why_not);
+	return run->request.wanted && !run->spec.sandbox;
+}
+
+static int serve(struct run *run, const struct hook_args *args, struct err *err)
+{
+	struct prepare_input prepare = {
+		.conf = &run->conf, .host = &run->host, .spec = &run->spec, .request = &run->request, .os_root = ""
+	};
+	struct apply_input apply = { .conf = &run->conf,
+				     .host = &run->host,
+				     .plan = &run->prepared.plan,
+				     .facts = &run->prepared.facts,
+				     .container = &run->container,
+				     .loader_only = args->verb == HOOK_LDCACHE };
+	int r = find_root(run, err);
+
+	if (r == 0)
+		r = container_enter(&run->container, run->state.pid, run->root_path, &run->spec, err);
+	if (r < 0)
+		return r;
+	prepare.rootfd = run->container.rootfd;
+	r = prepare_plan(&run->prepared, &prepare, err);
+	if (r < 0 || run->prepared.no_gpu_ignored)
+		return r;
+	/* The shim's rules are in config.json already; with a user namespace the cgroup is not ours to change. */
+	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.user_ns && !apply.loader_only)
+		r = cgroup_allow(run->state.pid, &run->prepared.plan, err);
+	return r < 0 ? r : apply_plan(&apply, err);
+}
+
+static int load(struct run *run, struct err *err)
+{
+	int r = hostroot_open(&run->host, &run->conf, err);
+
+	if (r < 0)
+		return r;
+	/* The loader is another program and needs its own capabilities: it takes them from the permitted set. */
+	r = caps_restore(err);
+	if (r == 0)
+		r = load_ensure(&run->conf, &run->host, err);
+	if (r < 0)
+		return r;
+	hostroot_close(&run->host);
+	r = hostroot_open(&run->host, &run->conf, err);
+	return r < 0 ? r : caps_lower(err);
+}
+
+static int hook(struct run *run, const struct hook_args *args, struct err *err)
+{
+	int r = config_load(&run->conf, args->config, err);
+
+	if (r < 0)
+		return r;
+	if (args->debug)
+		log_open(PROG, args->debug, LOG_LEVEL_DEBUG);
+	else
+		log_open(PROG, run->conf.log_file, run->conf.log_level);
+	/* From here on no capability is effective but in the phase that needs it; everything is parsed with none. */
+	r = caps_limit(err);
+	if (r == 0)
+		r = seccomp_enter(SECCOMP_START, err);
+	if (r == 0)
+		r = read_request(run, err);
+	if (r <= 0)
+		return r;
+	r = load(run, err);
+	if (r == 0)
+		r = seccomp_enter(SECCOMP_APPLY, err);
+	return r < 0 ? r : serve(run, args, err);
+}
+
+static int finish(int r, const struct err *err)
+{
+	char line[2 * ERR_MSG_MAX];
+
+	if (r >= 0)
+		return 0;
+	fprintf(stderr, PROG ": %s\n", err_line(err, line, sizeof(line)));
+	log_error("%s", line);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = { .host = HOSTROOT_INIT, .container = CONTAINER_INIT };
+	struct err err = ERR_INIT;
+	struct hook_args args;
+	int r;
+
+	mem_set_oom_handler(out_of_memory);
+	r = sanitize(&err);
+	if (r == 0)
+		r = hook_args_parse(&args, argc, argv, &err);
+	if (r < 0)
+		return finish(r, &err);
+	if (args.verb == HOOK_HELP || args.verb == HOOK_VERSION) {
+		fputs(args.verb == HOOK_HELP ? help : PROG " " NVCOREOS_VERSION "\n", stdout);
+		return 0;
+	}
+	if (args.verb == HOOK_NOTHING)
+		return 0;
+	config_init(&run.conf);
+	r = hook(&run, &args, &err);
+	if (r >= 0 && run.request.wanted)
+		log_info("container %s: driver %s, %zu mounts, %zu nodes", run.state.id,
+			 run.prepared.plan.driver ? run.prepared.plan.driver : "none", run.prepared.plan.n_mounts,
+			 run.prepared.plan.n_nodes);
+	r = finish(r, &err);
+	prepare_free(&run.prepared);
+	container_close(&run.container);
+	hostroot_close(&run.host);
+	request_free(&run.request);
+	spec_free(&run.spec);
+	state_free(&run.state);
+	config_free(&run.conf);
+	log_close();
+	return r;
+}
