@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/load.h"
+#include "base/proc.h"
+#include "base/str.h"
+#include "cli.h"
+
+/* The engine is a program of its own, so that what a start runs and what the tool runs is the same. */
+int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
+{
+	struct proc_result res;
+	int r;
+
+	if (argc > 1)
+		return err_set(err, ERR_USAGE, 0, "load takes no '%s'", argv[1]);
+	if (*cli->root && !str_eq(cli->root, "/")) {
+		err_set(err, ERR_USAGE, 0, "load with --root %s", cli->root);
+		return err_hint(err, "modules can be loaded on the running host only");
+	}
+	r = load_run(&cli->conf, &res, err);
+	if (r < 0)
+		return r;
+	if (res.status == LOAD_EXIT_NO_GPU) {
+		err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
+		return err_hint(err, "there is nothing to load");
+	}
+	if (!cli->quiet)
+		fputs(res.output, stdout);
+	return 0;
+}

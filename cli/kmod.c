@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kmod.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libkmod.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
+
+struct kmod {
+	struct kmod_ctx *ctx;
+};
+
+static void unref_ctx(struct kmod_ctx *c)
+{
+	kmod_unref(c);
+}
+
+static void unref_module(struct kmod_module *m)
+{
+	kmod_module_unref(m);
+}
+
+static void unref_list(struct kmod_list *l)
+{
+	kmod_module_unref_list(l);
+}
+
+DEFINE_CLEANUP(ctx, struct kmod_ctx *, unref_ctx, NULL);
+DEFINE_CLEANUP(module, struct kmod_module *, unref_module, NULL);
+DEFINE_CLEANUP(modules, struct kmod_list *, unref_list, NULL);
+DEFINE_CLEANUP(info, struct kmod_list *, kmod_module_info_free_list, NULL);
+
+static __attribute__((format(printf, 6, 0))) void log_libkmod(void *data, int priority, const char *file, int line,
+							      const char *fn, const char *format, va_list args)
+{
+	char text[512];
+
+	(void)data;
+	(void)priority;
+	(void)file;
+	(void)line;
+	vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("libkmod: %s: %s", fn, text);
+}
+
+int kmod_open(struct kmod **ret, struct err *err)
+{
+	/* Not NULL: that would read /etc/modprobe.d, where aliases, blacklists and install commands stand. */
+	static const char *const no_config[] = { NULL };
+	struct kmod_ctx *ctx cleanup(cleanup_ctx_p) = kmod_new(NULL, no_config);
+
+	if (!ctx)
+		return err_set(err, ERR_LOAD, errno ? errno : ENOMEM, "libkmod");
+	kmod_set_log_fn(ctx, log_libkmod, NULL);
+	*ret = mem_zalloc(sizeof(**ret));
+	(*ret)->ctx = take_ptr(ctx);
+	return 0;
+}
+
+void kmod_close(struct kmod *k)
+{
+	kmod_unref(k->ctx);
+	free(k);
+}
+
+static bool file_starts(const char *path, char c)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, path, 4096, &text, &len) == 0 && len && text[0] == c;
+}
+
+static const char *reason_eperm(const char **hint)
+{
+	if (file_starts("/proc/sys/kernel/modules_disabled", '1')) {
+		*hint = "kernel.modules_disabled stays set until the next boot";
+		return "loading modules is switched off";
+	}
+	if (geteuid() != 0) {
+		*hint = "run as root";
+		return "not permitted";
+	}
+	*hint = "sign the modules with a key that the kernel trusts, or boot without lockdown (Secure Boot)";
+	return "the kernel is locked down, or CAP_SYS_MODULE is missing";
+}
+
+const char *kmod_reason(int errnum, const char **hint)
+{
+	static const struct {
+		int errnum;
+		const char *reason, *hint;
+	} table[] = {
+		{ ENOENT, "a symbol that it needs is not there",
+		  "see 'dmesg'; install the kernel's own drm and video modules" },
+		{ ENOEXEC, "built for another kernel, or damaged", "install the modules of this OS version" },
+		{ EINVAL, "symbol versions differ from this kernel's, the file is empty, or a parameter is refused",
+		  "see 'dmesg'; install the modules of this OS version" },
+		{ EKEYREJECTED, "its signature is missing or not trusted",
+		  "sign the modules with a key that the kernel trusts" },
+		{ ENODEV, "it found no GPU that it supports, or another driver holds it",
+		  "see 'dmesg'; unload nouveau, or try the other module-flavour" },
+		{ EBUSY, "a device number that it needs is taken", "see /proc/devices for who has major 195" },
+		{ ENOSYS, "this kernel cannot load modules", "boot a kernel that has CONFIG_MODULES" },
+		{ ENOMEM, "the kernel has no memory for it", "free memory" },
+	};
+
+	*hint = NULL;
+	if (errnum == EPERM)
+		return reason_eperm(hint);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].errnum == errnum) {
+			*hint = table[i].hint;
+			return table[i].reason;
+		}
+	return "the kernel refused it";
+}
+
+static int failed(int r, const char *name, struct err *err)
+{
+	const char *hint, *reason = kmod_reason(-r, &hint);
+
+	err_set(err, ERR_LOAD, 0, "%s: %s (%s)", name, reason, strerror(-r));
+	if (hint)
+		err_hint(err, "%s", hint);
+	return r;
+}
+
+/* What is loaded already is no failure. */
+static int result(int r, const char *name, struct err *err)
+{
+	return r == -EEXIST || r >= 0 ? 0 : failed(r, name, err);
+}
+
+static int probe_all(struct kmod_list *list, const char *params)
+{
+	struct kmod_list *i;
+	int r = 0;
+
+	kmod_list_foreach(i, list)
+	{
+		struct kmod_module *m cleanup(cleanup_module_p) = kmod_module_get_module(i);
+
+		r = kmod_module_probe_insert_module(m, KMOD_PROBE_IGNORE_COMMAND, params, NULL, NULL, NULL);
+		if (r < 0 && r != -EEXIST)
+			return r;
+	}
+	return r;
+}
+
+int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err)
+{
+	struct kmod_list *list cleanup(cleanup_modules_p) = NULL;
+	int r = kmod_module_new_from_lookup(k->ctx, name, &list);
+
+	/* A name that nobody has comes back as an empty list and no error. */
+	if (r < 0 && r != -ENOENT)
+		return failed(r, name, err);
+	if (!list)
+		return KMOD_ABSENT;
+	return result(probe_all(list, params), name, err);
+}
+
+static bool file_is_there(int dirfd, const char *name, const char *suffix)
+{
+	cleanup_free char *file = mem_printf("%s%s", name, suffix);
+	struct stat st;
+
+	return fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+static const char *find_suffix(int dirfd, const char *name)
+{
+	static const char *const suffixes[] = { ".ko", ".ko.xz", ".ko.zst" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (file_is_there(dirfd, name, suffixes[i]))
+			return suffixes[i];
+	return NULL;
+}
+
+/* Modules call each other with either sign, whatever their files are called. */
+static bool is_in_dir(int dirfd, const char *name)
+{
+	cleanup_free char *dashes = mem_strdup(name), *underscores = mem_strdup(name);
+
+	for (char *p = dashes; *p; p++)
+		*p = *p == '_' ? '-' : *p;
+	for (char *p = underscores; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	return find_suffix(dirfd, dashes) || find_suffix(dirfd, underscores);
+}
+
+/* What the file's `depends` names is loaded from the kernel's own directory, but not what lies beside it. */
+static int load_depends(struct kmod *k, int dirfd, const struct kmod_module *m, struct err *err)
+{
+	struct kmod_list *info cleanup(cleanup_info_p) = NULL, *i;
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist names = { 0 };
+	int r = 0;
+
+	/* A file without .modinfo loads all the same, or the kernel tells what is wrong with it. */
+	if (kmod_module_get_info(m, &info) < 0)
+		return 0;
+	kmod_list_foreach(i, info) if (str_eq(kmod_module_info_get_key(i), "depends"))
+		strlist_split(&a, &names, kmod_module_info_get_value(i), ",", false);
+	for (size_t n = 0; n < names.n && r == 0; n++) {
+		if (!str_is_name(names.v[n]) || is_in_dir(dirfd, names.v[n]))
+			continue;
+		r = kmod_load_own(k, names.v[n], NULL, err);
+		/* It may be built into the kernel; where it is not, the module itself will miss its symbols. */
+		if (r != KMOD_ABSENT)
+			continue;
+		log_warning("%s is not among the running kernel's modules", names.v[n]);
+		r = 0;
+	}
+	return r;
+}
+
+static int insert(int dirfd, const char *file, struct kmod_module *m, const char *params)
+{
+	cleanup_fd int fd = -EBADF;
+
+	/* libkmod opens by path once more and may go back to init_module: it is for what must be unpacked. */
+	if (!str_ends(file, ".ko"))
+		return kmod_module_insert_module(m, 0, params);
+	fd = openat(dirfd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return syscall(SYS_finit_module, fd, params, 0) < 0 ? -errno : 0;
+}
+
+int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *params, struct err *err)
+{
+	const char *suffix = find_suffix(dirfd, name);
+	cleanup_free char *file = NULL, *path = NULL;
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+	int r;
+
+	if (!suffix)
+		return KMOD_ABSENT;
+	file = mem_printf("%s%s", name, suffix);
+	path = mem_printf("/proc/self/fd/%d/%s", dirfd, file);
+	r = kmod_module_new_from_path(k->ctx, path, &m);
+	if (r < 0)
+		return failed(r, name, err);
+	r = load_depends(k, dirfd, m, err);
+	return r < 0 ? r : result(insert(dirfd, file, m, params), name, err);
+}

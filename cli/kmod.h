@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Kernel modules put into the running kernel. The one user of libkmod; modprobe.d has no say here. */
+#ifndef NVCOREOS_CLI_KMOD_H
+#define NVCOREOS_CLI_KMOD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct kmod;
+
+/* Looks at the running kernel's own /lib/modules. The caller closes it. -errno with ERR_LOAD. */
+int kmod_open(struct kmod **ret, struct err *err) must_check;
+void kmod_close(struct kmod *k);
+static inline void cleanup_kmod_p(struct kmod **k)
+{
+	if (*k)
+		kmod_close(*k);
+}
+#define cleanup_kmod cleanup(cleanup_kmod_p)
+
+/* What the functions below return where there is no module of that name to load; err is untouched. */
+#define KMOD_ABSENT 1
+
+/*
+ * Loads DIR's file NAME.ko (or NAME.ko.xz, NAME.ko.zst) with parameters ("" for none), and before it what its
+ * `depends` names and DIR has not, from the kernel's own directory. A module that is there already is fine.
+ * 0, KMOD_ABSENT where DIR holds no such file, or -errno with ERR_LOAD: "NAME: why".
+ */
+int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *params, struct err *err) must_check;
+/* The same for a module that the kernel's own directory has, with its dependencies. */
+int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err) must_check;
+
+/* What an errno of loading a module means and what to do about it. `hint` may come back NULL: the table's. */
+const char *kmod_reason(int errnum, const char **hint);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nvcoreos-load: kernel modules and device nodes, when they are missing. The engine of `nvcoreos load`, and what a
+ * container's start runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "apply/load.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/config.h"
+#include "host/hostroot.h"
+#include "host/inventory.h"
+#include "load_modules.h"
+#include "load_nodes.h"
+
+#define LOCK_FILE "load.lock"
+#define USAGE \
+	"Usage: " LOAD_PROGRAM \
+	" [--config FILE]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing.\n"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static noreturn_fn void out_of_memory(void)
+{
+	static const char line[] = LOAD_PROGRAM ": E01: out of memory: loading modules: free memory\n";
+	ssize_t r = write(STDERR_FILENO, line, sizeof(line) - 1);
+
+	(void)r;
+	_exit(EXIT_FAILED);
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/*
+ * Two loaders at once would meet half-made nodes and each other's EEXIST: the second waits, and then finds all
+ * done.
+ */
+static int take_lock(const struct config *conf, struct err *err)
+{
+	cleanup_fd int dir = -EBADF, fd = -EBADF;
+	int r = fd_mkdir_p(AT_FDCWD, conf->run_dir, 0755);
+
+	if (r == 0)
+		dir = fd_open_dir(conf->run_dir);
+	if (r == 0 && dir >= 0)
+		fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (r < 0 || fd < 0)
+		return err_set(err, ERR_IO, r < 0 ? -r : dir < 0 ? -dir : errno, "%s/" LOCK_FILE, conf->run_dir);
+	for (unsigned long waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += 50) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(err, ERR_IO, errno, "%s/" LOCK_FILE, conf->run_dir);
+		if (waited >= conf->load_timeout * 1000ul)
+			return err_set(err, ERR_BUSY, EWOULDBLOCK, "%s/" LOCK_FILE, conf->run_dir);
+		pause_ms(50);
+	}
+	return take_fd(fd);
+}
+
+static void print_result(const struct inventory *inv, const struct load_modules *m, int made)
+{
+	for (size_t i = 0; i < m->warnings.n; i++)
+		fprintf(stderr, LOAD_PROGRAM ": warning: %s\n", m->warnings.v[i]);
+	printf("driver %s: ", inv->driver);
+	for (size_t i = 0; i < m->names.n; i++)
+		printf("%s%s", i ? ", " : "loaded ", m->names.v[i]);
+	if (m->names.n)
+		printf(" from %s; ", m->from);
+	else
+		printf("loaded already; ");
+	if (made)
+		printf("made %d device node%s\n", made, made == 1 ? "" : "s");
+	else
+		printf("all device nodes are there\n");
+}
+
+/* With the lock held: the inventory is read anew, as another loader may have done the work meanwhile. */
+static int load_locked(const struct config *conf, const struct hostroot *root, struct err *err)
+{
+	struct inventory inv cleanup(inventory_free);
+	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
+	int r = inventory_read(&inv, root, err);
+
+	if (r == 0 && (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)) {
+		r = load_modules_insert(&mods, conf, &inv, err);
+		inventory_free(&inv);
+		if (r == 0)
+			r = inventory_read(&inv, root, err);
+	}
+	if (r < 0)
+		return r;
+	if (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)
+		return err_set(err, ERR_LOAD, 0, "loaded from %s, but %s shows no %s", mods.from, conf->proc_root,
+			       inv.driver ? "major of nvidia-uvm" : "driver/nvidia/version");
+	r = load_nodes_make(root->dev, &inv, err);
+	if (r >= 0)
+		print_result(&inv, &mods, r);
+	return r < 0 ? r : 0;
+}
+
+static int check_gpu(const struct config *conf, const struct hostroot *root, struct err *err)
+{
+	struct inventory inv cleanup(inventory_free);
+	int r = inventory_read(&inv, root, err);
+
+	if (r < 0 || inv.has_pci_gpu)
+		return r;
+	err_set(err, ERR_NO_GPU, ENODEV, "%s", conf->sys_root);
+	return err_hint(err, "there is nothing to load");
+}
+
+static int load(struct config *conf, const char *file, struct err *err)
+{
+	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
+	cleanup_fd int lock = -EBADF;
+	int r = config_load(conf, file, err);
+
+	if (r < 0)
+		return r;
+	log_open(LOAD_PROGRAM, conf->log_file, conf->log_level);
+	r = hostroot_open(&root, conf, err);
+	if (r == 0)
+		r = check_gpu(conf, &root, err);
+	if (r < 0)
+		return r;
+	lock = take_lock(conf, err);
+	return lock < 0 ? lock : load_locked(conf, &root, err);
+}
+
+static int parse_args(int argc, char **argv, const char **file)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 },
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (o == 'c') {
+			*file = optarg;
+		} else if (o == 'h') {
+			fputs(USAGE, stdout);
+			exit(EXIT_DONE);
+		} else if (o == 'v') {
+			puts(LOAD_PROGRAM " " NVCOREOS_VERSION);
+			exit(EXIT_DONE);
+		} else {
+			return -EINVAL;
+		}
+	}
+	return optind == argc ? 0 : -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	struct config conf cleanup(config_free);
+	struct err err = ERR_INIT;
+	const char *file = NULL;
+	char line[ERR_MSG_MAX];
+
+	mem_set_oom_handler(out_of_memory);
+	config_init(&conf);
+	if (parse_args(argc, argv, &file) < 0) {
+		fputs(USAGE, stderr);
+		return EXIT_USAGE;
+	}
+	umask(022);
+	if (load(&conf, file, &err) == 0)
+		return EXIT_DONE;
+	fflush(stdout);
+	err_line(&err, line, sizeof(line));
+	log_write(err.code == ERR_NO_GPU ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "%s", line);
+	fprintf(stderr, LOAD_PROGRAM ": %s\n", line);
+	return err.code == ERR_NO_GPU ? LOAD_EXIT_NO_GPU : EXIT_FAILED;
+}

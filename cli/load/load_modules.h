@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which modules are loaded, and from where. */
+#ifndef NVCOREOS_CLI_LOAD_MODULES_H
+#define NVCOREOS_CLI_LOAD_MODULES_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/config.h"
+#include "host/inventory.h"
+
+struct load_modules {
+	struct arena arena;
+	const char *from;	 /* the directory, or "the kernel's own modules" */
+	struct strlist names;	 /* what is in the kernel now */
+	struct strlist warnings; /* what could not be loaded but is not needed by all */
+};
+
+/*
+ * Loads nvidia and nvidia-uvm, and where it can nvidia-modeset and nvidia-drm: from the tree of the loaded
+ * driver, else of `current`, else of the selected driver, if it has modules for this OS version; else from the
+ * running kernel's own. -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE; load_modules_free is due either way.
+ */
+int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
+			struct err *err) must_check;
+void load_modules_free(struct load_modules *m);
+#define cleanup_load_modules cleanup(load_modules_free)
+
+#endif

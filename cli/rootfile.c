@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rootfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+
+#define FILE_SIZE_MAX (1u << 20)
+
+int rootfile_open_root(const char *root, struct err *err)
+{
+	int fd = fd_open_dir(*root ? root : "/");
+
+	return fd < 0 ? err_set(err, ERR_IO, -fd, "%s", root) : fd;
+}
+
+/* Prefix by prefix; path_make_dir will not do here: on an ostree host /etc is another mount than the root. */
+static int make_dir(int rootfd, const char *path)
+{
+	cleanup_fd int dir = path_open(rootfd, "/", O_PATH | O_DIRECTORY);
+	char prefix[PATH_MAX];
+	size_t end = 0;
+
+	while (dir >= 0 && path[end] && path[1]) {
+		int next;
+
+		end += 1 + strcspn(path + end + 1, "/");
+		snprintf(prefix, sizeof(prefix), "%.*s", (int)end, path);
+		next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
+		if (next == -ENOENT && (mkdirat(dir, path_base(prefix), 0755) == 0 || errno == EEXIST))
+			next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
+		if (next < 0)
+			return next;
+		fd_close(dir);
+		dir = next;
+	}
+	return take_fd(dir);
+}
+
+static int open_parent(int rootfd, const char *path, bool make)
+{
+	char parent[PATH_MAX];
+	int r = path_parent(path, parent, sizeof(parent));
+
+	if (r < 0)
+		return r;
+	return make ? make_dir(rootfd, parent) : path_open(rootfd, parent, O_PATH | O_DIRECTORY);
+}
+
+static int read_at(int dir, const char *name, struct rootfile *ret)
+{
+	struct stat st;
+	char *text;
+	size_t len;
+	int r;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	/* The rename would put a file where the link is, and leave what it names unchanged. */
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	r = fd_read_file_at(dir, name, FILE_SIZE_MAX, &text, &len);
+	if (r < 0)
+		return r;
+	strbuf_add(&ret->text, text, len);
+	free(text);
+	ret->exists = true;
+	ret->mode = st.st_mode & 07777;
+	ret->uid = st.st_uid;
+	ret->gid = st.st_gid;
+	return 0;
+}
+
+int rootfile_read(int rootfd, const char *path, enum err_code code, struct rootfile *ret, struct err *err)
+{
+	cleanup_fd int dir = open_parent(rootfd, path, false);
+	int r = dir;
+
+	*ret = (struct rootfile){ .path = path, .mode = 0644, .text = STRBUF_INIT };
+	if (dir >= 0)
+		r = read_at(dir, path_base(path), ret);
+	if (r == -ENOENT || r >= 0)
+		return 0;
+	err_set(err, code, -r, "%s", path);
+	return r == -ELOOP ? err_hint(err, "it is a symlink: name the file itself") : r;
+}
+
+/* fd_replace_file knows no owner: the file gets it under a name beside, before it takes the place of the old one. */
+static int replace_at(int dir, const char *name, const struct rootfile *f, const struct strbuf *text)
+{
+	cleanup_free char *temp = mem_printf(".%s.nvcoreos", name);
+	int r = fd_replace_file(dir, temp, text->buf, text->len, 0600, FD_REPLACE_SYNC);
+
+	if (r < 0)
+		return r;
+	if (f->exists && fchownat(dir, temp, f->uid, f->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		r = -errno;
+	if (r == 0 && fchmodat(dir, temp, f->mode, 0) < 0)
+		r = -errno;
+	if (r == 0 && renameat(dir, temp, dir, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir, temp, 0);
+	return r;
+}
+
+static int sync_dir(int dir)
+{
+	cleanup_fd int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *text, struct err *err)
+{
+	cleanup_fd int dir = open_parent(rootfd, f->path, true);
+	int r = dir;
+
+	if (dir >= 0)
+		r = replace_at(dir, path_base(f->path), f, text);
+	if (r == 0)
+		r = sync_dir(dir);
+	return r < 0 ? err_set(err, ERR_IO, -r, "%s", f->path) : 0;
+}
+
+int rootfile_remove(int rootfd, const char *path, struct err *err)
+{
+	cleanup_fd int dir = open_parent(rootfd, path, false);
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : err_set(err, ERR_IO, -dir, "%s", path);
+	if (unlinkat(dir, path_base(path), 0) < 0 && errno != ENOENT)
+		return err_set(err, ERR_IO, errno, "%s", path);
+	return 0;
+}
+
+void rootfile_free(struct rootfile *f)
+{
+	strbuf_free(&f->text);
+}
+
+int rootfile_link(int rootfd, const char *path, const char *target, struct err *err)
+{
+	cleanup_fd int dir = open_parent(rootfd, path, true);
+	int r = dir;
+
+	if (dir >= 0)
+		r = fd_replace_link(dir, path_base(path), target);
+	return r < 0 ? err_set(err, ERR_IO, -r, "%s", path) : 0;
+}
+
+char *rootfile_target(int rootfd, const char *path)
+{
+	cleanup_fd int dir = open_parent(rootfd, path, false);
+	char target[PATH_MAX];
+	ssize_t n;
+
+	if (dir < 0)
+		return NULL;
+	n = readlinkat(dir, path_base(path), target, sizeof(target));
+	if (n < 0)
+		return errno == ENOENT ? NULL : mem_strdup("");
+	return mem_strndup(target, (size_t)n);
+}
+
+bool rootfile_can_make(int rootfd, const char *path)
+{
+	char dir[PATH_MAX], parent[PATH_MAX];
+
+	if (path_normalize(path, dir, sizeof(dir)) < 0)
+		return false;
+	for (;;) {
+		cleanup_fd int fd = path_open(rootfd, dir, O_RDONLY | O_DIRECTORY);
+
+		if (fd >= 0)
+			return faccessat(fd, ".", W_OK, AT_EACCESS) == 0;
+		if (fd != -ENOENT || path_parent(dir, parent, sizeof(parent)) < 0)
+			return false;
+		memcpy(dir, parent, sizeof(dir));
+	}
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "select.h"
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "host/osver.h"
+#include "store/loaded.h"
+
+static int select_cuda(struct cli *cli, struct store *s, const char *version, struct err *err)
+{
+	int r = store_select_cuda(s, version, err);
+
+	if (r == 0 && !cli->quiet && !cli->json)
+		printf("%s/current -> %s\n", s->cuda_path, version);
+	return r;
+}
+
+int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, struct err *err)
+{
+	char buf[LOADED_MAX];
+	const char *loaded = loaded_driver(cli->conf.proc_root, buf);
+	int r;
+
+	if (t->cuda)
+		return select_cuda(cli, s, t->cuda, err);
+	r = store_select(s, t->driver, t->os, err);
+	if (r < 0 || cli->quiet || cli->json)
+		return r;
+	printf("%s/current -> %s/%s\n", s->driver_path, t->driver, t->os);
+	if (loaded && !str_eq(loaded, t->driver))
+		printf("driver %s is loaded: this takes effect after 'nvcoreos unload' and 'nvcoreos load', or a reboot\n",
+		       loaded);
+	return 0;
+}
+
+/* A tree for another OS version is for another boot: it is not made current unless asked for. */
+static bool is_for_here(struct cli *cli, struct store *s, const struct select_tree *t)
+{
+	const char *os;
+
+	return osver_read(&s->arena, cli->root, NULL, &os, NULL) < 0 || str_eq(os, t->os);
+}
+
+int select_installed(struct cli *cli, const struct select_tree *t, bool use, struct err *err)
+{
+	struct store s;
+	int r = store_read(&s, &cli->conf, err);
+
+	if (r < 0)
+		return r;
+	if (use || (t->cuda ? !s.current_cuda : !s.current && is_for_here(cli, &s, t)))
+		r = select_tree(cli, &s, t, err);
+	else if (!cli->quiet && !cli->json &&
+		 !(t->cuda ? str_eq(s.current_cuda, t->cuda) : s.selected && str_eq(s.selected, t->driver)))
+		printf("to select it: nvcoreos use %s%s%s%s\n", t->cuda ? "cuda/" : t->driver, t->cuda ? t->cuda : "/",
+		       t->cuda ? "" : t->os, "");
+	store_free(&s);
+	return r;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli/nvml.c with stand-ins for the library, built here; skipped where there is no compiler. */
+#include "../../cli/nvml.c"
+
+#include "base/proc.h"
+#include "tap.h"
+
+/* The path of a stand-in that is built with this -D; NULL where there is no compiler. */
+static const char *fake(const char *define)
+{
+	static char path[300];
+	const char *envp[] = { "PATH=/usr/local/bin:/usr/bin:/bin", NULL };
+	const char *argv[] = { "cc", "-shared", "-fPIC", "-o", path, define, "tests/fixtures/fake-nvml.c", NULL };
+	struct proc_result result;
+
+	snprintf(path, sizeof(path), "%s/libnvidia-ml.so.1", tap_tmpdir());
+	if (proc_run("/usr/bin/cc", (char *const *)argv, (char *const *)envp, 60, &result, NULL) < 0 ||
+	    result.status != 0) {
+		tap_skip("needs a C compiler");
+		return NULL;
+	}
+	return path;
+}
+
+static void check_failure(const char *define, enum err_code code, const char *part)
+{
+	const char *library = fake(define);
+	struct err err = ERR_INIT;
+	char *text = NULL;
+	size_t len;
+
+	if (!library)
+		return;
+	CHECK(nvml_query(library, 1, &text, &len, &err) < 0);
+	CHECK_INT(err.code, code);
+	if (!strstr(err.what, part))
+		CHECK_STR(err.what, part);
+	CHECK(!text);
+}
+
+TEST(facts_are_written_as_inventory_json)
+{
+	const char *library = fake("-DFAKE_INIT=0");
+	struct err err = ERR_INIT;
+	char *text = NULL;
+	size_t len = 0;
+
+	if (!library)
+		return;
+	CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+	CHECK_STR(err.what, "");
+	CHECK_STR(text,
+		  "{\"format\":1,\"driver\":\"535.261.03\",\"gpus\":[{\"pci\":\"0000:41:00.0\","
+		  "\"uuid\":\"GPU-11111111-aaaa-4444-8888-000000000001\",\"brand\":\"nvidia\",\"arch\":\"8.0\","
+		  "\"mig\":[{\"uuid\":\"MIG-33333333-aaaa-4444-8888-000000000001\",\"index\":2,\"gi\":5,\"ci\":0}]}]}");
+	CHECK_INT(len, text ? strlen(text) : 0);
+	free(text);
+}
+
+TEST(the_child_has_no_rights)
+{
+	const char *library = fake("-DFAKE_ROOT");
+	struct err err = ERR_INIT;
+	char *text = NULL;
+	size_t len;
+
+	if (!library)
+		return;
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	if (dup2(STDOUT_FILENO, 7) < 0)
+		return;
+	CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+	CHECK_STR(err.what, "");
+	close(7);
+	free(text);
+}
+
+TEST(failures)
+{
+	struct err err = ERR_INIT;
+	char *text = NULL;
+	size_t len;
+
+	CHECK(nvml_query("/nonexistent/libnvidia-ml.so.1", 5, &text, &len, &err) < 0);
+	CHECK_INT(err.code, ERR_NOT_LOADED);
+	check_failure("-DFAKE_INIT=9", ERR_NOT_LOADED, "nvmlInit_v2: NVML error 9");
+	check_failure("-DFAKE_INIT=18", ERR_HOST, "NVML error 18");
+	check_failure("-DFAKE_HANG", ERR_HOST, "did not answer in 1 s");
+	check_failure("-DFAKE_CRASH", ERR_HOST, "without an answer");
+	check_failure("-DnvmlDeviceGetUUID=gone", ERR_HOST, "no NVML");
+}
