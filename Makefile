@@ -127,14 +127,17 @@ check-integration: all
 # What a change must pass, in ten minutes at most. The packages come first, so that a bare machine needs only make.
 check:
 	$(Q)contrib/deps.sh install build demo check
-	$(Q)$(MAKE) --no-print-directory all check-unit check-integration
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all units
+	$(Q)$(MAKE) --no-print-directory check-unit check-integration
 
 check-sanitize:
+	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined -j$$(nproc) units
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
 
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check lint
 	$(Q)$(MAKE) --no-print-directory all lint
+	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
 
 # On a machine with a real driver and GPU.
@@ -152,7 +155,7 @@ deps:
 
 demo:
 	$(Q)contrib/deps.sh install build demo
-	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)contrib/demo/demo.sh
 
 install: all

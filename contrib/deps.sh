@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# deps.sh list|install [build] [demo] [check] [lint]
+# The Debian packages for building nvcoreos, for its demo, its tests and its lint; without a group the first three.
+# `install` asks apt-get only for what is missing, and changes nothing where nothing is.
+set -eu
+
+usage() {
+	echo 'usage: deps.sh list|install [build] [demo] [check] [lint]' >&2
+	exit 2
+}
+
+packages() {
+	case $1 in
+	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
+	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
+	check) echo bats mount git runc jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
+	lint) echo shellcheck clang-format ;;
+	*) usage ;;
+	esac
+}
+
+# What may well have come from elsewhere (docker-ce, a static binary) is known by its program.
+program() {
+	case $1 in
+	docker.io) echo dockerd ;;
+	docker-cli) echo docker ;;
+	runc | containerd | jq | bats | shellcheck | clang-format | mmdebstrap | make) echo "$1" ;;
+	esac
+}
+
+there() {
+	program=$(program "$1")
+	if [ -n "$program" ] && command -v "$program" >/dev/null; then
+		return 0
+	fi
+	# shellcheck disable=SC2016 # dpkg-query expands it
+	[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null)" = 'ii ' ]
+}
+
+missing() {
+	for package; do
+		there "$package" || printf '%s ' "$package"
+	done
+}
+
+# Until Debian 12 the client came with docker.io.
+known() {
+	for package; do
+		[ "$package" = docker-cli ] && ! apt-cache show docker-cli >/dev/null 2>&1 || printf '%s ' "$package"
+	done
+}
+
+# Without an init, in a chroot or a container, no package may start its daemon.
+hold_daemons() {
+	policy=/usr/sbin/policy-rc.d
+	[ ! -d /run/systemd/system ] && [ ! -e $policy ] || return 0
+	trap 'rm -f $policy' EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+}
+
+apt() {
+	DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@" </dev/null
+}
+
+install() {
+	# shellcheck disable=SC2046 # lists of names
+	set -- $(missing "$@")
+	[ $# -gt 0 ] || return 0
+	command -v apt-get >/dev/null || {
+		echo "deps.sh: no apt-get here; needed are: $*" >&2
+		exit 3
+	}
+	[ "$(id -u)" = 0 ] || {
+		echo "deps.sh: needs root to install: $*" >&2
+		exit 1
+	}
+	hold_daemons
+	apt update
+	# shellcheck disable=SC2046
+	set -- $(known "$@")
+	[ $# -eq 0 ] || apt install -y --no-install-recommends "$@"
+}
+
+[ $# -ge 1 ] || usage
+verb=$1
+shift
+[ $# -gt 0 ] || set -- build demo check
+wanted=
+for group; do
+	wanted="$wanted $(packages "$group")" || exit
+done
+wanted=$(printf '%s\n' "$wanted" | tr -s ' ' '\n' | sed '/^$/d' | sort -u)
+# shellcheck disable=SC2086 # lists of names
+case $verb in
+list) known $wanted | tr ' ' '\n' ;;
+install) install $wanted ;;
+*) usage ;;
+esac

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# nvcoreos-load on a host that does not exist: what it decides, the nodes it makes, its lock. Modules themselves are
+# loaded only by kernels that have some.
+
+load helpers
+
+setup() {
+	need_build nvcoreos-load && need_root mknod flock
+	dir=$(mktemp -d "${BATS_TEST_TMPDIR}/XXXXXX")
+	fakehost_make "$dir" 2 535.261.03 511
+	mkdir -p "$dir/store" "$dir/cuda"
+	fakehost_conf "$dir" "$dir/store" "$dir/cuda" load-modules=yes load-timeout=2 >"$dir/conf"
+}
+
+teardown() {
+	cleanup_umount "$dir"
+}
+
+nvload() {
+	run --separate-stderr env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf"
+}
+
+node() {
+	stat -c '%F %Hr:%Lr %a' "$dir/dev/$1"
+}
+
+bats_require_minimum_version 1.5.0
+
+@test "all loaded and all nodes there: nothing is done" {
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; all device nodes are there' ]
+	[ -z "$stderr" ]
+}
+
+@test "no NVIDIA PCI device: exit 3 and one line" {
+	rm -r "$dir"/sys/bus/pci/devices/*
+	rm "$dir/proc/driver/nvidia/version"
+	nvload
+	[ "$status" = 3 ]
+	[ -z "$output" ]
+	[ "$stderr" = "nvcoreos-load: E20: no NVIDIA GPU on this host: $dir/sys: No such device: there is nothing to load" ]
+}
+
+@test "missing nodes are made with number and mode, and linked by number" {
+	find "$dir/dev" -mindepth 1 -delete
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; made 8 device nodes' ]
+	[ "$(node nvidiactl)" = 'character special file 195:255 666' ]
+	[ "$(node nvidia0)" = 'character special file 195:0 666' ]
+	[ "$(node nvidia1)" = 'character special file 195:1 666' ]
+	[ "$(node nvidia-modeset)" = 'character special file 195:254 666' ]
+	[ "$(node nvidia-uvm)" = 'character special file 511:0 666' ]
+	[ "$(node nvidia-uvm-tools)" = 'character special file 511:1 666' ]
+	[ "$(node nvidia-caps/nvidia-cap1)" = 'character special file 510:1 400' ]
+	[ "$(node nvidia-caps/nvidia-cap2)" = 'character special file 510:2 444' ]
+	[ "$(readlink "$dir/dev/char/195:0")" = ../nvidia0 ]
+	[ "$(readlink "$dir/dev/char/510:1")" = ../nvidia-caps/nvidia-cap1 ]
+	[ "$dir/dev/char/511:1" -ef "$dir/dev/nvidia-uvm-tools" ]
+	[ -z "$(find "$dir/dev" -name '.nvcoreos*')" ]
+}
+
+@test "wrong nodes are replaced, right ones keep their mode" {
+	rm "$dir/dev/nvidia0" "$dir/dev/nvidia1" "$dir/dev/nvidia-uvm"
+	mknod -m 600 "$dir/dev/nvidia0" c 1 3
+	ln -s /dev/null "$dir/dev/nvidia1"
+	echo text >"$dir/dev/nvidia-uvm"
+	chmod 660 "$dir/dev/nvidiactl"
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; made 3 device nodes' ]
+	[ "$(node nvidia0)" = 'character special file 195:0 666' ]
+	[ "$(node nvidia1)" = 'character special file 195:1 666' ]
+	[ "$(node nvidia-uvm)" = 'character special file 511:0 666' ]
+	[ "$(node nvidiactl)" = 'character special file 195:255 660' ]
+	[ -c /dev/null ]
+}
+
+@test "owner and mode come from the module's parameters" {
+	sed -i 's/^DeviceFileMode: .*/DeviceFileMode: 432/; s/^DeviceFileGID: .*/DeviceFileGID: 44/' "$dir/proc/driver/nvidia/params"
+	rm "$dir/dev/nvidia1"
+	nvload
+	[ "$status" = 0 ]
+	[ "$(stat -c '%a %g' "$dir/dev/nvidia1")" = '660 44' ]
+}
+
+@test "a directory in a node's place is an error that names it" {
+	rm "$dir/dev/nvidia1" && mkdir "$dir/dev/nvidia1"
+	nvload
+	[ "$status" = 1 ]
+	[[ "$stderr" = 'nvcoreos-load: E25: device node is missing or wrong: dev-root/nvidia1: Is a directory: '* ]]
+}
+
+@test "MIG instances get their nodes" {
+	fakehost_mig "$dir" 0 1 0
+	rm "$dir"/dev/nvidia-caps/*
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; made 4 device nodes' ]
+}
+
+@test "modules are missing and nobody has them: E23 names OS version and places" {
+	rm "$dir/proc/driver/nvidia/version"
+	[ ! -e "/lib/modules/$(uname -r)" ] || skip 'this kernel has modules: nothing is tried on it'
+	nvload
+	[ "$status" = 1 ]
+	[[ "$stderr" = "nvcoreos-load: E23: no installed driver fits: no NVIDIA modules for "*" in $dir/store, nor in /lib/modules/$(uname -r): "* ]]
+}
+
+@test "a tree's modules are tried, and the kernel's refusal is one sentence" {
+	local os tree
+	# shellcheck source=/dev/null
+	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
+	tree=$dir/store/535.261.03/$os
+	mkdir -p "$tree/modules"
+	echo '{}' >"$tree/start.json"
+	ln -s "535.261.03/$os" "$dir/store/current"
+	echo 'no module' >"$tree/modules/nvidia.ko"
+	rm "$dir/proc/driver/nvidia/version"
+	nvload
+	[ "$status" = 1 ]
+	# shellcheck disable=SC2154 # bats sets it
+	[ "${#stderr_lines[@]}" = 1 ]
+	[[ "$stderr" = 'nvcoreos-load: E22: loading the NVIDIA kernel modules failed: nvidia: '*' ('*'): '* ]]
+}
+
+@test "the second of two loaders waits, and gives up at load-timeout" {
+	rm "$dir/dev/nvidia1"
+	flock "$dir/run/load.lock" sleep 1 3>&- &
+	sleep 0.3
+	nvload
+	[ "$status" = 0 ]
+	[ -c "$dir/dev/nvidia1" ]
+	wait
+	flock "$dir/run/load.lock" sleep 4 3>&- &
+	sleep 0.3
+	nvload
+	[ "$status" = 1 ]
+	[[ "$stderr" = "nvcoreos-load: E54: in use: $dir/run/load.lock: "* ]]
+	wait
+}
+
+@test "run-dir is made, and usage is exit 2" {
+	rm -r "$dir/run"
+	nvload
+	[ "$status" = 0 ]
+	[ -f "$dir/run/load.lock" ]
+	run "$NVCOREOS_BUILD/nvcoreos-load" --nonsense
+	[ "$status" = 2 ]
+	run "$NVCOREOS_BUILD/nvcoreos-load" word
+	[ "$status" = 2 ]
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The README's two commands on fresh Debian machines, from a clone of what is committed.
+
+load helpers
+
+setup_file() {
+	need_root git unshare || return
+	need_cgroups
+}
+
+setup() {
+	# shellcheck source=tests/lib/freshroot.sh
+	. "$NVC_LIB/freshroot.sh"
+	F=$BATS_TEST_TMPDIR/fresh
+}
+
+teardown() {
+	cleanup_umount "$F" || :
+	cleanup_remove "$F"
+}
+
+# readme_command WORD: the line of the README that ends with that make target.
+readme_command() {
+	sed -n "s/^    \\(apt-get update .*make $1\\)\$/\\1/p" "$NVC_TESTS/../README.md"
+}
+
+fresh() {
+	local command
+	command=$(readme_command "$2")
+	[ -n "$command" ] || return 1
+	freshroot_make "$F" "$1" "$NVC_TESTS/.."
+	freshroot_run "$F" "$command" >"$BATS_TEST_TMPDIR/log" 2>&1 || {
+		tail -n 60 "$BATS_TEST_TMPDIR/log"
+		return 1
+	}
+	tail -n 5 "$BATS_TEST_TMPDIR/log"
+}
+
+@test "make demo on a fresh Debian 12" {
+	fresh bookworm demo
+}
+
+@test "make demo on a fresh Debian 13" {
+	fresh trixie demo
+}
+
+@test "make check on a fresh Debian 12" {
+	fresh bookworm check
+	grep -q '^integration: [0-9]* passed, 0 failed' "$BATS_TEST_TMPDIR/log"
+}

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# roots.sh RELEASE|--busybox|--remove NAME
+# Prints the path of a cached root: bullseye (glibc 2.31), bookworm (2.36),
+# trixie (2.41), or one static busybox without any loader. Callers must not
+# write into it (put an overlay over it). Exit 3: cannot be had here.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/lib/aptlists.sh
+. "$here/aptlists.sh"
+# shellcheck source=tests/lib/cleanup.sh
+. "$here/cleanup.sh"
+
+die() {
+	local rc=$1
+	shift
+	printf 'roots.sh: %s\n' "$*" >&2
+	exit "$rc"
+}
+
+# A service start inside a root would reach for the machine's own init.
+finish_debian() {
+	printf '#!/bin/sh\nexit 101\n' >"$1/usr/sbin/policy-rc.d" && chmod 755 "$1/usr/sbin/policy-rc.d" &&
+		rm -f "$1/etc/resolv.conf" "$1/etc/hostname" &&
+		[ -x "$1/usr/bin/apt-get" ] && [ -x "$1/sbin/ldconfig" ]
+}
+
+mmdebstrap_root() {
+	mmdebstrap --quiet --mode=root --variant=apt --keyring="$4" \
+		--aptopt='Acquire::Retries "3"' --aptopt='Acquire::Check-Valid-Until "false"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		"$1" "$2" "deb [signed-by=$4] $3 $1 main"
+}
+
+debootstrap_root() {
+	debootstrap --variant=minbase --keyring="$4" "$1" "$2" "$3" && rm -rf "$2/var/cache/apt/archives" "$2/var/lib/apt/lists"
+}
+
+build_debian() {
+	local mirror keyring tool
+	[ "$(id -u)" = 0 ] || die 3 'making a root needs root'
+	mirror=$(aptlists_mirror) || exit
+	keyring=$(aptlists_keyring) || exit
+	aptlists_has "$1" || exit
+	for tool in mmdebstrap debootstrap; do
+		command -v $tool >/dev/null && break
+	done
+	command -v "$tool" >/dev/null || die 3 'neither mmdebstrap nor debootstrap is installed'
+	if ! "${tool}_root" "$1" "$2" "$mirror" "$keyring" >"$2.log" 2>&1; then
+		tail -n 15 "$2.log" >&2
+		# An archived release keeps its index on some mirrors after its packages are gone.
+		grep -q ' 404 ' "$2.log" && die 3 "the mirror no longer has the packages of '$1'"
+		die 1 "$tool $1 failed"
+	fi
+	finish_debian "$2"
+}
+
+is_static() {
+	[ -x "$1" ] && ! readelf -lW "$1" | grep -q INTERP
+}
+
+static_busybox() {
+	local found
+	found=$(command -v busybox)
+	if [ -n "$found" ] && is_static "$found"; then
+		cp "$found" "$1"
+		return
+	fi
+	aptlists_update bookworm main && aptlists_download bookworm "$1.deb.d" busybox-static &&
+		dpkg-deb -x "$1.deb.d"/*.deb "$1.deb.d/x" || return
+	for found in "$1.deb.d/x/bin/busybox" "$1.deb.d/x/usr/bin/busybox"; do
+		[ -f "$found" ] && cp "$found" "$1"
+	done
+	rm -rf "$1.deb.d"
+	is_static "$1"
+}
+
+build_busybox() {
+	local applet
+	mkdir -p "$2/bin" "$2/dev" "$2/proc" "$2/sys" "$2/etc" "$2/root" "$2/run" "$2/tmp" "$2/usr" "$2/var" &&
+		chmod 755 "$2" && chmod 1777 "$2/tmp" && static_busybox "$2/bin/busybox" || exit
+	"$2/bin/busybox" --list | while read -r applet; do
+		[ "$applet" = busybox ] || ln -s busybox "$2/bin/$applet"
+	done
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$2/etc/passwd"
+	echo 'root:x:0:' >"$2/etc/group"
+}
+
+drop_unfinished() {
+	local left
+	for left in "$1".new.*; do
+		[ -e "$left" ] || continue
+		cleanup_umount "$left" && cleanup_remove "$left"
+	done
+}
+
+# Built beside and renamed under a lock: a caller sees a whole root or none.
+cached() {
+	local new root=$roots/$1
+	[ -d "$root" ] || (
+		exec 9>"$roots/.lock-$1"
+		flock 9 || exit 1
+		[ -d "$root" ] && exit 0
+		drop_unfinished "$root"
+		new=$(mktemp -d "$root.new.XXXXXX") && chmod 755 "$new" || exit 1
+		trap 'cleanup_umount "$new"; cleanup_remove "$new" "$new.log"' EXIT
+		trap 'exit 1' INT TERM
+		("build_$2" "$1" "$new") && mv -T "$new" "$root"
+	) || exit
+	printf '%s\n' "$root"
+}
+
+remove() {
+	(
+		exec 9>"$roots/.lock-$1"
+		flock 9 && cleanup_umount "$roots/$1" && cleanup_remove "$roots/$1"
+	)
+}
+
+roots=$(aptlists_cache)/roots
+mkdir -p "$roots" || exit 1
+case ${1-} in
+--busybox) cached busybox busybox ;;
+--remove) remove "${2:?name}" ;;
+'' | -* | *[!a-z]*) die 2 'usage: roots.sh RELEASE | --busybox | --remove NAME' ;;
+*) cached "$1" debian ;;
+esac

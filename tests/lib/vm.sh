@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced. A virtual machine with one of Debian's kernels and a file system in memory, emulated (no KVM), for what needs a
+# kernel that loads modules. Return codes: 0 done, 1 failed, 3 this machine or its mirror cannot give it.
+vm_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/lib/aptlists.sh
+. "$vm_here/aptlists.sh"
+# shellcheck source=tests/lib/cleanup.sh
+. "$vm_here/cleanup.sh"
+
+# vm_needs: 3 and the reason where no virtual machine can be had.
+vm_needs() {
+	local cmd
+	if [ "$(uname -m)" != x86_64 ]; then
+		aptlists_say "virtual machines are made for x86_64 only, not for $(uname -m)"
+		return 3
+	fi
+	for cmd in qemu-system-x86_64 cpio depmod gcc make dpkg-deb flock timeout; do
+		command -v "$cmd" >/dev/null || {
+			aptlists_say "not installed: $cmd"
+			return 3
+		}
+	done
+}
+
+# The tools in the kernel's header packages are programs of their release, so it is this machine's own where that is Debian.
+vm_suite() {
+	local id codename
+	# shellcheck source=/dev/null
+	id=$(. /etc/os-release && printf '%s' "$ID")
+	# shellcheck source=/dev/null
+	codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+	[ "$id" = debian ] && [ -n "$codename" ] || codename=bookworm
+	printf '%s\n' "${NVCOREOS_VM_SUITE:-$codename}"
+}
+
+# vm_once PATH CMD ARG...: PATH is a directory that CMD ARG... NEW PATH fills; built beside and renamed under a lock, so that a
+# caller sees a whole one or none.
+vm_once() {
+	local path=$1 new
+	shift
+	[ -d "$path" ] || (
+		mkdir -p "$(dirname "$path")" || exit 1
+		exec 9>"$(dirname "$path")/.lock-${path##*/}"
+		flock 9 || exit 1
+		[ -d "$path" ] && exit 0
+		rm -rf "$path".new.*
+		new=$(mktemp -d "$path.new.XXXXXX") && chmod 755 "$new" || exit 1
+		trap 'rm -rf "$new"' EXIT
+		trap 'exit 1' INT TERM
+		"$@" "$new" "$path" && mv -T "$new" "$path"
+	)
+}
+
+# --- the kernel --------------------------------------------------------------
+
+# vm_depends SUITE PACKAGE PREFIX: what PACKAGE depends on and begins with PREFIX.
+vm_depends() {
+	aptlists_query "$1" depends "$2" | sed -n "s/^ *Depends: \($3.*\)/\1/p"
+}
+
+# vm_fetch_kernel SUITE RELEASE NEW PATH: boot image, indexes of the modules, and headers whose absolute paths lead to PATH.
+vm_fetch_kernel() {
+	local suite=$1 release=$2 new=$3 path=$4 headers deb
+	headers=linux-headers-$release
+	# shellcheck disable=SC2046 # a list of names
+	aptlists_download "$suite" "$new/debs" "linux-image-$release" "$headers" \
+		$(vm_depends "$suite" "$headers" linux-headers-) $(vm_depends "$suite" "$headers" linux-kbuild-) || return 1
+	for deb in "$new"/debs/linux-headers-*.deb "$new"/debs/linux-kbuild-*.deb; do
+		dpkg-deb -x "$deb" "$new/headers" || return 1
+	done
+	dpkg-deb --fsys-tarfile "$new"/debs/linux-image-*.deb | tar -x -C "$new" --exclude='*.ko' --exclude='*.ko.xz' ./boot ./lib ./usr/lib 2>/dev/null
+	[ -d "$new/lib" ] || mv "$new/usr/lib" "$new/lib"
+	mv "$new/boot/vmlinuz-$release" "$new/vmlinuz" && mv "$new/lib/modules/$release" "$new/indexes" || return 1
+	sed -i "s,/usr/src/,$path/headers/usr/src/,g" "$new/headers/usr/src/$headers/Makefile" || return 1
+	printf '%s\n' "$release" >"$new/release"
+	rm -rf "$new/debs" "$new/boot" "$new/lib" "$new/usr" "$new/headers/usr/share"
+}
+
+# vm_kernel: prints a cached directory of the newest cloud kernel (it boots fastest, and has PCI, containers and modules): vmlinuz,
+# release, indexes/, headers/.
+vm_kernel() {
+	local suite release version path
+	vm_needs || return
+	suite=$(vm_suite)
+	aptlists_update "$suite" main || return
+	release=$(vm_depends "$suite" linux-headers-cloud-amd64 linux-headers- | sed -n '1s/^linux-headers-//p')
+	version=$(aptlists_query "$suite" show --no-all-versions "linux-image-$release" | sed -n 's/^Version: //p')
+	if [ -z "$release" ] || [ -z "$version" ]; then
+		aptlists_say "'$suite' has no linux-headers-cloud-amd64"
+		return 3
+	fi
+	path=$(aptlists_cache)/vm/$release-$version
+	vm_once "$path" vm_fetch_kernel "$suite" "$release" && printf '%s\n' "$path"
+}
+
+# vm_compile KERNEL SOURCES MAKEARGS NEW PATH
+vm_compile() {
+	local kernel=$1 sources=$2 options=$3 new=$4 release
+	release=$(cat "$kernel/release")
+	mkdir "$new/build" && cp "$sources"/*.[ch] "$sources/Kbuild" "$new/build/" || return 1
+	# shellcheck disable=SC2086 # a list of options
+	if ! make -C "$kernel/headers/usr/src/linux-headers-$release" M="$new/build" CC=gcc $options modules >"$new/log" 2>&1; then
+		cat "$new/log" >&2
+		return 1
+	fi
+	strip --strip-debug "$new"/build/*.ko && mv "$new"/build/*.ko "$new/" && rm -rf "$new/build"
+}
+
+# vm_modules KERNEL SOURCES [MAKEARGS]: prints a cached directory with the modules of SOURCES built for KERNEL (of vm_kernel).
+vm_modules() {
+	local key path
+	key=$(cd "$2" && { printf '%s\n' "${3-}" "$(gcc --version)" && cat Kbuild ./*.[ch]; } | sha256sum | cut -c1-16)
+	path=$1.modules/$key
+	vm_once "$path" vm_compile "$1" "$2" "${3-}" && printf '%s\n' "$path"
+}
+
+# vm_index DIR KERNEL MODULES: DIR/lib/modules/RELEASE as a package of third-party modules leaves it: files and indexes.
+vm_index() {
+	local release target
+	release=$(cat "$2/release")
+	target=$1/lib/modules/$release
+	mkdir -p "$target/updates" && cp "$2"/indexes/modules.* "$target/" && cp "$3"/*.ko "$target/updates/" && depmod -b "$1" "$release"
+}
+
+# --- its file system ---------------------------------------------------------
+
+# vm_files PROGRAM: it and the libraries that it needs, one path a line.
+vm_files() {
+	printf '%s\n' "$1"
+	ldd "$1" 2>/dev/null | sed -n 's,^[^/]*\(/[^ ]*\) (0x.*,\1,p'
+}
+
+# vm_program ROOT PROGRAM [TARGET]: copies it, and its libraries to where they lie here.
+vm_program() {
+	local root=$1 program=$2 target=${3:-$2} file
+	vm_files "$program" | while read -r file; do
+		[ "$file" != "$program" ] || continue
+		mkdir -p "$root$(dirname "$file")" && cp -Lu "$file" "$root$file" || return 1
+	done && mkdir -p "$root$(dirname "$target")" && cp -L "$program" "$root$target"
+}
+
+# The kernel's first file system is none that a container can leave by pivot_root, so the real one is moved to another.
+vm_first_init() {
+	cat <<-'EOF'
+		#!/bin/busybox sh
+		b=/bin/busybox
+		$b mount -t tmpfs -o mode=755,size=75% tmpfs /new
+		$b mv /root/* /new/
+		exec $b switch_root /new /vm-init
+	EOF
+}
+
+# What the guest writes stands on the console between two lines that the host waits for.
+vm_second_init() {
+	cat <<-'EOF'
+		#!/bin/sh
+		export PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs -o mode=755 devtmpfs /dev
+		mkdir -p /dev/pts /dev/shm
+		mount -t devpts devpts /dev/pts
+		mount -t tmpfs -o mode=755 tmpfs /run
+		mount -t tmpfs -o mode=1777 tmpfs /tmp
+		mount -t cgroup2 cgroup2 /sys/fs/cgroup
+		hostname vm
+		ip link set lo up 2>/dev/null
+		echo '--- begin'
+		sh /vm-run
+		echo "--- end $?"
+		poweroff -f
+	EOF
+}
+
+# vm_pack ROOT RUN IMAGE: ROOT (with busybox and its links in bin), and RUN as what it runs, as an image for vm_boot.
+vm_pack() {
+	local root=$1 run=$2 image=$3 first
+	first=$(mktemp -d "$image.XXXXXX") && mkdir -p "$first/bin" "$first/new" "$first/dev" "$root"/{dev,proc,sys,run,tmp,etc} || return 1
+	cp "$root/bin/busybox" "$first/bin/" && vm_first_init >"$first/init" && vm_second_init >"$root/vm-init" &&
+		cp "$run" "$root/vm-run" && chmod 755 "$first/init" "$root/vm-init" && mv "$root" "$first/root" || return 1
+	(cd "$first" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$image"
+	mv "$first/root" "$root" && rm -rf "$first"
+}
+
+# --- its life ----------------------------------------------------------------
+
+# vm_boot KERNEL IMAGE CONSOLE [SECONDS]: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own words stay off the
+# console, where they would fall into the middle of lines.
+vm_boot() {
+	local rc=0
+	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg -M q35 -cpu max -m 1024 -smp 1 -nodefaults -no-user-config \
+		-display none -serial stdio -no-reboot -kernel "$1/vmlinuz" -initrd "$2" \
+		-append 'console=ttyS0 panic=-1 loglevel=0 mitigations=off' </dev/null 2>&1 | tr -d '\r' >"$3"
+	rc=${PIPESTATUS[0]}
+	[ "$rc" = 0 ] && grep -qx -e '--- end 0' "$3" && return 0
+	aptlists_say "the virtual machine ended with $rc; the end of its console:"
+	tail -n 30 "$3" >&2
+	return 1
+}
