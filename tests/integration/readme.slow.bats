@@ -5,7 +5,7 @@
 load helpers
 
 setup_file() {
-	need_root git unshare || return
+	need_root git unshare busybox || return
 	need_cgroups
 }
 

@@ -28,10 +28,8 @@ freshroot_run() {
 		cd "$root"
 		pivot_root . mnt
 		cd /
-		# The smallest of roots have no umount; that of this machine does, with the libraries it came with.
-		loader=$(echo /mnt/lib64/ld-linux-*.so.* /mnt/lib/ld-linux-*.so.*)
-		"${loader%% *}" --library-path "$(echo /mnt/lib/*-linux-gnu | tr " " :):$(echo /mnt/usr/lib/*-linux-gnu | tr " " :)" \
-			/mnt/bin/umount -l /mnt
+		# The smallest of roots have no umount of their own.
+		/mnt/bin/busybox umount -l /mnt
 		cd /src
 		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive sh -c "$2"
 	' bash "$1" "$2" "${NVCOREOS_CACHE:-$HOME/.cache/nvcoreos}" </dev/null 3>&-
