@@ -26,13 +26,13 @@ static void add_gpu(struct plan_work *w, const struct inventory_gpu *gpu)
 	if (!gpu->mig_mode || !gpu->n_mig) {
 		add_choice(w, gpu, NULL);
 		if (gpu->mig_mode)
-			plan_note(w, "GPU %u is in MIG mode and has no MIG device: nothing can compute on it yet.",
-				  gpu->index);
+			plan_work_note(w, "GPU %u is in MIG mode and has no MIG device: nothing can compute on it yet.",
+				       gpu->index);
 		return;
 	}
 	for (size_t i = 0; i < gpu->n_mig; i++)
 		add_choice(w, gpu, &gpu->mig[i]);
-	plan_note(w, "GPU %u is in MIG mode: its %zu MIG devices are given.", gpu->index, gpu->n_mig);
+	plan_work_note(w, "GPU %u is in MIG mode: its %zu MIG devices are given.", gpu->index, gpu->n_mig);
 }
 
 static int unknown(const struct plan_work *w, const struct request_device *d, struct err *err)

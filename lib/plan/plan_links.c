@@ -5,17 +5,17 @@
 static void add_link(struct plan_work *w, const char *path, const char *target)
 {
 	struct plan *p = w->plan;
-	struct rootfacts_path fact = plan_fact(w, path);
+	struct rootfacts_path fact = plan_work_fact(w, path);
 
 	if (!fact.on_root) {
-		plan_note(w, "%s is left out: %s covers its place.", path, plan_cover(w, &fact));
+		plan_work_note(w, "%s is left out: %s covers its place.", path, plan_work_cover(w, &fact));
 		return;
 	}
 	if (fact.kind != ROOTFACTS_ABSENT && fact.kind != ROOTFACTS_LINK_OURS) {
-		plan_note(w,
-			  fact.kind == ROOTFACTS_BLOCKED ? "%s is left out: its place cannot be resolved."
-							 : "The image's own %s stays.",
-			  path);
+		plan_work_note(w,
+			       fact.kind == ROOTFACTS_BLOCKED ? "%s is left out: its place cannot be resolved."
+							      : "The image's own %s stays.",
+			       path);
 		return;
 	}
 	p->links = arena_grow(&p->arena, p->links, p->n_links, sizeof(*p->links));

@@ -39,23 +39,24 @@ void plan_loader_compat(struct plan_work *w)
 	if (!compat || !(w->shown & CAP_COMPUTE) || w->in->facts->libc != ROOTFACTS_GLIBC)
 		return;
 	if (compare_majors(compat, driver) <= 0) {
-		plan_note(w, "The image's libcuda %s is of no newer branch than driver %s: the driver's is used.",
-			  compat, driver);
+		plan_work_note(w, "The image's libcuda %s is of no newer branch than driver %s: the driver's is used.",
+			       compat, driver);
 		return;
 	}
 	if (!w->in->conf->cuda_compat)
-		plan_note(w, "The image's newer libcuda %s is not used: cuda-compat=off.", compat);
+		plan_work_note(w, "The image's newer libcuda %s is not used: cuda-compat=off.", compat);
 	else if (w->in->toolkit)
-		plan_note(w, "The image's newer libcuda %s is not used: the mounted toolkit covers it.", compat);
+		plan_work_note(w, "The image's newer libcuda %s is not used: the mounted toolkit covers it.", compat);
 	else if (consumer)
-		plan_note(w,
-			  "The image's newer libcuda %s is not used: GPU %u is of brand %s, which it does not support.",
-			  compat, consumer->index, consumer->brand);
+		plan_work_note(
+			w,
+			"The image's newer libcuda %s is not used: GPU %u is of brand %s, which it does not support.",
+			compat, consumer->index, consumer->brand);
 	else
 		w->compat = true;
 	if (w->compat)
-		plan_note(w, "Forward compatibility: the image's libcuda %s stands in for that of driver %s.", compat,
-			  driver);
+		plan_work_note(w, "Forward compatibility: the image's libcuda %s stands in for that of driver %s.",
+			       compat, driver);
 }
 
 /* The directories in the order in which the loader is to look, one a line. */
@@ -85,14 +86,14 @@ static void add_file(struct plan_work *w, const char *path, const char *content)
 /* A rename replaces files and links of any kind, and nothing else. */
 static bool replaceable(const struct plan_work *w, const char *path)
 {
-	struct rootfacts_path fact = plan_fact(w, path);
+	struct rootfacts_path fact = plan_work_fact(w, path);
 
 	return fact.on_root && fact.kind != ROOTFACTS_DIR && fact.kind != ROOTFACTS_BLOCKED;
 }
 
 static bool conf_dir_usable(const struct plan_work *w)
 {
-	struct rootfacts_path dir = plan_fact(w, ROOTFACTS_CONF_D);
+	struct rootfacts_path dir = plan_work_fact(w, ROOTFACTS_CONF_D);
 
 	return dir.kind == ROOTFACTS_ABSENT || dir.resolves_to_dir || dir.kind == ROOTFACTS_DIR;
 }
@@ -100,7 +101,7 @@ static bool conf_dir_usable(const struct plan_work *w)
 static bool make_files(struct plan_work *w)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	struct rootfacts_path conf = plan_fact(w, ROOTFACTS_CONF);
+	struct rootfacts_path conf = plan_work_fact(w, ROOTFACTS_CONF);
 
 	if (!conf_dir_usable(w) || !replaceable(w, PLAN_CONF_FILE) || !replaceable(w, PLAN_CUDA_CONF_FILE))
 		return false;
@@ -112,15 +113,15 @@ static bool make_files(struct plan_work *w)
 	 * A plan deletes nothing: where an earlier start left directories and no toolkit is mounted now,
 	 * the file is emptied.
 	 */
-	if (w->in->toolkit || plan_fact(w, PLAN_CUDA_CONF_FILE).kind != ROOTFACTS_ABSENT) {
+	if (w->in->toolkit || plan_work_fact(w, PLAN_CUDA_CONF_FILE).kind != ROOTFACTS_ABSENT) {
 		strbuf_puts(&text, PLAN_CONF_HEAD);
 		cuda_dirs(w, '\n', &text);
 		add_file(w, PLAN_CUDA_CONF_FILE, text.buf);
 	}
 	if (conf.kind == ROOTFACTS_ABSENT && conf.on_root &&
-	    plan_fact(w, ROOTFACTS_LDCONFIG).kind != ROOTFACTS_ABSENT) {
+	    plan_work_fact(w, ROOTFACTS_LDCONFIG).kind != ROOTFACTS_ABSENT) {
 		add_file(w, ROOTFACTS_CONF, PLAN_CONF_INCLUDE "\n");
-		plan_note(w, "The image has an ldconfig and no %s: one is written.", ROOTFACTS_CONF);
+		plan_work_note(w, "The image has an ldconfig and no %s: one is written.", ROOTFACTS_CONF);
 	}
 	return true;
 }
@@ -192,9 +193,9 @@ static void make_library_path(struct plan_work *w)
 
 static const char *obstacle(const struct plan_work *w, const char *path)
 {
-	struct rootfacts_path fact = plan_fact(w, path);
+	struct rootfacts_path fact = plan_work_fact(w, path);
 
-	return fact.on_root ? "what the image has" : plan_cover(w, &fact);
+	return fact.on_root ? "what the image has" : plan_work_cover(w, &fact);
 }
 
 void plan_loader_make(struct plan_work *w)
@@ -202,21 +203,22 @@ void plan_loader_make(struct plan_work *w)
 	bool files, cache;
 
 	if (w->in->facts->libc != ROOTFACTS_GLIBC) {
-		plan_note(w, w->in->facts->libc == ROOTFACTS_MUSL
-				     ? "The image has musl's loader, which is left alone: no loader files are written."
-				     : "The image has no libc: no loader files are written.");
+		plan_work_note(
+			w, w->in->facts->libc == ROOTFACTS_MUSL
+				   ? "The image has musl's loader, which is left alone: no loader files are written."
+				   : "The image has no libc: no loader files are written.");
 		return;
 	}
 	files = make_files(w);
 	cache = replaceable(w, ROOTFACTS_CACHE);
 	if (!files)
-		plan_note(w, "%s is left out: %s is in its way.", PLAN_CONF_FILE, obstacle(w, PLAN_CONF_FILE));
+		plan_work_note(w, "%s is left out: %s is in its way.", PLAN_CONF_FILE, obstacle(w, PLAN_CONF_FILE));
 	if (cache)
 		make_cache(w);
 	else
-		plan_note(w, "%s is left out: %s is in its way.", ROOTFACTS_CACHE, obstacle(w, ROOTFACTS_CACHE));
+		plan_work_note(w, "%s is left out: %s is in its way.", ROOTFACTS_CACHE, obstacle(w, ROOTFACTS_CACHE));
 	if (files && cache)
 		return;
 	make_library_path(w);
-	plan_note(w, "LD_LIBRARY_PATH is needed instead; nvcoreos-runtime sets it, a hook alone cannot.");
+	plan_work_note(w, "LD_LIBRARY_PATH is needed instead; nvcoreos-runtime sets it, a hook alone cannot.");
 }

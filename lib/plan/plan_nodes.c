@@ -70,7 +70,7 @@ static void add_choice(struct adder *a, const struct plan_choice *c)
 		add(a, name, drm->major, drm->minor);
 	}
 	if (!c->gpu->n_drm)
-		plan_note(a->w, "GPU %u has no /dev/dri node: nvidia-drm is not loaded.", c->gpu->index);
+		plan_work_note(a->w, "GPU %u has no /dev/dri node: nvidia-drm is not loaded.", c->gpu->index);
 }
 
 int plan_nodes_make(struct plan_work *w, struct err *err)
@@ -81,7 +81,7 @@ int plan_nodes_make(struct plan_work *w, struct err *err)
 
 	if (!w->n_choices) {
 		if (req->mig_config || req->mig_monitor || req->n_imex_channels)
-			plan_note(w, "MIG management and IMEX channels are left out: no GPU is asked for.");
+			plan_work_note(w, "MIG management and IMEX channels are left out: no GPU is asked for.");
 		return 0;
 	}
 	add_control(&a);

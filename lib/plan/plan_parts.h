@@ -32,12 +32,12 @@ struct plan_work {
 	bool compat;	/* the image's libcuda is used */
 };
 
-/* Adds one decision, a sentence, to the plan's notes (plan.c). */
-void plan_note(struct plan_work *w, const char *fmt, ...) printf_format(2, 3);
-/* What the root facts say of a path; a path that nobody asked about counts as absent on the root (plan.c). */
-struct rootfacts_path plan_fact(const struct plan_work *w, const char *path);
-/* What stands over a path that is not on the root, in words (plan.c). */
-const char *plan_cover(const struct plan_work *w, const struct rootfacts_path *fact);
+/* Adds one decision, a sentence, to the plan's notes. */
+void plan_work_note(struct plan_work *w, const char *fmt, ...) printf_format(2, 3);
+/* What the root facts say of a path; a path that nobody asked about counts as absent on the root. */
+struct rootfacts_path plan_work_fact(const struct plan_work *w, const char *path);
+/* What stands over a path that is not on the root, in words. */
+const char *plan_work_cover(const struct plan_work *w, const struct rootfacts_path *fact);
 
 /* Finds the devices of the request in the inventory: fills choices and plan->gpus. ERR_GPU_UNKNOWN. */
 int plan_devices_resolve(struct plan_work *w, struct err *err) must_check;
@@ -47,6 +47,8 @@ int plan_nodes_make(struct plan_work *w, struct err *err) must_check;
 void plan_loader_compat(struct plan_work *w);
 /* The loader's files, its cache, and LD_LIBRARY_PATH where they cannot be written. */
 void plan_loader_make(struct plan_work *w);
+/* /proc/driver/nvidia with the chosen GPUs alone. */
+void plan_proc_make(struct plan_work *w);
 /* The links to programs and shared files. */
 void plan_links_make(struct plan_work *w);
 

@@ -97,7 +97,8 @@ TEST(truncated_anywhere_is_refused)
 
 			REQUIRE(stat(path, &st) == 0);
 			/* Times in the archive make its size differ from run to run. */
-			REQUIRE(truncate(path, part < 16 ? st.st_size * part / 16 : st.st_size - (off_t)(20 - part)) == 0);
+			REQUIRE(truncate(path, part < 16 ? st.st_size * part / 16 : st.st_size - (off_t)(20 - part)) ==
+				0);
 			CHECK(read_all(path, &err) < 0);
 			CHECK_INT(err.code, ERR_ARCHIVE);
 		}
