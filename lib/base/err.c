@@ -14,8 +14,9 @@ static const struct {
 } table[] = {
 	{ ERR_NOMEM, "out of memory", "give the container engine more memory" },
 	{ ERR_USAGE, "wrong usage", "see --help" },
-	{ ERR_CONF, "configuration cannot be used", "correct the file, see nvcoreos.conf(5)" },
-	{ ERR_CONF_KEY, "unknown configuration key", "see nvcoreos.conf(5)" },
+	{ ERR_CONF, "configuration cannot be used",
+	  "correct the file: the keys and their values stand in nvcoreos.conf as it is installed" },
+	{ ERR_CONF_KEY, "unknown configuration key", "the keys stand in nvcoreos.conf as it is installed" },
 	{ ERR_IO, "file cannot be used", "check the path and its permissions" },
 	{ ERR_KERNEL, "kernel does not offer a system call",
 	  "Linux 5.12 or newer is needed, and an outer seccomp filter must allow it" },

@@ -262,7 +262,7 @@ static int assign(void *data, const char *name, const char *value, unsigned line
 		return err_hint(err, "%s", want);
 	}
 	err_set(err, ERR_CONF_KEY, 0, "%s:%u: %.200s", p->file, line, name);
-	return err_hint(err, "did you mean %s? see nvcoreos.conf(5)", nearest_key(name));
+	return err_hint(err, "did you mean %s?", nearest_key(name));
 }
 
 int config_parse(struct config *c, const char *file, const char *text, size_t len, struct err *err)
