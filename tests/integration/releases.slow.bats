@@ -80,8 +80,8 @@ each_place() {
 	local place
 	for place in none usr/local/lib usr/lib/x86_64-linux-gnu usr/lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v2; do
 		echo "--- $1, $place"
-		the_driver_wins "$1" "$place" || return
-		bundle_clean "$B" || return
+		the_driver_wins "$1" "$place"
+		bundle_clean "$B"
 	done
 }
 

@@ -233,6 +233,8 @@ teardown() {
 }
 
 @test "a shared root does not leak mounts to the host" {
+	mountpoint -q "$B/rootfs" || mount --bind "$B/rootfs" "$B/rootfs"
+	mount --make-shared "$B/rootfs"
 	bundle_jq "$B" '.linux.rootfsPropagation = "shared"'
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all
 	bundle_args "$B" /bin/true
