@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -66,6 +67,9 @@ static int sanitize(struct err *err)
 		return err_set(err, ERR_KERNEL, errno, "close_range");
 	clearenv();
 	umask(022);
+	/* A file size limit of the engine's shall be an error, not a death without a word. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return err_set(err, ERR_KERNEL, errno, "signal");
 	if (chdir("/") < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(err, ERR_KERNEL, errno, "preparing the process");
@@ -87,22 +91,36 @@ static int find_root(struct run *run, struct err *err)
 	return n >= (int)sizeof(run->root_path) ? err_set(err, ERR_SPEC, ENAMETOOLONG, "root.path") : 0;
 }
 
-/* 1: the container asks for a GPU; 0: leave it alone. */
-static int read_request(struct run *run, struct err *err)
+/* The bundle may belong to another user, who need not let root in. */
+static int read_bundle(const struct run *run, char **ret_text, size_t *ret_len, struct err *err)
 {
 	cleanup_fd int bundle = -EBADF;
-	cleanup_free char *text = NULL;
-	size_t len;
-	int r = state_read(&run->state, STDIN_FILENO, err);
+	int r = caps_raise(CAPS_READ, err);
 
 	if (r < 0)
 		return r;
 	bundle = fd_open_dir(run->state.bundle);
 	if (bundle < 0)
 		return err_set(err, ERR_BUNDLE, -bundle, "%s", run->state.bundle);
-	r = spec_read_file(bundle, &text, &len, err);
+	r = spec_read_file(bundle, ret_text, ret_len, err);
+	return r < 0 ? r : caps_lower(err);
+}
+
+/* 1: the container asks for a GPU; 0: leave it alone. A configuration that is wrong fails only those who ask. */
+static int read_request(struct run *run, int conf_error, const struct err *conf_err, struct err *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = state_read(&run->state, STDIN_FILENO, err);
+
+	if (r == 0)
+		r = read_bundle(run, &text, &len, err);
 	if (r < 0 || !scan_has_request(text, len))
 		return r;
+	if (conf_error < 0) {
+		*err = *conf_err;
+		return conf_error;
+	}
 	r = spec_parse(&run->spec, text, len, err);
 	if (r == 0)
 		r = request_parse(&run->request, &run->spec, &run->conf, err);
@@ -131,9 +149,15 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 	if (r < 0)
 		return r;
 	prepare.rootfd = run->container.rootfd;
-	r = prepare_plan(&run->prepared, &prepare, err);
+	r = caps_raise(CAPS_READ, err);
+	if (r == 0)
+		r = prepare_plan(&run->prepared, &prepare, err);
+	if (r == 0)
+		r = caps_lower(err);
 	if (r < 0 || run->prepared.no_gpu_ignored)
 		return r;
+	for (size_t i = 0; i < run->prepared.plan.notes.n; i++)
+		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
 	/* The shim's rules are in config.json already; with a user namespace the cgroup is not ours to change. */
 	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.user_ns && !apply.loader_only)
 		r = cgroup_allow(run->state.pid, &run->prepared.plan, err);
@@ -159,10 +183,9 @@ static int load(struct run *run, struct err *err)
 
 static int hook(struct run *run, const struct hook_args *args, struct err *err)
 {
-	int r = config_load(&run->conf, args->config, err);
+	struct err conf_err = ERR_INIT;
+	int conf_error = config_load(&run->conf, args->config, &conf_err), r;
 
-	if (r < 0)
-		return r;
 	if (args->debug)
 		log_open(PROG, args->debug, LOG_LEVEL_DEBUG);
 	else
@@ -172,7 +195,7 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 	if (r == 0)
 		r = seccomp_enter(SECCOMP_START, err);
 	if (r == 0)
-		r = read_request(run, err);
+		r = read_request(run, conf_error, &conf_err, err);
 	if (r <= 0)
 		return r;
 	r = load(run, err);

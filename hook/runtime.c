@@ -64,7 +64,16 @@ static void tell_engine(const struct runtime_args *args, const char *line)
 		text = json_dump(j, 0);
 		json_free(j);
 	} else {
-		text = mem_printf("time=\"%s\" level=error msg=\"%s\"", when, line);
+		struct strbuf b = STRBUF_INIT;
+
+		strbuf_printf(&b, "time=\"%s\" level=error msg=\"", when);
+		for (const char *p = line; *p; p++) {
+			if (*p == '"' || *p == '\\')
+				strbuf_putc(&b, '\\');
+			strbuf_putc(&b, *p);
+		}
+		strbuf_putc(&b, '"');
+		text = strbuf_steal(&b);
 	}
 	if (fd_write_all(fd, text, strlen(text)) == 0 && fd_write_all(fd, "\n", 1) < 0)
 		log_debug("%s cannot be written", args->log);
@@ -89,10 +98,7 @@ static int replace_config(int bundle, const char *text, size_t len, struct err *
 
 	if (fstatat(bundle, "config.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(err, ERR_SPEC, errno, "config.json");
-	r = fd_replace_file(bundle, "config.json", text, len, st.st_mode & 07777, 0);
-	if (r == 0 && (st.st_uid != geteuid() || st.st_gid != getegid()) &&
-	    fchownat(bundle, "config.json", st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
-		r = -errno;
+	r = fd_replace_file_like(bundle, "config.json", text, len, &st);
 	return r < 0 ? err_set(err, ERR_SPEC, -r, "replacing config.json") : 0;
 }
 
@@ -189,8 +195,10 @@ static int look_at_bundle(struct run *run, int conf_error, struct err *conf_err,
 	size_t len;
 	int r;
 
-	if (bundle < 0 || spec_read_file(bundle, &text, &len, &unread) < 0)
+	if (bundle < 0 || spec_read_file(bundle, &text, &len, &unread) < 0) {
+		log_warning("%s: config.json is not looked at: %s", run->args.bundle, unread.what);
 		return 0;
+	}
 	if (!scan_has_request(text, len))
 		return 0;
 	if (conf_error < 0) {

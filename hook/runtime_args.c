@@ -23,7 +23,7 @@ static bool takes_value(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(with_value); i++)
 		if (str_eq(name, with_value[i]))
 			return true;
-	return false;
+	return name[0] == 'b' && str_starts("bundle", name);
 }
 
 static void note(struct runtime_args *a, const char *name, size_t n, const char *value)
@@ -32,7 +32,7 @@ static void note(struct runtime_args *a, const char *name, size_t n, const char 
 		a->log = value;
 	else if (n == 10 && strncmp(name, "log-format", n) == 0)
 		a->log_json = str_eq(value, "json");
-	else if ((n == 6 && strncmp(name, "bundle", n) == 0) || (n == 1 && *name == 'b'))
+	else if (n >= 1 && n <= 6 && strncmp(name, "bundle", n) == 0)
 		a->bundle = value;
 }
 
@@ -64,6 +64,11 @@ static int foreign_word(struct runtime_args *a, const char *word, const char *ne
 		return 1;
 	}
 	name = bare_name(word);
+	/* crun takes -bDIR and shortened names too. */
+	if (word[1] == 'b' && word[2] && word[2] != '=' && !str_starts(name, "bundle")) {
+		a->bundle = name + 1;
+		return 1;
+	}
 	equals = strchr(name, '=');
 	if (equals) {
 		note(a, name, (size_t)(equals - name), equals + 1);
@@ -86,7 +91,8 @@ int runtime_args_parse(struct runtime_args *ret, int argc, char **argv, struct e
 		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
 		int words = 1;
 
-		if (i > 0 && !ended && str_starts(argv[i], "--nvcoreos-")) {
+		/* Ours stand before the verb: behind it may be a program's own words (exec). */
+		if (i > 0 && !have_verb && str_starts(argv[i], "--nvcoreos-")) {
 			words = own_option(ret, argv[i], next, err);
 			if (words < 0)
 				return words;

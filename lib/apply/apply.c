@@ -122,16 +122,17 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 
 static int contain(struct sources *s, const struct container *c, const char *path, struct err *err)
 {
-	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY);
-	int r;
+	/* Not through a link: an image may have put one into a volume. */
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	int contained, r;
 
 	if (fd < 0)
 		return 0;
-	r = path_mount_id(fd, &s->contained[s->n_contained]);
-	if (r < 0)
-		return err_set(err, ERR_KERNEL, -r, "statx of %s", path);
-	s->n_contained++;
-	return mnt_contain(fd, err);
+	contained = mnt_contain(fd, err);
+	if (contained <= 0)
+		return contained;
+	r = path_mount_id(fd, &s->contained[s->n_contained++]);
+	return r < 0 ? err_set(err, ERR_KERNEL, -r, "statx of %s", path) : 0;
 }
 
 /*
@@ -223,7 +224,7 @@ static int attach(const struct apply_input *in, const struct sources *all, const
 	return r;
 }
 
-static int write_loader_files(const struct apply_input *in, struct err *err)
+static int write_loader_files(const struct apply_input *in, int own_files, struct err *err)
 {
 	const struct plan *p = in->plan;
 	int r = 0;
@@ -234,13 +235,30 @@ static int write_loader_files(const struct apply_input *in, struct err *err)
 		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
 				 err);
 	if (r == 0 && p->cache.wanted)
-		r = ldso_update(in->container, p, err);
+		r = ldso_update(in->container, own_files, p, err);
+	return r;
+}
+
+/* In the container's namespace: everything is attached, and the view of its own files is opened that is read later. */
+static int attach_all(const struct apply_input *in, struct sources *sources, int *ret_own_files, struct err *err)
+{
+	int r = caps_raise(CAPS_MOUNT, err);
+
+	if (r == 0 && sources->n)
+		r = contain_all(sources, in->container, err);
+	if (r == 0) {
+		*ret_own_files = mnt_own_files(in->container->rootfd, err);
+		r = *ret_own_files < 0 ? *ret_own_files : caps_lower(err);
+	}
+	for (size_t i = 0; r == 0 && i < sources->n; i++)
+		r = attach(in, sources, &sources->v[i], err);
 	return r;
 }
 
 int apply_plan(const struct apply_input *in, struct err *err)
 {
 	cleanup(sources_free) struct sources sources = { .v = NULL };
+	cleanup_fd int own_files = -EBADF;
 	int r = caps_raise(CAPS_MOUNT, err);
 
 	if (r == 0 && !in->loader_only)
@@ -249,15 +267,9 @@ int apply_plan(const struct apply_input *in, struct err *err)
 		r = caps_lower(err);
 	if (r == 0)
 		r = container_join(in->container, err);
-	if (r == 0 && sources.n)
-		r = caps_raise(CAPS_MOUNT, err);
-	if (r == 0 && sources.n)
-		r = contain_all(&sources, in->container, err);
 	if (r == 0)
-		r = caps_lower(err);
-	for (size_t i = 0; r == 0 && i < sources.n; i++)
-		r = attach(in, &sources, &sources.v[i], err);
+		r = attach_all(in, &sources, &own_files, err);
 	if (r == 0)
 		r = seccomp_enter(SECCOMP_FILES, err);
-	return r < 0 ? r : write_loader_files(in, err);
+	return r < 0 ? r : write_loader_files(in, own_files, err);
 }

@@ -10,11 +10,12 @@
 #include "base/err.h"
 
 enum caps_phase {
-	CAPS_ENTER,  /* a container's mount namespace: SYS_ADMIN, SYS_CHROOT, SYS_PTRACE */
+	CAPS_ENTER,  /* a container's mount namespace: SYS_ADMIN, SYS_CHROOT, SYS_PTRACE; DAC_READ_SEARCH to its root */
 	CAPS_MOUNT,  /* open_tree, mount_setattr, fsmount, move_mount: SYS_ADMIN */
 	CAPS_OWN,    /* fsuid and fsgid of the container's root: SETUID, SETGID */
+	CAPS_WRITE,  /* files in directories of the image that mode bits close to root too: DAC_OVERRIDE, FOWNER */
 	CAPS_CGROUP, /* device cgroup: SYS_ADMIN */
-	CAPS_READ,   /* a bundle that belongs to another user: DAC_READ_SEARCH */
+	CAPS_READ,   /* a bundle or an image's directories that mode bits close to root too: DAC_READ_SEARCH */
 };
 
 /* Takes every capability out of the effective set; permitted ones stay. -errno with ERR_PRIVILEGE. */

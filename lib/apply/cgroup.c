@@ -12,7 +12,7 @@
 #include "base/str.h"
 
 #define CGROUP_FILE_MAX (64u << 10)
-#define MOUNTINFO_MAX (16u << 20)
+#define MOUNTINFO_MAX (64u << 20)
 
 /* Whether the comma-separated list holds the word. */
 static bool list_has(const char *list, const char *word)

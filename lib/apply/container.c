@@ -14,6 +14,7 @@
 
 #include "apply/caps.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 
 /* The namespace file is opened by pid, so the pidfd must still answer afterwards: then the pid was not another's. */
@@ -122,26 +123,29 @@ int container_own_begin(const struct container *c, struct err *err)
 {
 	int r;
 
-	if (c->uid == geteuid() && c->gid == getegid())
-		return 0;
-	r = caps_raise(CAPS_OWN, err);
-	if (r < 0)
-		return r;
-	/*
-	 * The group first: without uid 0 the kernel would no longer let us. setfsuid tells no error; asking
-	 * again does.
-	 */
-	setfsgid(c->gid);
-	setfsuid(c->uid);
-	if ((uint32_t)setfsuid((uid_t)-1) != c->uid || (uint32_t)setfsgid((gid_t)-1) != c->gid)
-		return err_set(err, ERR_PRIVILEGE, EPERM, "becoming uid %u, gid %u", c->uid, c->gid);
-	return caps_lower(err);
+	if (c->uid != geteuid() || c->gid != getegid()) {
+		r = caps_raise(CAPS_OWN, err);
+		if (r < 0)
+			return r;
+		/* The group first: without uid 0 the kernel would no longer let us. setfsuid tells no error; asking again does. */
+		setfsgid(c->gid);
+		setfsuid(c->uid);
+		if ((uint32_t)setfsuid((uid_t)-1) != c->uid || (uint32_t)setfsgid((gid_t)-1) != c->gid)
+			return err_set(err, ERR_PRIVILEGE, EPERM, "becoming uid %u, gid %u", c->uid, c->gid);
+	}
+	/* Distributions ship /usr/bin with mode 0555, and images give /etc to others: neither keeps root out elsewhere. */
+	return caps_raise(CAPS_WRITE, err);
 }
 
 void container_own_end(const struct container *c)
 {
-	if (c->uid == geteuid() && c->gid == getegid())
-		return;
-	setfsuid(geteuid());
-	setfsgid(getegid());
+	struct err ignored = ERR_INIT;
+
+	if (c->uid != geteuid() || c->gid != getegid()) {
+		setfsuid(geteuid());
+		setfsgid(getegid());
+	}
+	/* Taking away needs no right: it cannot fail, and the kernel has given some back with the uid. */
+	if (caps_lower(&ignored) < 0)
+		log_error("capabilities are not lowered");
 }

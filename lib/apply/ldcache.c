@@ -13,6 +13,7 @@
 #define ENTRIES_MAX (1u << 18)
 #define STRINGS_MAX (32u << 20)
 #define HWCAPS_MAX 256u
+#define HWCAP_NAME_MAX 64 /* "x86-64-v3"; each entry's name is compared with each of these */
 #define SECTIONS_MAX 64u
 #define GENERATOR_MAX 1024u
 
@@ -126,7 +127,7 @@ static bool read_hwcaps(struct reader *r, const struct extension_section *s)
 	for (uint32_t i = 0; i < r->n_hwcaps; i++) {
 		memcpy(&offset, r->data + s->offset + i * sizeof(offset), sizeof(offset));
 		r->hwcaps[i] = string_at(r, offset);
-		if (!r->hwcaps[i] || !r->hwcaps[i][0])
+		if (!r->hwcaps[i] || !r->hwcaps[i][0] || strlen(r->hwcaps[i]) > HWCAP_NAME_MAX)
 			return false;
 	}
 	return true;

@@ -19,7 +19,7 @@
 #ifndef MS_SLAVE
 #define MS_SLAVE (1 << 19)
 #endif
-#define MOUNTINFO_MAX (16u << 20)
+#define MOUNTINFO_MAX (64u << 20)
 
 static const uint64_t attributes[] = {
 	[MNT_FILES] = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
@@ -48,6 +48,11 @@ int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err)
 	if (set_attributes(tree, attributes[kind], MS_PRIVATE) < 0)
 		return fail(err, "mount_setattr", what);
 	return take_fd(tree);
+}
+
+int mnt_own_files(int root, struct err *err)
+{
+	return mnt_clone(root, MNT_FILES, "the container's root", err);
 }
 
 int mnt_tmpfs(struct err *err)
@@ -80,9 +85,9 @@ int mnt_move(int tree, int target, const char *what, struct err *err)
 int mnt_contain(int root, struct err *err)
 {
 	/* EINVAL: this directory is not the root of its mount, so nobody shared it on its own. */
-	if (set_attributes(root, 0, MS_SLAVE) < 0 && errno != EINVAL)
-		return fail(err, "mount_setattr", "the container's root");
-	return 0;
+	if (set_attributes(root, 0, MS_SLAVE) == 0)
+		return 1;
+	return errno == EINVAL ? 0 : fail(err, "mount_setattr", "the container's root");
 }
 
 /* A line: id parent maj:min root target options [tags...] - type source options. */

@@ -21,6 +21,12 @@ enum mnt_kind {
  * or -errno with ERR_MOUNT or ERR_KERNEL.
  */
 int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err) must_check;
+/*
+ * A detached, read-only, nodev clone of the mount that `root` lies on, without anything mounted on it: what is opened below it
+ * is the container's own file, never a volume's, and a device node in an image cannot be opened through it. fd or
+ * -errno. In the container's mount namespace.
+ */
+int mnt_own_files(int root, struct err *err) must_check;
 /* A new empty tmpfs, detached and writable through the fd that comes back; mnt_seal makes it read-only. */
 int mnt_tmpfs(struct err *err) must_check;
 int mnt_seal(int tree, struct err *err) must_check;
@@ -28,7 +34,7 @@ int mnt_seal(int tree, struct err *err) must_check;
 int mnt_move(int tree, int target, const char *what, struct err *err) must_check;
 /*
  * Keeps what is mounted on `root` (the root of a mount) from being seen outside: a shared mount becomes a
- * slave. A directory that is no mount's root is left.
+ * slave, 1. A directory that is no mount's root is left, 0. -errno with ERR_MOUNT or ERR_KERNEL.
  */
 int mnt_contain(int root, struct err *err) must_check;
 /* Whether the mount with this id is shared with another namespace, by mountinfo. 0, 1, or -errno. */

@@ -31,7 +31,7 @@ static const int files[] = {
 	SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(prctl), SCMP_SYS(pread64), SCMP_SYS(read),
 	SCMP_SYS(readlinkat), SCMP_SYS(renameat), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction),
 	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(seccomp), SCMP_SYS(sendto),
-	SCMP_SYS(setfsgid), SCMP_SYS(setfsuid), SCMP_SYS(statx), SCMP_SYS(symlinkat), SCMP_SYS(tgkill),
+	SCMP_SYS(setfsgid), SCMP_SYS(setfsuid), SCMP_SYS(statx), SCMP_SYS(sysinfo), SCMP_SYS(symlinkat), SCMP_SYS(tgkill),
 	SCMP_SYS(unlinkat), SCMP_SYS(write), SCMP_SYS(writev),
 };
 

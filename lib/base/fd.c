@@ -91,7 +91,8 @@ static void temp_name(char *buf, size_t size, const char *name, unsigned attempt
 	snprintf(buf, size, ".%.200s.%x-%lx%x", name, (unsigned)getpid(), (unsigned long)t.tv_nsec, attempt);
 }
 
-static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags)
+static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags,
+		     const struct stat *like)
 {
 	cleanup_fd int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
@@ -99,6 +100,8 @@ static int write_new(int dirfd, const char *temp, const void *buf, size_t len, m
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, buf, len);
+	if (r == 0 && like && fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM)
+		r = -errno;
 	/* fchmod, because the umask has taken its part from open's mode. */
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
@@ -120,14 +123,15 @@ static int rename_over(int dirfd, const char *temp, const char *name)
 	return r;
 }
 
-int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags)
+static int replace(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags,
+		   const struct stat *like)
 {
 	char temp[256];
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
 		temp_name(temp, sizeof(temp), name, i);
-		r = write_new(dirfd, temp, buf, len, mode, flags);
+		r = write_new(dirfd, temp, buf, len, mode, flags, like);
 	}
 	if (r == 0)
 		r = rename_over(dirfd, temp, name);
@@ -138,6 +142,16 @@ int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mo
 			r = -errno;
 	}
 	return r;
+}
+
+int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags)
+{
+	return replace(dirfd, name, buf, len, mode, flags, NULL);
+}
+
+int fd_replace_file_like(int dirfd, const char *name, const void *buf, size_t len, const struct stat *like)
+{
+	return replace(dirfd, name, buf, len, like->st_mode & 07777, 0, like);
 }
 
 int fd_replace_link(int dirfd, const char *name, const char *target)

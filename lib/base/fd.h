@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -43,6 +44,11 @@ enum { FD_REPLACE_SYNC = 1 << 0 };
  * replaced, a symlink too, never followed. 0 or -errno; on failure nothing is left.
  */
 int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags) must_check;
+/*
+ * The same, and the new file has mode and, as far as this process may give it away, owner of `like`, before it takes the
+ * old one's place. Not synced.
+ */
+int fd_replace_file_like(int dirfd, const char *name, const void *buf, size_t len, const struct stat *like) must_check;
 /* Makes `name` in dirfd a symlink to target in the same way. */
 int fd_replace_link(int dirfd, const char *name, const char *target) must_check;
 

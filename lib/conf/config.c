@@ -41,6 +41,12 @@ static const char *parse_path(struct config *c, const struct key *key, const cha
 	return NULL;
 }
 
+/* A second run knows our entry in config.json by this name. */
+static const char *parse_hook_path(struct config *c, const struct key *key, const char *value, void *field)
+{
+	return str_ends(value, "/nvcoreos-hook") ? parse_path(c, key, value, field) : key->want;
+}
+
 static const char *parse_log_file(struct config *c, const struct key *key, const char *value, void *field)
 {
 	if (*value && !str_eq(value, "journal"))
@@ -165,7 +171,8 @@ static const char *const flavours[] = { "auto", "open", "proprietary", NULL };
 static const struct key keys[] = {
 	{ "low-level-runtimes", parse_runtimes, AT(low_level_runtimes),
 	  .want = "give names or absolute paths of runtimes" },
-	{ "hook-path", PATH(hook_path) },
+	{ "hook-path", parse_hook_path, AT(hook_path),
+	  .want = "give the absolute path of a program called nvcoreos-hook" },
 	{ "libexec-dir", PATH(libexec_dir) },
 	{ "driver-store", PATH(driver_store) },
 	{ "cuda-store", PATH(cuda_store) },

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #define CANDIDATES_MAX 256
 #define ENTRIES_MAX 4096
 #define ANOTHER_MOUNT "another mount"
+#define READ_ONLY_ROOT "the read-only root"
 #define USR_LOCAL "/usr/local"
 #define COMPAT ROOTFACTS_CUDA "/compat"
 
@@ -32,6 +34,7 @@ struct probe {
 	const struct spec *spec;
 	int root;
 	uint64_t root_mount;
+	bool read_only;
 	unsigned entries_left; /* of all listings together */
 };
 
@@ -179,7 +182,11 @@ static int probe_path(const struct probe *p, struct rootfacts_path *f, struct er
 		return r;
 	if (blocked)
 		f->kind = ROOTFACTS_BLOCKED;
-	if (f->on_root)
+	if (f->on_root && p->read_only) {
+		f->on_root = false;
+		f->volume = READ_ONLY_ROOT;
+	}
+	if (f->on_root || f->volume)
 		return 0;
 	over = spec_mount_over(p->spec, norm);
 	f->volume = over ? arena_strdup(&p->facts->arena, over->destination) : ANOTHER_MOUNT;
@@ -321,6 +328,26 @@ static bool spec_has_tmpfs_dev(const struct spec *spec)
  * Both must say so: the specification may be out of date by another's hook, and by its type alone the host's devtmpfs
  * is a tmpfs too.
  */
+/* Whether one of the volumes leads to the mount of `fd`, by whatever links of the image. */
+static int is_volume(const struct probe *p, int fd, struct err *err)
+{
+	uint64_t id, volume;
+	int r = path_mount_id(fd, &id);
+
+	for (size_t i = 0; r == 0 && i < p->spec->n_mounts; i++) {
+		cleanup_fd int v = -EBADF;
+
+		if (!p->spec->mounts[i].bind)
+			continue;
+		v = path_open(p->root, p->spec->mounts[i].destination, O_PATH);
+		if (v >= 0)
+			r = path_mount_id(v, &volume);
+		if (v >= 0 && r == 0 && volume == id)
+			return 1;
+	}
+	return r < 0 ? err_set(err, ERR_KERNEL, -r, "statx of /dev") : 0;
+}
+
 static int check_dev(struct probe *p, struct err *err)
 {
 	cleanup_fd int fd = -EBADF;
@@ -338,8 +365,11 @@ static int check_dev(struct probe *p, struct err *err)
 	if (fstatfs(fd, &fs) < 0)
 		return err_set(err, ERR_ROOTFS, errno, "/dev");
 	r = same_mount(p, fd, "/dev", &on_root, err);
-	p->facts->dev_is_tmpfs = r == 0 && !on_root && fs.f_type == TMPFS_MAGIC;
-	return r;
+	if (r < 0 || on_root || fs.f_type != TMPFS_MAGIC)
+		return r;
+	r = is_volume(p, fd, err);
+	p->facts->dev_is_tmpfs = r == 0;
+	return r < 0 ? r : 0;
 }
 
 static void add_path(struct rootfacts *f, const char *path)
@@ -395,11 +425,15 @@ int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec
 		      struct err *err)
 {
 	struct probe p = { .facts = ret, .spec = spec, .root = rootfd, .entries_left = ENTRIES_MAX };
+	struct statvfs vfs;
 	int r;
 
 	*ret = (struct rootfacts){ 0 };
 	if (candidates->n > CANDIDATES_MAX)
 		return err_set(err, ERR_ROOTFS, E2BIG, "%zu paths to look at", candidates->n);
+	if (fstatvfs(rootfd, &vfs) < 0)
+		return err_set(err, ERR_ROOTFS, errno, "the container's root");
+	p.read_only = vfs.f_flag & ST_RDONLY;
 	add_paths(ret, candidates);
 	ret->known = true;
 	r = collect(&p, err);

@@ -58,7 +58,7 @@ static int take_note(struct strbuf *b, struct edit_note *ret, struct err *err)
 	if (r <= 0 || splice_member(b, annotations, SPEC_EDITS_ANNOTATION, &span) <= 0)
 		return r < 0 ? r : 0;
 	value = parse_at(b, span);
-	edit_note_parse(ret, json_str(value));
+	edit_note_parse(ret, json_is_string(value) ? json_str(value) : "");
 	r = find_items(b, "annotations", '{', &items, &n, err);
 	if (r < 0)
 		return r;

@@ -17,6 +17,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
+
 #define INT64_DIGITS 19
 
 static json_t *in(const struct json *j)
@@ -129,9 +131,9 @@ struct json *json_parse(const char *text, size_t len, char *why, size_t size)
 		return NULL;
 	}
 	if (s.copied)
-		j = json_loadb(s.fixed.buf, s.fixed.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+		j = json_loadb(s.fixed.buf, s.fixed.len, FLAGS, &error);
 	else
-		j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+		j = json_loadb(text, len, FLAGS, &error);
 	strbuf_free(&s.fixed);
 	if (!j)
 		snprintf(why, size, "line %d: %s", error.line, error.text);
@@ -155,7 +157,7 @@ bool json_is_array(const struct json *j)
 
 bool json_is_string(const struct json *j)
 {
-	return has_type(j, JSON_STRING);
+	return json_str(j) != NULL;
 }
 
 bool json_is_number(const struct json *j)
@@ -185,7 +187,10 @@ struct json *json_at(const struct json *array, size_t i)
 
 const char *json_str(const struct json *j)
 {
-	return json_string_value(in(j));
+	const char *s = json_string_value(in(j));
+
+	/* A string with a NUL in it has no form as a C string; where nobody asks for it, it does no harm. */
+	return s && strlen(s) == json_string_length(in(j)) ? s : NULL;
 }
 
 const char *json_get_str(const struct json *object, const char *key, const char *fallback)

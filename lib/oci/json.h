@@ -14,7 +14,7 @@ struct json; /* a value; those returned by json_parse and json_new_* are owned b
 #define JSON_DEPTH_MAX 64
 
 /*
- * Parses exactly one value. Refused: duplicate keys, invalid UTF-8, \u0000, nesting over JSON_DEPTH_MAX, text
+ * Parses exactly one value. Refused: duplicate keys, invalid UTF-8, nesting over JSON_DEPTH_MAX, text
  * behind the value. Integers beyond int64 are read as reals. NULL on error, with a sentence in why (of `size`
  * bytes).
  */
@@ -38,6 +38,7 @@ bool json_is_null(const struct json *j);
 struct json *json_get(const struct json *object, const char *key);
 size_t json_len(const struct json *array);
 struct json *json_at(const struct json *array, size_t i);
+/* NULL for a string with \u0000 in it too. */
 const char *json_str(const struct json *j);
 /* The string under key, or fallback where it is absent or no string. */
 const char *json_get_str(const struct json *object, const char *key, const char *fallback);

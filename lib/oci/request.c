@@ -69,7 +69,8 @@ static int read_annotations(struct reader *x, struct strlist *words)
 		struct strlist names = { 0 };
 		int r;
 
-		if (!str_starts(p->key, "cdi.k8s.io/") || !*p->value)
+		/* What other vendors' annotations look like is none of our business. */
+		if (!str_starts(p->key, "cdi.k8s.io/") || !strstr(p->value, "nvidia.com/"))
 			continue;
 		r = check_length(x, p->key, p->value, VALUE_MAX);
 		if (r < 0)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether the bytes hold a name of a request, or the annotation of an earlier run of ours. */
+/* Whether the bytes hold a name of a request (a variable that is empty or "void" asks for nothing), or the annotation of an earlier run of ours. */
 bool scan_has_request(const char *text, size_t len);
 
 #endif

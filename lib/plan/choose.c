@@ -117,11 +117,11 @@ static const char *reason_for_none(const struct request *req, const struct rootf
 		return "No CUDA toolkit: compute is not asked for.";
 	if (facts->has_cuda)
 		return "No CUDA toolkit: the image has its own.";
-	if (!facts->known || !target || target->kind == ROOTFACTS_DIR)
+	if (!facts->known || !target)
 		return NULL;
-	if (target->kind == ROOTFACTS_ABSENT && target->on_root)
+	if ((target->kind == ROOTFACTS_DIR || target->kind == ROOTFACTS_ABSENT) && target->on_root)
 		return NULL;
-	if (target->kind == ROOTFACTS_ABSENT)
+	if (!target->on_root)
 		return "No CUDA toolkit: a volume covers the place of /usr/local/cuda.";
 	return "No CUDA toolkit: /usr/local/cuda in the image is no directory.";
 }

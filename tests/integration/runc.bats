@@ -244,6 +244,94 @@ teardown() {
 	cmp "$B/before" "$B/after"
 }
 
+# run_shim BUNDLE: without the private mount namespace that the helpers give a runtime, so that what leaks is seen.
+run_shim() {
+	"$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf" --root "$1/state" run --bundle "$1" "$(bundle_id "$1")" </dev/null 3>&-
+}
+
+@test "links of the image into a volume with shared mounts do not lead mounts to the host" {
+	mkdir "$B/vol"
+	mount -t tmpfs tmpfs "$B/vol"
+	mount --make-shared "$B/vol"
+	mkdir -p "$B/vol/x/nvidia" "$B/vol/d"
+	bundle_bind "$B" "$B/vol" /vol rshared
+	bundle_jq "$B" '.linux.rootfsPropagation = "rshared"'
+	rm -rf "$B/rootfs/usr/local" "$B/rootfs/dev"
+	ln -s /vol/x "$B/rootfs/usr/local"
+	ln -s vol/d "$B/rootfs/dev"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=none NVCOREOS_CUDA=none
+	bundle_args "$B" /bin/true
+	run run_shim "$B"
+	echo "$output"
+	grep "$B/vol" /proc/self/mountinfo
+	[ "$(grep -c "$B/vol" /proc/self/mountinfo)" = 1 ]
+	[ -z "$(ls -A "$B/vol/x/nvidia")" ]
+}
+
+@test "a volume that a link of the image puts over /dev is not written to" {
+	mkdir "$B/vol"
+	mount -t tmpfs tmpfs "$B/vol"
+	bundle_bind "$B" "$B/vol" /data
+	ln -s /dev "$B/rootfs/data"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	bundle_args "$B" /bin/true
+	run gpu_run "$HOST" "$B"
+	echo "$output"
+	[ -z "$(find "$B/vol" -name '*nvidia*')" ]
+}
+
+@test "directories that mode bits close to root, and a cache that is a device" {
+	chmod 555 "$B/rootfs/usr/bin" "$B/rootfs/usr"
+	chown 1000:1000 "$B/rootfs/etc" "$B/rootfs/etc/ld.so.conf.d" "$B/rootfs/usr/local"
+	chmod 700 "$B/rootfs/usr/local"
+	rm -f "$B/rootfs/etc/ld.so.cache"
+	mknod -m 666 "$B/rootfs/etc/ld.so.cache" c 1 7
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	gpu_sh "$B" '/probe-dl libcuda.so.1; /probe stat /etc/ld.so.cache; readlink /usr/bin/nvidia-smi'
+	run gpu_run "$HOST" "$B"
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ ${lines[0]} == */usr/local/nvidia/lib64/* ]]
+	[[ ${lines[1]} == f* ]]
+	[ "${lines[2]}" = /usr/local/nvidia/bin/nvidia-smi ]
+}
+
+@test "a volume at /usr/local/cuda stays the user's" {
+	mkdir "$B/mine"
+	echo mine >"$B/mine/file"
+	bundle_bind "$B" "$B/mine" /usr/local/cuda
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	gpu_sh "$B" 'cat /usr/local/cuda/file'
+	[ "$(gpu_run "$HOST" "$B")" = mine ]
+}
+
+@test "a root that is read-only from the start: what cannot be written is left out" {
+	mkdir -p "$B/rootfs/usr/local/nvidia"
+	mountpoint -q "$B/rootfs" || mount --bind "$B/rootfs" "$B/rootfs"
+	mount -o remount,ro "$B/rootfs"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	gpu_sh "$B" '/probe open /dev/nvidia0; ls /usr/local/nvidia/lib64 | grep -c libcuda'
+	run gpu_run "$HOST" "$B"
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[0]}" = ENXIO ]
+	[ "${lines[1]}" -ge 1 ]
+}
+
+@test "what runc takes from a container that asks for nothing, nvcoreos takes too" {
+	bundle_args "$B" /bin/echo fine
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=void X=NVIDIA_VISIBLE_DEVICES MYCUDA_VERSION=1
+	bundle_jq "$B" '.annotations = {"cdi.k8s.io/x": "acme.com/gizmo"}'
+	sed -i 's/"acme.com.gizmo"/"a\\u0000b"/' "$B/config.json"
+	run gpu_run "$HOST" "$B"
+	echo "$output"
+	[ "$output" = fine ]
+	bundle_hook "$B" createRuntime "$NVCOREOS_BUILD/nvcoreos-hook" --config /nowhere createRuntime
+	run bundle_run "$B"
+	echo "$output"
+	[ "$output" = fine ]
+}
+
 @test "privileged: everything stays open, no rule is added" {
 	bundle_jq "$B" '.linux.resources.devices = [{"allow": true, "access": "rwm"}]'
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0

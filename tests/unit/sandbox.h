@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apply/caps.h"
 #include "tap.h"
 
 /*
@@ -17,9 +18,12 @@
  */
 static inline void in_mount_namespace(int (*fn)(const char *dir), const char *dir)
 {
+	struct err err = ERR_INIT;
 	int status = 0;
 	pid_t pid;
 
+	/* What was tested before may have lowered them. */
+	CHECK_INT(caps_restore(&err), 0);
 	if (geteuid() != 0) {
 		tap_skip("needs root");
 		return;

@@ -154,5 +154,8 @@ TEST(auto_never_makes_a_start_fail)
 	target.kind = ROOTFACTS_DIR;
 	target.on_root = false;
 	CHECK_INT(choose_cuda(&s, &conf, &req, &facts, "12.2", &got, &why, NULL), 0);
+	CHECK(!got && strstr(why, "volume"));
+	target.on_root = true;
+	CHECK_INT(choose_cuda(&s, &conf, &req, &facts, "12.2", &got, &why, NULL), 0);
 	CHECK_STR(got, "12.10.0");
 }

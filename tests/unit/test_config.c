@@ -60,7 +60,7 @@ TEST(defaults)
 TEST(every_key)
 {
 	static const char text[] =
-		"low-level-runtimes=\"/usr/bin/crun, youki\"\nhook-path=/a//b/../hook\nlibexec-dir=/le/\n"
+		"low-level-runtimes=\"/usr/bin/crun, youki\"\nhook-path=/a//b/../nvcoreos-hook\nlibexec-dir=/le/\n"
 		"driver-store=/ds\n"
 		"cuda-store=/cs\nproc-root=/p\nsys-root=/s\ndev-root=/d\nrun-dir=/r\nlog-file=/var/log/n\n"
 		"log-level=debug\n"
@@ -76,7 +76,7 @@ TEST(every_key)
 	REQUIRE(c.low_level_runtimes.n == 2);
 	CHECK_STR(c.low_level_runtimes.v[0], "/usr/bin/crun");
 	CHECK_STR(c.low_level_runtimes.v[1], "youki");
-	CHECK_STR(c.hook_path, "/a/hook");
+	CHECK_STR(c.hook_path, "/a/nvcoreos-hook");
 	CHECK_STR(c.libexec_dir, "/le");
 	CHECK_STR(c.driver_store, "/ds");
 	CHECK_STR(c.cuda_store, "/cs");
@@ -131,7 +131,7 @@ TEST(bad_values)
 		"low-level-runtimes=",
 		"low-level-runtimes=bin/runc",
 		"low-level-runtimes=.. runc",
-		"hook-path=hook",
+		"hook-path=hook", "hook-path=/a/hook",
 		"hook-path=",
 		"libexec-dir=../x",
 		"driver-store=opt",

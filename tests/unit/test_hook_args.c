@@ -59,7 +59,7 @@ TEST(runtime_command_lines)
 	CHECK_INT(RUNTIME(&a, "x", "--root", "create", "state", "id"), 0);
 	CHECK(!a.starts);
 	free(a.argv);
-	CHECK_INT(RUNTIME(&a, "x", "--nvcoreos-config", "/c", "--debug", "run", "-b=/b", "--nvcoreos-debug=/d", "id"),
+	CHECK_INT(RUNTIME(&a, "x", "--nvcoreos-config", "/c", "--debug", "--nvcoreos-debug=/d", "run", "-b=/b", "id"),
 		  0);
 	CHECK(a.starts);
 	CHECK_STR(a.bundle, "/b");
@@ -76,6 +76,17 @@ TEST(runtime_command_lines)
 	CHECK_INT(RUNTIME(&a, "x", "exec", "id", "--", "prog", "--nvcoreos-config", "/c"), 0);
 	CHECK(!a.starts && !a.config);
 	CHECK_STR(a.argv[5], "--nvcoreos-config");
+	free(a.argv);
+	/* Behind the verb they are a program's own words. */
+	CHECK_INT(RUNTIME(&a, "x", "exec", "id", "echo", "--nvcoreos-debug", "/d"), 0);
+	CHECK(!a.debug);
+	CHECK_STR(a.argv[5], "/d");
+	free(a.argv);
+	CHECK_INT(RUNTIME(&a, "x", "run", "-b/b", "id"), 0);
+	CHECK_STR(a.bundle, "/b");
+	free(a.argv);
+	CHECK_INT(RUNTIME(&a, "x", "run", "--bundl", "/b", "id"), 0);
+	CHECK_STR(a.bundle, "/b");
 	free(a.argv);
 	CHECK(RUNTIME(&a, "x", "--nvcoreos-what", "run", "id") < 0);
 	free(a.argv);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "apply/caps.h"
 #include "base/fd.h"
 #include "sandbox.h"
 #include "tap.h"
@@ -127,6 +128,7 @@ TEST(node_targets)
 	snprintf(path, sizeof(path), "%s/dev/nvidia3", dir);
 	CHECK_INT(mkfifo(path, 0600), 0);
 	CHECK(inside_target_node(&c, "nvidia3", makedev(195, 3), false, &fd, &err) < 0);
+	CHECK_INT(caps_restore(&err), 0);
 	if (geteuid() == 0) {
 		snprintf(path, sizeof(path), "%s/dev/nvidia4", dir);
 		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 4)), 0);
@@ -156,6 +158,35 @@ TEST(directory_targets)
 	container_close(&c);
 }
 
+TEST(mode_bits_do_not_keep_root_out)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char path[4096];
+	int fd;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	CHECK_INT(caps_restore(&err), 0);
+	tap_write(dir, "usr/bin/x", "");
+	tap_write(dir, "etc/x", "");
+	snprintf(path, sizeof(path), "%s/usr/bin", dir);
+	CHECK_INT(chmod(path, 0555), 0);
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	CHECK(chown(path, 1000, 1000) == 0 && chmod(path, 0700) == 0);
+	CHECK_INT(inside_link(&c, "/usr/bin/nvidia-smi", "x", &err), 0);
+	CHECK_INT(inside_write(&c, "/etc/ld.so.cache", "x", 1, &err), 0);
+	CHECK_INT(chmod(dir, 0555), 0);
+	fd = inside_target_dir(&c, "/made", &err);
+	CHECK(fd >= 0);
+	fd_close(fd);
+	container_close(&c);
+	CHECK_INT(caps_restore(&err), 0);
+}
+
 TEST(files_belong_to_the_containers_root)
 {
 	const char *dir = tap_tmpdir();
@@ -181,6 +212,7 @@ TEST(files_belong_to_the_containers_root)
 	CHECK_INT(st.st_uid, 100000);
 	container_close(&c);
 	/* And the process is itself again. */
+	CHECK_INT(caps_restore(&err), 0);
 	tap_write(dir, "after", "");
 	snprintf(path, sizeof(path), "%s/after", dir);
 	CHECK_INT(stat(path, &st), 0);

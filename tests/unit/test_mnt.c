@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -44,6 +45,36 @@ TEST(a_clone_appears_only_where_it_is_moved)
 	in_mount_namespace(clone_and_move, tap_tmpdir());
 }
 
+static int own_files(const char *dir)
+{
+	struct err err = ERR_INIT;
+	char path[4096];
+	bool ok;
+	int tree, d;
+
+	ok = CHECK_INT(mount("tmpfs", dir, "tmpfs", 0, NULL), 0);
+	tap_write(dir, "file", "x");
+	tap_write(dir, "volume/below", "x");
+	snprintf(path, sizeof(path), "%s/device", dir);
+	ok &= CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(1, 3)), 0);
+	snprintf(path, sizeof(path), "%s/volume", dir);
+	ok &= CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	tap_write(dir, "volume/host", "x");
+	d = open(dir, O_PATH | O_CLOEXEC);
+	tree = mnt_own_files(d, &err);
+	ok &= CHECK(tree >= 0);
+	ok &= CHECK(path_open(tree, "/file", O_RDONLY) >= 0);
+	ok &= CHECK_INT(path_open(tree, "/device", O_RDONLY), -EACCES);
+	ok &= CHECK_INT(path_open(tree, "/volume/host", O_RDONLY), -ENOENT);
+	ok &= CHECK(path_open(tree, "/volume/below", O_RDONLY) >= 0);
+	return ok ? 0 : 1;
+}
+
+TEST(own_files_are_no_devices_and_no_volumes)
+{
+	in_mount_namespace(own_files, tap_tmpdir());
+}
+
 static int shared_is_contained(const char *dir)
 {
 	struct err err = ERR_INIT;
@@ -56,7 +87,10 @@ static int shared_is_contained(const char *dir)
 
 	ok &= CHECK_INT(path_mount_id(d, &id), 0);
 	ok &= CHECK_INT(mnt_is_shared(id), 1);
-	ok &= CHECK_INT(mnt_contain(d, &err), 0);
+	ok &= CHECK_INT(mnt_contain(d, &err), 1);
+	ok &= CHECK_INT(mkdirat(d, "sub", 0755), 0);
+	int sub = openat(d, "sub", O_PATH | O_CLOEXEC);
+	ok &= CHECK_INT(mnt_contain(sub, &err), 0);
 	ok &= CHECK_INT(mnt_is_shared(id), 0);
 	ok &= CHECK_INT(mnt_is_shared(UINT64_MAX), -ENOENT);
 	return ok ? 0 : 1;

@@ -5,11 +5,16 @@
 
 TEST(names_of_requests_are_found)
 {
-	static const char *const yes[] = {
-		"\"NVIDIA_VISIBLE_DEVICES=all\"",	 "CUDA_VERSION=7.5",	 "DOCKER_RESOURCE_GPU=0",
-		"/var/run/nvidia-container-devices/all", "\"nvidia.com/gpu=0\"", "\"cdi.k8s.io/x\"",
-		"\"io.nvcoreos.edits\":\"1\"",
-	};
+	static const char *const yes[] = { "\"NVIDIA_VISIBLE_DEVICES=all\"",
+					   "\"NVIDIA_VISIBLE_DEVICES=void\",\"NVIDIA_VISIBLE_DEVICES=0\"",
+					   "\"NVIDIA_VISIBLE_DEVICES=void,0\"",
+					   "\"CUDA_VERSION=7.5\"",
+					   "\"DOCKER_RESOURCE_GPU=0\"",
+					   "\"DOCKER_RESOURCE_NVIDIA-GPU=0\"",
+					   "/var/run/nvidia-container-devices/all",
+					   "\"nvidia.com/gpu=0\"",
+					   "\"io.nvcoreos.edits\":\"1\"",
+					   "\"NVIDIA_VISIBLE_DEVICES=" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		char text[128] = "{\"process\":{\"env\":[\"A=b\",";
@@ -27,7 +32,12 @@ TEST(other_text_is_not)
 	static const char *const no[] = {
 		"",
 		"{}",
-		"NVIDIA_VISIBLE_DEVICE",
+		"NVIDIA_VISIBLE_DEVICES=all",
+		"\"NVIDIA_VISIBLE_DEVICES=\"",
+		"\"NVIDIA_VISIBLE_DEVICES=void\"",
+		"\"X_NVIDIA_VISIBLE_DEVICES=all\"",
+		"\"MYCUDA_VERSION=1\"",
+		"\"cdi.k8s.io/x\":\"acme.com/gizmo\"",
 		"CUDA_VERSION",
 		"DOCKER_RESOURCE",
 		"nvidia_visible_devices",
