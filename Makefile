@@ -71,7 +71,13 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
 all: $(PROGRAMS)
 
-$(BUILD)/obj/%.o: %.c Makefile
+# Paths and flags are compiled in: objects are made anew when they change.
+FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+
+$(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -135,7 +141,7 @@ check-sanitize:
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
 
 check-slow: check-sanitize
-	$(Q)contrib/deps.sh install build demo check lint
+	$(Q)contrib/deps.sh install build demo check slow lint
 	$(Q)$(MAKE) --no-print-directory all lint
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
@@ -148,10 +154,10 @@ lint:
 	$(Q)contrib/deps.sh install lint
 	$(Q)contrib/lint/lint.sh
 
-# Prints what building, demo and tests need, and installs what is missing.
+# Prints what building needs, and installs what is missing; demo, check and lint install the rest themselves.
 deps:
-	$(Q)contrib/deps.sh list build demo check
-	$(Q)contrib/deps.sh install build demo check
+	$(Q)contrib/deps.sh list build
+	$(Q)contrib/deps.sh install build
 
 demo:
 	$(Q)contrib/deps.sh install build demo
@@ -163,17 +169,17 @@ install: all
 	install -m 0755 $(BUILD)/nvcoreos $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
 	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
-		install -m 0644 config/nvcoreos.conf $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
+		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf >$(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
 	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
-	-rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec) $(DESTDIR)$(PREFIX) 2>/dev/null
-	cmp -s config/nvcoreos.conf $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
+	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec) $(DESTDIR)$(PREFIX) 2>/dev/null || true
+	sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | cmp -s - $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
 		rm -f $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || true
-	-rmdir $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d $(DESTDIR)$(SYSCONFDIR)/nvcoreos 2>/dev/null
+	rmdir $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d $(DESTDIR)$(SYSCONFDIR)/nvcoreos 2>/dev/null || true
 
 clean:
 	rm -rf build
@@ -185,8 +191,8 @@ help:
 	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases'
 	@echo 'check-gpu      containers on a real GPU'
 	@echo 'lint, deps, golden-accept, install, uninstall, clean'
-	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= STRICT=1'
+	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: all units check check-unit check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
+.PHONY: FORCE all units check check-unit check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

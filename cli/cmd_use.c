@@ -10,6 +10,7 @@
 #include "oci/json.h"
 #include "select.h"
 #include "store/store.h"
+#include "store/tree.h"
 
 static void print_json(const struct store *s)
 {
@@ -28,6 +29,17 @@ static void print_json(const struct store *s)
 	puts(text);
 }
 
+/* A start with a damaged tree would fail: better here than there. */
+static int check_whole(const struct store_tree *found, struct err *err)
+{
+	struct tree t;
+	int r = tree_load(&t, found->path, err);
+
+	if (r == 0)
+		tree_free(&t);
+	return r;
+}
+
 static int use(struct cli *cli, const char *name, struct err *err)
 {
 	cleanup_fd int lock = store_lock(&cli->conf, err);
@@ -44,6 +56,8 @@ static int use(struct cli *cli, const char *name, struct err *err)
 	r = osver_read(&s.arena, cli->root, NULL, &os, err);
 	if (r == 0)
 		r = store_find(&s, name, os, &t, err);
+	if (r == 0)
+		r = check_whole(&t, err);
 	if (r == 0)
 		r = select_tree(cli, &s, &(struct select_tree){ t.driver, t.os, t.cuda }, err);
 	if (r == 0 && cli->json)

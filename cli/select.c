@@ -29,7 +29,7 @@ int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, s
 		return r;
 	printf("%s/current -> %s/%s\n", s->driver_path, t->driver, t->os);
 	if (loaded && !str_eq(loaded, t->driver))
-		printf("driver %s is loaded: this takes effect after 'nvcoreos unload' and 'nvcoreos load', or a reboot\n",
+		printf("driver %s is loaded: this takes effect once its modules are unloaded, or after a reboot\n",
 		       loaded);
 	return 0;
 }

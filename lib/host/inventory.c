@@ -407,15 +407,15 @@ int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t
 	struct stat st;
 
 	if (dir < 0)
-		return err_set(err, ERR_NODE, -dir, "dev-root/%s", name);
+		return err_set(err, ERR_NODE, -dir, "/dev/%s", name);
 	fd = openat(dir, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set(err, ERR_NODE, errno, "dev-root/%s", name);
+		return err_set(err, ERR_NODE, errno, "/dev/%s", name);
 	if (!S_ISCHR(st.st_mode))
-		return err_set(err, ERR_NODE, 0, "dev-root/%s is %s, must be character device %u:%u", name,
+		return err_set(err, ERR_NODE, 0, "/dev/%s is %s, must be character device %u:%u", name,
 			       type_name(st.st_mode), major, minor);
 	if (st.st_rdev != makedev(major, minor))
-		return err_set(err, ERR_NODE, 0, "dev-root/%s is character device %u:%u, must be %u:%u", name,
+		return err_set(err, ERR_NODE, 0, "/dev/%s is character device %u:%u, must be %u:%u", name,
 			       gnu_dev_major(st.st_rdev), gnu_dev_minor(st.st_rdev), major, minor);
 	return take_fd(fd);
 }

@@ -66,7 +66,7 @@ const struct store_driver *choose_driver(const struct store *s, const struct inv
 		return any;
 	installed_drivers(s, &installed);
 	err_set(err, ERR_NO_TREE, 0, "driver %s is loaded, installed: %s", inv->driver, installed.buf);
-	err_hint(err, "run 'nvcoreos install %s' or 'nvcoreos import'", inv->driver);
+	err_hint(err, "run 'nvcoreos import', or 'nvcoreos install' with the archives of %s", inv->driver);
 	return NULL;
 }
 

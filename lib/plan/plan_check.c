@@ -14,7 +14,7 @@ static int refuse(struct err *err, const char *what, const char *why)
 {
 	err_set(err, ERR_VALUE, 0, "%s: %s", what ? what : "(nothing)", why);
 	return err_hint(err,
-			"this is a fault of nvcoreos or of an installed tree: run 'nvcoreos verify', then report it");
+			"this is a fault of nvcoreos or of an installed tree: install the tree again, then report it");
 }
 
 static bool is_plain(const char *path)

@@ -321,6 +321,24 @@ int build_write(struct build *b, const struct tree *t, struct err *err)
 	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/%s", b->store, b->staging) : 0;
 }
 
+/* An archive is called after its driver; what its libraries are called is what they are. */
+static int check_version(const struct build *b, struct err *err)
+{
+	static const char *const named[] = { "libcuda.so.", "libnvidia-ml.so." };
+
+	for (size_t i = 0; i < b->manifest.n_files; i++)
+		for (size_t k = 0; k < ARRAY_SIZE(named); k++) {
+			const char *version = str_after(path_base(b->manifest.files[i].path), named[k]);
+
+			if (!version || !strchr(version, '.') || !str_is_version(version) ||
+			    str_eq(version, b->manifest.driver))
+				continue;
+			return err_set(err, ERR_ARCHIVE, 0, "%s%s is not of driver %s", named[k], version,
+				       b->manifest.driver);
+		}
+	return 0;
+}
+
 int build_finish_driver(struct build *b, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/%s", b->store, b->staging);
@@ -332,6 +350,9 @@ int build_finish_driver(struct build *b, struct err *err)
 		libraries += b->manifest.files[i].kind == MANIFEST_LIBRARY;
 	if (!libraries)
 		return err_set(err, ERR_ARCHIVE, 0, "no library of driver %s in it", b->manifest.driver);
+	r = check_version(b, err);
+	if (r < 0)
+		return r;
 	if (!b->manifest.cuda && cudaver_of_driver(b->manifest.driver))
 		b->manifest.cuda = arena_strdup(&b->manifest.arena, cudaver_of_driver(b->manifest.driver));
 	r = soname_links(b->dir, &b->manifest, b->hints, b->n_hints, err);
@@ -369,47 +390,59 @@ static int sync_dir(int dirfd, const char *name)
 	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* 1 where a tree of the same files is there, 0 where there is none. */
+enum existing { EXISTING_NONE, EXISTING_SAME, EXISTING_DAMAGED };
+
+/* What stands in the new tree's place: an enum existing, or -errno where it is a whole tree with other content. */
 static int compare_existing(const struct build *b, const char *to, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/%s", b->store, to);
 	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
-	const char *kind = b->manifest.is_cuda ? "cuda/" : "";
+	struct err unused = ERR_INIT;
+	struct tree t;
 	struct stat st;
-	int r;
 
 	if (fstatat(b->storefd, to, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_set(err, ERR_STORE, errno, "%s", path);
-	r = manifest_load(&m, path, err);
-	if (r < 0)
-		return err_hint(err, "remove it first: nvcoreos remove %s%s", kind, to);
+		return errno == ENOENT ? EXISTING_NONE : err_set(err, ERR_STORE, errno, "%s", path);
+	if (manifest_load(&m, path, &unused) < 0 || tree_load(&t, path, &unused) < 0)
+		return EXISTING_DAMAGED;
+	tree_free(&t);
 	manifest_sort(&m);
 	if (manifest_same_files(&m, &b->manifest))
-		return 1;
+		return EXISTING_SAME;
 	err_set(err, ERR_STORE, EEXIST, "%s", path);
-	return err_hint(err, "it is installed with other content; remove it first: nvcoreos remove %s%s", kind, to);
+	return err_hint(
+		err, "it is installed with other content: remove that directory, then give all archives in one call");
+}
+
+/* A damaged tree and the new one change places; what is left in the staging directory goes with build_free. */
+static int put_in_place(struct build *b, const char *to, enum existing there)
+{
+	if (there == EXISTING_DAMAGED)
+		return renameat2(b->storefd, b->staging, b->storefd, to, RENAME_EXCHANGE) < 0 ? -errno : 0;
+	return rename_new(b->storefd, b->staging, to);
 }
 
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err)
 {
 	cleanup_free char *to = parent ? mem_printf("%s/%s", parent, name) : mem_strdup(name);
-	int r = compare_existing(b, to, err);
+	int there = compare_existing(b, to, err), r = 0;
 
-	*ret_already = r > 0;
-	if (r != 0)
-		return r < 0 ? r : 0;
+	*ret_already = there == EXISTING_SAME;
+	if (there < 0 || there == EXISTING_SAME)
+		return there < 0 ? there : 0;
 	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||
 	    (parent && mkdirat(b->storefd, parent, 0755) < 0 && errno != EEXIST))
 		r = -errno;
 	if (r == 0)
-		r = rename_new(b->storefd, b->staging, to);
+		r = put_in_place(b, to, (enum existing)there);
 	if (r < 0) {
 		err_set(err, ERR_STORE, -r, "%s/%s", b->store, to);
 		if (parent)
 			unlinkat(b->storefd, parent, AT_REMOVEDIR); /* goes only where it is empty */
 		return r;
 	}
-	b->staging[0] = '\0';
+	if (there != EXISTING_DAMAGED)
+		b->staging[0] = '\0';
 	if (parent)
 		r = sync_dir(b->storefd, parent);
 	if (r == 0)

@@ -75,7 +75,7 @@ int build_finish_driver(struct build *b, struct err *err) must_check;
 int build_write(struct build *b, const struct tree *t, struct err *err) must_check;
 /*
  * Syncs and renames it to <store>/<parent>/<name> (parent NULL: <store>/<name>). Where a tree of the same files is
- * there already, *ret_already is set instead; -EEXIST with ERR_STORE where it is another. The manifest must be
+ * there already, *ret_already is set instead; a damaged one is replaced; -EEXIST with ERR_STORE where it is another. The manifest must be
  * sorted.
  */
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err) must_check;

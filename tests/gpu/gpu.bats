@@ -5,10 +5,10 @@
 load ../integration/helpers
 
 setup_file() {
-	need_root runc jq || return
-	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return
-	[ -e /proc/driver/nvidia/version ] || skip_or_fail 'no NVIDIA driver is loaded here' || return
-	need_cgroups || return
+	need_root runc jq || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
+	[ -e /proc/driver/nvidia/version ] || skip_or_fail 'no NVIDIA driver is loaded here' || return "$SKIPPED"
+	need_cgroups || return "$SKIPPED"
 	export W=$BATS_FILE_TMPDIR
 	cat >"$W/conf" <<-EOF
 		driver-store=$W/store
@@ -24,6 +24,7 @@ setup_file() {
 
 # The container's root is this machine's own, read from below an overlay, without its driver.
 setup() {
+	skip_file
 	B=$BATS_TEST_TMPDIR/b
 	mkdir -p "$B"
 	bundle_make "$B" /
@@ -31,7 +32,7 @@ setup() {
 }
 
 teardown() {
-	bundle_clean "$B"
+	[ -z "${B:-}" ] || bundle_clean "$B"
 }
 
 run_gpu() {

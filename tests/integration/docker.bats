@@ -6,12 +6,12 @@ load helpers
 load gpu
 
 setup_file() {
-	need_root dockerd docker runc jq cc || return
-	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return
+	need_root dockerd docker runc jq cc || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
 	# shellcheck source=tests/lib/dockerd.sh
 	. "$NVC_LIB/dockerd.sh"
-	dockerd_able || skip_or_fail 'no dockerd can run here' || return
-	have_root bookworm || return
+	dockerd_able || skip_or_fail 'no dockerd can run here' || return "$SKIPPED"
+	have_root bookworm || return "$SKIPPED"
 	export ROOT HOST=$BATS_FILE_TMPDIR/h
 	mkdir -p "$HOST"
 	gpu_host "$HOST" 535.261.03
@@ -27,12 +27,17 @@ setup_file() {
 }
 
 teardown_file() {
+	[ -n "${DK:-}" ] || return 0
 	# shellcheck source=tests/lib/dockerd.sh
 	. "$NVC_LIB/dockerd.sh"
 	dockerd_stop "$DK"
 	bundle_clean "$HOST/image"
 	gpu_clean "$HOST"
 	cleanup_remove "$DK"
+}
+
+setup() {
+	skip_file
 }
 
 gpu() {

@@ -13,13 +13,24 @@ export NVC_TESTS NVC_LIB NVCOREOS_BUILD
 
 # --- what a test needs -------------------------------------------------------
 
-# skip_or_fail REASON: skips; with STRICT=1 (where all must run) fails.
+# skip_or_fail REASON: skips; with STRICT=1 (where all must run) fails. In setup_file bats knows no skip: there the reason is
+# kept for skip_file, and setup_file ends with `|| return "$SKIPPED"`.
 skip_or_fail() {
+	SKIPPED=1
 	if [ "${STRICT:-0}" = 1 ]; then
 		printf 'STRICT=1 and this would be skipped: %s\n' "$1" >&2
 		return 1
 	fi
-	skip "$1"
+	[ -z "${BATS_TEST_NAME:-}" ] || skip "$1"
+	# shellcheck disable=SC2034 # for the caller
+	SKIPPED=0
+	printf '%s\n' "$1" >"$BATS_FILE_TMPDIR/why-not"
+	return 1
+}
+
+# skip_file: in setup, skips each test of a file whose setup_file could not be done.
+skip_file() {
+	[ ! -e "$BATS_FILE_TMPDIR/why-not" ] || skip "$(cat "$BATS_FILE_TMPDIR/why-not")"
 }
 
 # need_build NAME...: the programs of the build.

@@ -5,11 +5,12 @@
 load helpers
 
 setup_file() {
-	need_root git unshare busybox || return
-	need_cgroups
+	need_root git unshare busybox || return "$SKIPPED"
+	need_cgroups || return "$SKIPPED"
 }
 
 setup() {
+	skip_file
 	# shellcheck source=tests/lib/freshroot.sh
 	. "$NVC_LIB/freshroot.sh"
 	F=$BATS_TEST_TMPDIR/fresh

@@ -6,9 +6,9 @@ load helpers
 load gpu
 
 setup_file() {
-	need_root runc jq cc || return
-	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return
-	need_cgroups || return
+	need_root runc jq cc || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
+	need_cgroups || return "$SKIPPED"
 	export HOST=$BATS_FILE_TMPDIR
 	gpu_host "$HOST" 535.261.03
 	probe_build "$HOST/probes"
@@ -17,15 +17,16 @@ setup_file() {
 }
 
 teardown_file() {
-	gpu_clean "$HOST"
+	[ -z "${HOST:-}" ] || gpu_clean "$HOST"
 }
 
 setup() {
+	skip_file
 	B=$BATS_TEST_TMPDIR/b
 }
 
 teardown() {
-	bundle_clean "$B"
+	[ -z "${B:-}" ] || bundle_clean "$B"
 }
 
 # stale_copy PLACE: a libcuda baked into the image.

@@ -133,6 +133,44 @@ TEST(same_and_other)
 		CHECK_INT(already, i == 1);
 		build_free(&b);
 	}
-	CHECK(strstr(err.hint, "nvcoreos remove " DRIVER "/os") != NULL);
+	CHECK(strstr(err.hint, "remove that directory") != NULL);
+	CHECK(!fixture_has_staging(dir));
+}
+
+TEST(a_damaged_tree_is_replaced)
+{
+	static const char *const damage[] = { DRIVER "/os/start.json", DRIVER "/os/manifest.json" };
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct err err = ERR_INIT;
+
+	fixture_library(in, "l0", "libcuda.so.1", "1");
+	for (size_t i = 0; i <= ARRAY_SIZE(damage); i++) {
+		struct build b = BUILD_INIT;
+		bool already = true;
+
+		begin(&b, dir, &err);
+		CHECK_INT(take(&b, in, "l0", "libcuda.so." DRIVER, NULL, &err), 0);
+		REQUIRE(build_finish_driver(&b, &err) == 0);
+		CHECK_INT(build_publish(&b, DRIVER, "os", &already, &err), 0);
+		CHECK(!already);
+		build_free(&b);
+		CHECK(!fixture_has_staging(dir));
+		if (i < ARRAY_SIZE(damage))
+			tap_write(dir, damage[i], "{");
+	}
+}
+
+TEST(a_driver_under_another_name_is_refused)
+{
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct build b = BUILD_INIT;
+	struct err err = ERR_INIT;
+
+	fixture_library(in, "l0", "libcuda.so.1", "1");
+	begin(&b, dir, &err);
+	CHECK_INT(take(&b, in, "l0", "libcuda.so.470.1.1", NULL, &err), 0);
+	CHECK(build_finish_driver(&b, &err) < 0);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	build_free(&b);
 	CHECK(!fixture_has_staging(dir));
 }
