@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh list|install [build] [demo] [check] [lint]
-# The Debian packages for building nvcoreos, for its demo, its tests and its lint; without a group the first three.
+# deps.sh list|install [build] [demo] [check] [slow] [lint]
+# The Debian packages for building nvcoreos, for its demo, its tests, its slow tests and its lint; without a group the first three.
 # `install` asks apt-get only for what is missing, and changes nothing where nothing is.
 set -eu
 
 usage() {
-	echo 'usage: deps.sh list|install [build] [demo] [check] [lint]' >&2
+	echo 'usage: deps.sh list|install [build] [demo] [check] [slow] [lint]' >&2
 	exit 2
 }
 
@@ -15,6 +15,7 @@ packages() {
 	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
 	check) echo bats mount git runc jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
+	slow) echo qemu-system-x86 cpio kmod libelf-dev binutils ;;
 	lint) echo shellcheck clang-format ;;
 	*) usage ;;
 	esac

@@ -69,29 +69,49 @@ vm_fetch_kernel() {
 	for deb in "$new"/debs/linux-headers-*.deb "$new"/debs/linux-kbuild-*.deb; do
 		dpkg-deb -x "$deb" "$new/headers" || return 1
 	done
-	dpkg-deb --fsys-tarfile "$new"/debs/linux-image-*.deb | tar -x -C "$new" --exclude='*.ko' --exclude='*.ko.xz' ./boot ./lib ./usr/lib 2>/dev/null
-	[ -d "$new/lib" ] || mv "$new/usr/lib" "$new/lib"
+	# Where modules lie below /usr/lib already, ./lib is not in the archive, which is no failure.
+	dpkg-deb --fsys-tarfile "$new"/debs/linux-image-*.deb |
+		tar -x -C "$new" --exclude='*.ko' --exclude='*.ko.xz' ./boot ./lib ./usr/lib 2>/dev/null
+	[ -d "$new/lib/modules" ] || mv -T "$new/usr/lib" "$new/lib" || return 1
 	mv "$new/boot/vmlinuz-$release" "$new/vmlinuz" && mv "$new/lib/modules/$release" "$new/indexes" || return 1
 	sed -i "s,/usr/src/,$path/headers/usr/src/,g" "$new/headers/usr/src/$headers/Makefile" || return 1
 	printf '%s\n' "$release" >"$new/release"
-	rm -rf "$new/debs" "$new/boot" "$new/lib" "$new/usr" "$new/headers/usr/share"
+	rm -rf "${new:?}"/{debs,boot,lib,usr,headers/usr/share}
 }
 
-# vm_kernel: prints a cached directory of the newest cloud kernel (it boots fastest, and has PCI, containers and modules): vmlinuz,
-# release, indexes/, headers/.
-vm_kernel() {
-	local suite release version path
-	vm_needs || return
-	suite=$(vm_suite)
-	aptlists_update "$suite" main || return
-	release=$(vm_depends "$suite" linux-headers-cloud-amd64 linux-headers- | sed -n '1s/^linux-headers-//p')
-	version=$(aptlists_query "$suite" show --no-all-versions "linux-image-$release" | sed -n 's/^Version: //p')
+# vm_ask_kernel SUITE: prints the directory of the suite's newest cloud kernel, fetched if it is not there.
+vm_ask_kernel() {
+	local release version path
+	aptlists_update "$1" main || return
+	release=$(vm_depends "$1" linux-headers-cloud-amd64 linux-headers- | sed -n '1s/^linux-headers-//p')
+	version=$(aptlists_query "$1" show --no-all-versions "linux-image-$release" 2>/dev/null | sed -n 's/^Version: //p')
 	if [ -z "$release" ] || [ -z "$version" ]; then
-		aptlists_say "'$suite' has no linux-headers-cloud-amd64"
+		aptlists_say "'$1' has no linux-headers-cloud-amd64 and its image"
 		return 3
 	fi
 	path=$(aptlists_cache)/vm/$release-$version
-	vm_once "$path" vm_fetch_kernel "$suite" "$release" && printf '%s\n' "$path"
+	vm_once "$path" vm_fetch_kernel "$1" "$release" && printf '%s\n' "$path"
+}
+
+# vm_kernel: prints a cached directory of the newest cloud kernel (it boots fastest, and has PCI, containers and modules): vmlinuz,
+# release, indexes/, headers/. Asked anew as often as the lists of apt are; where the mirror does not answer, the last one stays.
+vm_kernel() {
+	local suite known path rc=0
+	vm_needs || return
+	suite=$(vm_suite)
+	known=$(aptlists_cache)/vm/newest-$suite
+	path=$(cat "$known" 2>/dev/null)
+	if [ ! -d "$path" ] || [ -z "$(find "$known" -mmin "-${NVCOREOS_APT_MINUTES:-720}")" ]; then
+		path=$(vm_ask_kernel "$suite") || rc=$?
+		if [ $rc = 0 ]; then
+			printf '%s\n' "$path" >"$known.$$" && mv "$known.$$" "$known" || return 1
+		else
+			path=$(cat "$known" 2>/dev/null)
+			[ -d "$path" ] || return $rc
+			aptlists_say "the kernel of an earlier run is used: $path"
+		fi
+	fi
+	printf '%s\n' "$path"
 }
 
 # vm_compile KERNEL SOURCES MAKEARGS NEW PATH
@@ -99,8 +119,10 @@ vm_compile() {
 	local kernel=$1 sources=$2 options=$3 new=$4 release
 	release=$(cat "$kernel/release")
 	mkdir "$new/build" && cp "$sources"/*.[ch] "$sources/Kbuild" "$new/build/" || return 1
+	# BTF of modules would need pahole, and the kernel's own too.
 	# shellcheck disable=SC2086 # a list of options
-	if ! make -C "$kernel/headers/usr/src/linux-headers-$release" M="$new/build" CC=gcc $options modules >"$new/log" 2>&1; then
+	if ! make -C "$kernel/headers/usr/src/linux-headers-$release" M="$new/build" CC=gcc CONFIG_DEBUG_INFO_BTF_MODULES= \
+		$options modules >"$new/log" 2>&1; then
 		cat "$new/log" >&2
 		return 1
 	fi
@@ -120,7 +142,8 @@ vm_index() {
 	local release target
 	release=$(cat "$2/release")
 	target=$1/lib/modules/$release
-	mkdir -p "$target/updates" && cp "$2"/indexes/modules.* "$target/" && cp "$3"/*.ko "$target/updates/" && depmod -b "$1" "$release"
+	mkdir -p "$target/updates" && cp "$2"/indexes/modules.* "$target/" && cp "$3"/*.ko "$target/updates/" &&
+		depmod -b "$1" "$release"
 }
 
 # --- its file system ---------------------------------------------------------
@@ -176,7 +199,8 @@ vm_second_init() {
 # vm_pack ROOT RUN IMAGE: ROOT (with busybox and its links in bin), and RUN as what it runs, as an image for vm_boot.
 vm_pack() {
 	local root=$1 run=$2 image=$3 first
-	first=$(mktemp -d "$image.XXXXXX") && mkdir -p "$first/bin" "$first/new" "$first/dev" "$root"/{dev,proc,sys,run,tmp,etc} || return 1
+	first=$(mktemp -d "$image.XXXXXX") && mkdir -p "$first/bin" "$first/new" "$first/dev" \
+		"$root"/{dev,proc,sys,run,tmp,etc} || return 1
 	cp "$root/bin/busybox" "$first/bin/" && vm_first_init >"$first/init" && vm_second_init >"$root/vm-init" &&
 		cp "$run" "$root/vm-run" && chmod 755 "$first/init" "$root/vm-init" && mv "$root" "$first/root" || return 1
 	(cd "$first" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$image"
@@ -189,7 +213,7 @@ vm_pack() {
 # console, where they would fall into the middle of lines.
 vm_boot() {
 	local rc=0
-	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg -M q35 -cpu max -m 1024 -smp 1 -nodefaults -no-user-config \
+	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -m 1024 -smp 1 -nodefaults -no-user-config \
 		-display none -serial stdio -no-reboot -kernel "$1/vmlinuz" -initrd "$2" \
 		-append 'console=ttyS0 panic=-1 loglevel=0 mitigations=off' </dev/null 2>&1 | tr -d '\r' >"$3"
 	rc=${PIPESTATUS[0]}

@@ -1,0 +1,265 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# A kernel of its own, in a virtual machine: modules are loaded by a container's start, from the store and from the kernel's own
+# directory, and a driver answers at the nodes. The modules are stand-ins, all else is real. It boots once; guest.sh is what it runs,
+# and each test here looks at what one of its steps wrote.
+
+load helpers
+
+# Each reason why nothing can be tested here, a line.
+why_not() {
+	local name
+	[ "$(id -u)" = 0 ] || echo 'needs root'
+	for name in runc jq cc strip xz modinfo; do
+		command -v "$name" >/dev/null || echo "not installed: $name"
+	done
+	for name in nvcoreos nvcoreos-hook nvcoreos-runtime nvcoreos-load; do
+		[ -x "$NVCOREOS_BUILD/$name" ] || echo "not built: $NVCOREOS_BUILD/$name"
+	done
+	vm_needs 2>&1 || :
+}
+
+# Older bats know no skip here: setup does it.
+setup_file() {
+	# shellcheck source=tests/lib/vm.sh
+	. "$NVC_LIB/vm.sh"
+	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT
+	local rc=0
+	WHY_NOT=$(why_not)
+	[ -z "$WHY_NOT" ] || return 0
+	KERNEL=$(vm_kernel) && ROOT=$("$NVC_LIB/roots.sh" --busybox) || rc=$?
+	[ $rc != 3 ] || WHY_NOT='no kernel or no busybox for a virtual machine can be had here'
+	[ $rc != 3 ] || return 0
+	[ $rc = 0 ]
+	make_guest "$BATS_FILE_TMPDIR/guest" &&
+		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/guest.sh" "$BATS_FILE_TMPDIR/image" &&
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE"
+}
+
+setup() {
+	[ -z "$WHY_NOT" ] || skip_or_fail "$WHY_NOT"
+}
+
+# Its containers have the busybox root too; what differs from one to the next is filled in there.
+make_configs() {
+	runc spec -b "$1"
+	jq '.process.terminal = false | .root.readonly = false | .process.args = ["/bin/sh", "/script"] | .process.env += ["@ENV@"]
+		| .linux.cgroupsPath = "/@ID@"
+		| .process.capabilities |= (.bounding = $caps | .effective = $caps | .permitted = $caps | del(.ambient, .inheritable))' \
+		--argjson caps "$(bundle_capabilities)" <"$1/config.json" >"$1/plain.json"
+	cp "$1/plain.json" "$1/config.json"
+	bundle_hook "$1" prestart /opt/nvcoreos/bin/nvcoreos-hook prestart
+	mv "$1/config.json" "$1/hooked.json"
+}
+
+# modules_archive SET DIR FILE...: the archive of modules in DIR, as guest.sh finds it.
+modules_archive() {
+	local set=$1 dir=$2
+	shift 2
+	mkdir -p "$standin/modules/$set"
+	tar -C "$dir" -czf "$standin/modules/$set/modules-$OS-$DRIVER.tar.gz" -- "$@"
+}
+
+make_modules() {
+	local src=$NVC_TESTS/fixtures/modules tmp=$BATS_FILE_TMPDIR/modules names='nvidia.ko nvidia-uvm.ko nvidia-modeset.ko' good missing
+	good=$(vm_modules "$KERNEL" "$src") && missing=$(vm_modules "$KERNEL" "$src" 'KCFLAGS=-DSTANDIN_MISSING KBUILD_MODPOST_WARN=1') || return
+	DRIVER=$(modinfo -F version "$good/nvidia.ko")
+	OS=debian-12-$(cat "$KERNEL/release")
+	printf 'ID=debian\nVERSION_ID="12"\n' >"$guest/etc/os-release"
+	echo "$DRIVER" >"$standin/driver"
+	echo "$OS" >"$standin/os"
+	cp "$good/standin-gpu.ko" "$standin/"
+	mkdir -p "$tmp/own" "$tmp/vermagic" && cp "$good"/nvidia*.ko "$tmp/own/" && cp "$good"/nvidia*.ko "$tmp/vermagic/"
+	vm_index "$standin/indexed" "$KERNEL" "$tmp/own" || return
+	# As long as the right word, so that nothing else changes.
+	sed -i 's/ mod_unload modversions/ mod_upload modversions/' "$tmp/vermagic/nvidia.ko"
+	xz --check=crc32 "$tmp/own"/*.ko
+	# shellcheck disable=SC2086 # a list of names
+	modules_archive good "$good" $names && modules_archive missing "$missing" $names &&
+		modules_archive vermagic "$tmp/vermagic" $names &&
+		modules_archive packed "$tmp/own" nvidia.ko.xz nvidia-uvm.ko.xz nvidia-modeset.ko.xz
+}
+
+make_programs() {
+	local name
+	for name in nvcoreos nvcoreos-hook nvcoreos-runtime; do
+		vm_program "$guest" "$NVCOREOS_BUILD/$name" "/opt/nvcoreos/bin/$name" &&
+			ln -s "/opt/nvcoreos/bin/$name" "$guest/usr/sbin/$name" || return
+	done
+	vm_program "$guest" "$NVCOREOS_BUILD/nvcoreos-load" /opt/nvcoreos/libexec/nvcoreos/nvcoreos-load &&
+		vm_program "$guest" "$(command -v runc)" /usr/sbin/runc && mkdir -p "$guest/etc/nvcoreos/nvcoreos.conf.d" &&
+		cp "$NVC_TESTS/../config/nvcoreos.conf" "$guest/etc/nvcoreos/" &&
+		echo 'log-file=/run/nvcoreos.log' >"$guest/etc/nvcoreos/nvcoreos.conf.d/test.conf"
+}
+
+make_guest() {
+	local guest=$1 standin=$1/standin
+	cp -a "$ROOT" "$guest" && mkdir -p "$guest/usr/sbin" "$standin/archives" && cp -a "$ROOT" "$standin/rootfs" &&
+		probe_build "$standin/rootfs" && rm "$standin/rootfs/probe-dl" && make_programs && make_modules && make_configs "$standin" &&
+		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/archives" "$DRIVER" >/dev/null
+}
+
+# said STEP: what it printed, and its status.
+said() {
+	local status
+	status=$(sed -n "s/^$1= //p" "$CONSOLE")
+	sed -n "s/^$1| //p" "$CONSOLE"
+	return "${status:-111}"
+}
+
+# step NAME: as `run said NAME`, shown where the test fails.
+step() {
+	run said "$1"
+	printf '%s (%s):\n%s\n' "$1" "$status" "$output"
+}
+
+# is STEP STATUS LINE...: exactly these lines, as patterns.
+is() {
+	local name=$1 expected=$2 i=0 line
+	shift 2
+	step "$name"
+	[ "$status" = "$expected" ] && [ ${#lines[@]} = $# ] || return 1
+	for line; do
+		# shellcheck disable=SC2053 # patterns
+		[[ ${lines[$((i++))]} == $line ]] || return 1
+	done
+}
+
+no_traces() {
+	step "$1"
+	[[ $output != *nvidia* && $output != */proc/* && $output != */dev/* ]]
+}
+
+@test "no GPU on the bus: E20" {
+	is no-gpu 1 'nvcoreos-runtime: E20: no NVIDIA GPU on this host: all was asked for: *'
+}
+
+@test "two GPUs on the bus" {
+	is pci 0 '0001:3b:00.0 0x030200' '0001:3b:01.0 0x030200'
+}
+
+@test "a container that asks for nothing: nothing is loaded, nothing is touched" {
+	is plain 0 0
+	is plain-config 0
+	is plain-traces 1
+}
+
+@test "load-modules=no: E21, no container, nothing is loaded" {
+	is load-no 1 "nvcoreos-runtime: E21: NVIDIA kernel modules are not loaded: nvidia: run 'nvcoreos load'"
+	is load-no-traces 1
+}
+
+@test "modules nowhere: E23 names both places" {
+	is no-tree 1 "nvcoreos-runtime: E23: no installed driver fits: no NVIDIA modules for $OS in /opt/nvidia, nor in /lib/modules/${OS#debian-12-}: *"
+}
+
+@test "built for another kernel: one line, E22, no container, nothing stays" {
+	is vermagic-install 0 "installed: $DRIVER/$OS" "/opt/vermagic/current -> $DRIVER/$OS"
+	is vermagic 1 'nvcoreos-runtime: E22: loading the NVIDIA kernel modules failed: nvidia: built for another kernel, or damaged (Exec format error): *'
+	is vermagic-traces 1 /run/nvcoreos
+	is vermagic-again 1 'nvcoreos-runtime: E22: *'
+}
+
+@test "a symbol is missing: one line, E22 names the module; the next start says it again" {
+	is missing-install 0 "installed: $DRIVER/$OS" "/opt/missing/current -> $DRIVER/$OS"
+	is missing 1 'nvcoreos-runtime: E22: loading the NVIDIA kernel modules failed: nvidia-uvm: a symbol that it needs is not there (*): *'
+	is missing-again 1 "$output"
+}
+
+@test "installing loads nothing" {
+	is install 0 "installed: $DRIVER/$OS" "/opt/nvidia/current -> $DRIVER/$OS"
+	no_traces install-traces
+}
+
+@test "all: modules are loaded, exactly the nodes, the driver answers, every other device EPERM" {
+	is all 0 'nvidia-uvm c *:0 OK' 'nvidia-uvm-tools c *:1 OK' 'nvidia0 c 195:0 OK' 'nvidia1 c 195:1 OK' 'nvidiactl c 195:255 OK' \
+		'stand-in 195:255' OK EPERM OK EPERM OK EPERM 0001:3b:00.0 0001:3b:01.0
+}
+
+@test "on the host: all modules, their nodes, ModifyDeviceFiles off, no mount stays" {
+	step all-traces
+	[ "$(head -n 3 <<<"$output" | tr '\n' ' ')" = 'nvidia_modeset nvidia_uvm nvidia ' ]
+	is all-nodes 0 '/dev/nvidia-caps/nvidia-cap1 c *:1 400 0:0' '/dev/nvidia-caps/nvidia-cap2 c *:2 444 0:0' '/dev/nvidia-modeset c 195:254 666 0:0' \
+		'/dev/nvidia-uvm c *:0 666 0:0' '/dev/nvidia-uvm-tools c *:1 666 0:0' '/dev/nvidia0 c 195:0 666 0:0' '/dev/nvidia1 c 195:1 666 0:0' \
+		'/dev/nvidiactl c 195:255 666 0:0'
+	is all-parameter 0 0
+	is all-host-params 0 'ModifyDeviceFiles: 0'
+	is all-driver 0 '*/bus/pci/drivers/nvidia'
+	is all-left 1
+}
+
+@test "one of two: its node alone; the other's number is closed" {
+	is one 0 'nvidia-uvm nvidia-uvm-tools nvidia0 nvidiactl ' OK EPERM OK
+}
+
+@test "/proc/driver/nvidia of one: small, read-only, with that GPU alone" {
+	is proc 1 'tmpfs ro,nosuid,nodev,noexec,*' '/proc/driver/nvidia: gpus params registry version  /proc/driver/nvidia/gpus: 0001:3b:00.0 ' \
+		'Device Minor:*0' 'ModifyDeviceFiles: 0' "NVRM version: NVIDIA UNIX x86_64 Kernel Module  $DRIVER  *" EROFS
+}
+
+@test "none: the driver's files and no device" {
+	is none 1 0 /usr/local/nvidia OK EPERM
+}
+
+@test "nothing asked for while all is loaded: no node, and the numbers are closed" {
+	is loaded-plain 1 0 OK EPERM
+}
+
+@test "cgroup v2: the shim's rules hold, after runc update too" {
+	is lasting 0
+	is lasting-first 0 OK OK EPERM
+	is lasting-update 0
+	is lasting-again 0 OK OK EPERM
+	is lasting-delete 0
+}
+
+@test "the hook alone on cgroup v2: modules are loaded; E36 and what to do; no container" {
+	step hook-alone
+	[ "$status" = 1 ]
+	[ "${#lines[@]}" = 1 ]
+	[[ $output == *'nvcoreos-hook: E36: device cgroup cannot be changed: cgroup v2 of init '*': start the container with nvcoreos-runtime, or set device-cgroup=none'* ]]
+	[[ $output != *STARTED* ]]
+	is hook-alone-left 0
+	step hook-alone-traces
+	[[ $output == *nvidia_uvm* && $output == */dev/nvidiactl* ]]
+}
+
+@test "the hook alone with device-cgroup=none: nodes, and the engine's rules as they were" {
+	is hook-none 1 5 EPERM
+}
+
+@test "the kernel's own directory, where the store has no modules" {
+	is own-install 0 "installed: $DRIVER/$OS" "/opt/own/current -> $DRIVER/$OS"
+	is own 0 'nvidia-uvm nvidia-uvm-tools nvidia0 nvidia1 nvidiactl stand-in 195:255'
+	is own-parameter 0 0
+}
+
+@test "nvcoreos load where all is loaded" {
+	is again 0 "driver $DRIVER: loaded already; all device nodes are there"
+}
+
+@test "three starts at once, packed modules: all of them start" {
+	is packed-install 0 "installed: $DRIVER/$OS" "/opt/packed/current -> $DRIVER/$OS"
+	is many 111
+	for n in 1 2 3; do
+		is many$n 0 'stand-in 195:255' 5
+	done
+	step many-traces
+	[[ $output == *nvidia_modeset*nvidia_uvm*nvidia* ]]
+}
+
+@test "in a user namespace: one sentence and no attempt" {
+	is userns 1 'nvcoreos-runtime: E07: not permitted: in a user namespace kernel modules cannot be loaded: *'
+}
+
+@test "a locked-down kernel, a kernel that loads no more: E22 with the reason" {
+	is lockdown 1 'nvcoreos-runtime: E22: *: nvidia: the kernel is locked down, or CAP_SYS_MODULE is missing (*): sign the modules *'
+	is disabled 1 'nvcoreos-runtime: E22: *: nvidia: loading modules is switched off (*): kernel.modules_disabled stays set until the next boot'
+	is disabled-traces 1 /run/nvcoreos
+}
+
+@test "nothing went wrong in the kernel" {
+	step dmesg
+	[ "$status" = 0 ]
+	[[ $output != *BUG:* && $output != *WARNING:* && $output != *'general protection'* ]]
+}
