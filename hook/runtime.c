@@ -105,7 +105,7 @@ static int replace_config(int bundle, const char *text, size_t len, struct err *
 static int write_edits(const struct run *run, int bundle, const char *text, size_t len, struct err *err)
 {
 	const struct plan *p = &run->prepared.plan;
-	const char *hook_args[6] = { "nvcoreos-hook", "--device-cgroup=none" };
+	const char *hook_args[8] = { "nvcoreos-hook", "--device-cgroup=none" };
 	cleanup_free struct edit_device *devices = mem_zalloc((p->n_nodes + 1) * sizeof(*devices));
 	struct edit edit = { .devices = devices,
 			     .n_devices = p->n_nodes,
@@ -122,6 +122,10 @@ static int write_edits(const struct run *run, int bundle, const char *text, size
 	if (run->args.config) {
 		hook_args[n++] = "--config";
 		hook_args[n++] = run->args.config;
+	}
+	if (run->args.debug) {
+		hook_args[n++] = "--debug";
+		hook_args[n++] = run->args.debug;
 	}
 	hook_args[n] = "prestart";
 	r = edit_apply(text, len, &edit, &edited, &edited_len, err);
@@ -151,8 +155,6 @@ static int make_plan(struct run *run, struct err *err)
 	int r = hostroot_open(&run->host, &run->conf, err);
 
 	if (r == 0)
-		r = caps_restore(err);
-	if (r == 0)
 		r = load_ensure(&run->conf, &run->host, err);
 	if (r < 0)
 		return r;
@@ -164,7 +166,7 @@ static int make_plan(struct run *run, struct err *err)
 /* The bundle of a container that asks for something: edited where need be. */
 static int edit_bundle(struct run *run, int bundle, const char *text, size_t len, struct err *err)
 {
-	/* Parsing needs no capability; what follows runs as the engine started us. */
+	/* Parsing needs no capability. */
 	int r = caps_lower(err);
 
 	if (r == 0)
@@ -175,10 +177,9 @@ static int edit_bundle(struct run *run, int bundle, const char *text, size_t len
 		return r;
 	if (run->request.why_not)
 		log_info("%s", run->request.why_not);
-	if (run->request.wanted)
+	r = caps_restore(err);
+	if (r == 0 && run->request.wanted)
 		r = make_plan(run, err);
-	if (r == 0)
-		r = caps_restore(err);
 	if (r < 0)
 		return r;
 	if (!run->request.wanted || run->prepared.no_gpu_ignored)
@@ -206,13 +207,21 @@ static int look_at_bundle(struct run *run, int conf_error, struct err *conf_err,
 		return conf_error;
 	}
 	r = edit_bundle(run, bundle, text, len, err);
-	if (r < 0) {
-		struct err ignored = ERR_INIT;
-
-		if (caps_restore(&ignored) < 0)
-			log_debug("capabilities not restored");
-	}
+	/* The low-level runtime gets what the engine gave us, whichever way we came here. */
+	if (r == 0)
+		r = caps_restore(err);
 	return r;
+}
+
+/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. */
+static const char *absolute(const char *path)
+{
+	cleanup_free char *cwd = NULL;
+
+	if (!path || path[0] == '/')
+		return path;
+	cwd = getcwd(NULL, 0);
+	return cwd ? mem_printf("%s/%s", cwd, path) : path;
 }
 
 static int become_runtime(struct run *run, struct err *err)
@@ -236,6 +245,8 @@ int main(int argc, char **argv)
 	r = runtime_args_parse(&run.args, argc, argv, &err);
 	if (r < 0)
 		return fail(&run.args, &err);
+	run.args.config = absolute(run.args.config);
+	run.args.debug = absolute(run.args.debug);
 	config_init(&run.conf);
 	/*
 	 * A configuration that is wrong fails those who ask for a GPU; everyone else, and every stop, goes on

@@ -381,6 +381,16 @@ run_shim() {
 	[ "${lines[0]}" = passed-on ]
 }
 
+@test "options of the runtime reach the hook, relative paths too" {
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	bundle_args "$B" /probe open /dev/nvidia0
+	cd "$HOST"
+	run bundle_run "$B" "$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config conf --nvcoreos-debug="debug.log"
+	echo "$output"
+	[ "$output" = ENXIO ]
+	grep -q 'nvcoreos-hook.*driver 535.261.03' "$HOST/debug.log"
+}
+
 @test "a broken configuration fails a GPU container only" {
 	echo 'no-such-key=1' >"$BATS_TEST_TMPDIR/conf"
 	bundle_args "$B" /bin/echo fine
