@@ -100,6 +100,17 @@ static int classify_node(int fd, const char *path, dev_t rdev, struct err *err)
 	return err_hint(err, "remove it from the image or from the volume over /dev");
 }
 
+/* An empty file in dir, O_PATH: made by mknod, which never opens what may stand there. */
+static int make_empty_file(int dir, const char *path, struct err *err)
+{
+	int fd;
+
+	if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+		return err_set(err, ERR_WRITE, errno, "%s", path);
+	fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
+	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : fd;
+}
+
 static int target_node(const struct container *c, const char *path, dev_t rdev, bool own_dev, int *ret_fd,
 		       struct err *err)
 {
@@ -108,12 +119,9 @@ static int target_node(const struct container *c, const char *path, dev_t rdev, 
 
 	if (fd == -ENOENT) {
 		dir = open_dev_parent(c, path, own_dev, err);
-		if (dir < 0)
-			return dir;
-		/* mknod of a regular file: never opens what may stand there. */
-		if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
-			return err_set(err, ERR_WRITE, errno, "%s", path);
-		fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+		fd = dir < 0 ? dir : make_empty_file(dir, path, err);
+		if (fd < 0)
+			return fd;
 	}
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
@@ -146,11 +154,9 @@ static int target_file(const struct container *c, const char *path, struct err *
 
 	if (fd == -ENOENT) {
 		dir = parent_on_root(c, path, err);
-		if (dir < 0)
-			return dir;
-		if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
-			return err_set(err, ERR_WRITE, errno, "%s", path);
-		fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+		fd = dir < 0 ? dir : make_empty_file(dir, path, err);
+		if (fd < 0)
+			return fd;
 	}
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
