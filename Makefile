@@ -128,7 +128,7 @@ golden-accept: $(BUILD)/unit/test_golden
 
 # The programs with real engines; *.slow.bats are for check-slow.
 check-integration: all
-	$(Q)tests/lib/run-bats.sh $(filter-out %.slow.bats,$(wildcard tests/integration/*.bats))
+	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(filter-out %.slow.bats,$(wildcard tests/integration/*.bats))
 
 # What a change must pass, in ten minutes at most. The packages come first, so that a bare machine needs only make.
 check:
@@ -144,11 +144,11 @@ check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
 	$(Q)$(MAKE) --no-print-directory all lint
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
-	$(Q)tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
+	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
 
 # On a machine with a real driver and GPU.
 check-gpu: all
-	$(Q)tests/lib/run-bats.sh $(wildcard tests/gpu/*.bats)
+	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/gpu/*.bats)
 
 lint:
 	$(Q)contrib/deps.sh install lint
@@ -162,7 +162,7 @@ deps:
 demo:
 	$(Q)contrib/deps.sh install build demo
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
-	$(Q)contrib/demo/demo.sh
+	$(Q)tests/lib/with-cgroups.sh contrib/demo/demo.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nvcoreos $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d

@@ -293,6 +293,10 @@ with_docker() {
 		return
 	}
 	docker_import_root "$work/image" nvcoreos-demo || die 'docker import failed'
+	docker run --rm --network none nvcoreos-demo true >/dev/null 2>"$work/docker.errors" || {
+		say "Docker is left out: a plain container does not run under it here: $(head -n 1 "$work/docker.errors")"
+		return
+	}
 	in_docker docker-before runc
 	in_docker docker-after nvcoreos
 	table docker-before docker-after '--runtime=runc' --runtime=nvcoreos || return

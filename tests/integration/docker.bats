@@ -24,6 +24,7 @@ setup_file() {
 	dockerd_start "$DK" "$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf"
 	docker_import_root "$HOST/image/rootfs" nvtest:1 -c 'ENV NVIDIA_VISIBLE_DEVICES=all'
 	docker_import_root "$HOST/image/rootfs" plain:1
+	docker run --rm --network none plain:1 true || skip_or_fail 'no plain container runs under Docker here' || return "$SKIPPED"
 }
 
 teardown_file() {

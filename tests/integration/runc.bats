@@ -247,7 +247,7 @@ teardown() {
 
 # run_shim BUNDLE: without the private mount namespace that the helpers give a runtime, so that what leaks is seen.
 run_shim() {
-	"$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf" --root "$1/state" run --bundle "$1" "$(bundle_id "$1")" </dev/null 3>&-
+	"$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf" --root "$1/state" run --no-new-keyring --bundle "$1" "$(bundle_id "$1")" </dev/null 3>&-
 }
 
 @test "links of the image into a volume with shared mounts do not lead mounts to the host" {
@@ -374,7 +374,7 @@ run_shim() {
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all
 	gpu_sh "$B" 'cat <&3; exit 42'
 	echo passed-on >"$B/fd3"
-	run bash -c 'exec 3<"$1/fd3"; LISTEN_FDS=1 "$2/nvcoreos-runtime" --nvcoreos-config "$3/conf" --root "$1/state" run --preserve-fds 1 --bundle "$1" "$4"' \
+	run bash -c 'exec 3<"$1/fd3"; LISTEN_FDS=1 "$2/nvcoreos-runtime" --nvcoreos-config "$3/conf" --root "$1/state" run --no-new-keyring --preserve-fds 1 --bundle "$1" "$4"' \
 		- "$B" "$NVCOREOS_BUILD" "$HOST" "$(bundle_id "$B")"
 	echo "$output"
 	[ "$status" = 42 ]

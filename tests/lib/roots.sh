@@ -38,7 +38,7 @@ debootstrap_root() {
 }
 
 build_debian() {
-	local mirror keyring tool
+	local mirror keyring tool attempt
 	[ "$(id -u)" = 0 ] || die 3 'making a root needs root'
 	mirror=$(aptlists_mirror) || exit
 	keyring=$(aptlists_keyring) || exit
@@ -47,7 +47,15 @@ build_debian() {
 		command -v $tool >/dev/null && break
 	done
 	command -v "$tool" >/dev/null || die 3 'neither mmdebstrap nor debootstrap is installed'
-	if ! "${tool}_root" "$1" "$2" "$mirror" "$keyring" >"$2.log" 2>&1; then
+	# A mirror may be busy for a moment; what it said the last time is what counts.
+	for attempt in 1 2 3; do
+		"${tool}_root" "$1" "$2" "$mirror" "$keyring" >"$2.log" 2>&1 && break
+		cleanup_umount "$2"
+		find "$2" -mindepth 1 -xdev -delete
+		sleep $((attempt * 5))
+		[ "$attempt" -lt 3 ] || attempt=failed
+	done
+	if [ "$attempt" = failed ]; then
 		tail -n 15 "$2.log" >&2
 		# An archived release keeps its index on some mirrors after its packages are gone.
 		grep -q ' 404 ' "$2.log" && die 3 "the mirror no longer has the packages of '$1'"
