@@ -324,10 +324,6 @@ static bool spec_has_tmpfs_dev(const struct spec *spec)
 	return m && str_eq(m->type, "tmpfs");
 }
 
-/*
- * Both must say so: the specification may be out of date by another's hook, and by its type alone the host's devtmpfs
- * is a tmpfs too.
- */
 /* Whether one of the volumes leads to the mount of `fd`, by whatever links of the image. */
 static int is_volume(const struct probe *p, int fd, struct err *err)
 {
@@ -348,6 +344,10 @@ static int is_volume(const struct probe *p, int fd, struct err *err)
 	return r < 0 ? err_set(err, ERR_KERNEL, -r, "statx of /dev") : 0;
 }
 
+/*
+ * All three must say so: the specification, which may be out of date by another's hook; the type, which the host's
+ * devtmpfs has too; and that it is none of the volumes.
+ */
 static int check_dev(struct probe *p, struct err *err)
 {
 	cleanup_fd int fd = -EBADF;

@@ -33,6 +33,12 @@ struct plan_input {
 	const struct rootfacts *facts;
 };
 
+struct plan_gpu {
+	const char *index; /* "0", or "0:1" for a MIG device */
+	const char *uuid;  /* NULL while nobody knows it */
+	const char *pci, *model;
+};
+
 struct plan_mount {
 	const char *source; /* host path: a view or a toolkit */
 	const char *target; /* directory in the container */
@@ -89,7 +95,8 @@ struct plan_cache { /* /etc/ld.so.cache */
 
 struct plan {
 	struct arena arena;
-	struct strlist gpus;	   /* what was resolved: "0 GPU-... 0000:01:00.0 NVIDIA A100", for people */
+	struct plan_gpu *gpus; /* what was resolved */
+	size_t n_gpus;
 	const char *driver, *cuda; /* versions; cuda NULL where no toolkit is mounted */
 	const char *view;	   /* name of the driver's view */
 	unsigned capabilities;

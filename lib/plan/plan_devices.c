@@ -201,15 +201,16 @@ int plan_devices_resolve(struct plan_work *w, struct err *err)
 		const struct inventory_gpu *gpu = w->choices[i].gpu;
 		const struct inventory_mig *mig = w->choices[i].mig;
 		const char *uuid = mig ? mig->uuid : gpu->uuid;
-		char index[24];
+		struct plan *p = w->plan;
 
-		if (mig)
-			snprintf(index, sizeof(index), "%u:%u", gpu->index, mig->index);
-		else
-			snprintf(index, sizeof(index), "%u", gpu->index);
-		strlist_add(a, &w->plan->gpus,
-			    arena_printf(a, "%s %s %s%s%s", index, uuid ? uuid : "-", gpu->pci, *gpu->model ? " " : "",
-					 gpu->model));
+		p->gpus = arena_grow(a, p->gpus, p->n_gpus, sizeof(*p->gpus));
+		p->gpus[p->n_gpus++] = (struct plan_gpu){
+			.index = mig ? arena_printf(a, "%u:%u", gpu->index, mig->index)
+				     : arena_printf(a, "%u", gpu->index),
+			.uuid = uuid ? arena_strdup(a, uuid) : NULL,
+			.pci = arena_strdup(a, gpu->pci),
+			.model = arena_strdup(a, gpu->model),
+		};
 	}
 	return 0;
 }

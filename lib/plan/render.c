@@ -74,9 +74,23 @@ static struct json *ipc(const struct plan *p)
 	return array;
 }
 
+static struct json *gpus(const struct plan *p)
+{
+	struct json *array = json_new_array();
+
+	for (size_t i = 0; i < p->n_gpus; i++) {
+		struct json *o = pair("index", p->gpus[i].index, "pci", p->gpus[i].pci);
+
+		set_or_null(o, "uuid", p->gpus[i].uuid);
+		json_set_str(o, "model", p->gpus[i].model);
+		json_append(array, o);
+	}
+	return array;
+}
+
 static struct json *proc(const struct plan *p)
 {
-	struct json *o = json_new_object(), *gpus;
+	struct json *o = json_new_object(), *list;
 
 	json_set_bool(o, "wanted", p->proc.wanted);
 	if (!p->proc.wanted)
@@ -84,10 +98,10 @@ static struct json *proc(const struct plan *p)
 	set_or_null(o, "version", p->proc.version);
 	set_or_null(o, "params", p->proc.params);
 	set_or_null(o, "registry", p->proc.registry);
-	gpus = json_new_array();
+	list = json_new_array();
 	for (size_t i = 0; i < p->proc.n_gpus; i++)
-		json_append(gpus, pair("pci", p->proc.gpus[i].pci, "information", p->proc.gpus[i].information));
-	json_set(o, "gpus", gpus);
+		json_append(list, pair("pci", p->proc.gpus[i].pci, "information", p->proc.gpus[i].information));
+	json_set(o, "gpus", list);
 	if (p->proc.n_caps) {
 		struct json *caps = json_new_array();
 
@@ -157,7 +171,7 @@ void render_json(const struct plan *p, struct strbuf *out)
 	set_or_null(o, "cuda", p->cuda);
 	set_or_null(o, "view", p->view);
 	json_set(o, "capabilities", capabilities(p->capabilities));
-	json_set(o, "gpus", strings(&p->gpus));
+	json_set(o, "gpus", gpus(p));
 	json_set(o, "mounts", mounts(p));
 	json_set(o, "nodes", nodes(p));
 	json_set(o, "ipc", ipc(p));
@@ -191,9 +205,12 @@ static void line(struct strbuf *out, unsigned depth, const char *fmt, ...)
 
 static void text_devices(const struct plan *p, struct strbuf *out)
 {
-	line(out, 0, "GPUs%s", p->gpus.n ? "" : ": none");
-	for (size_t i = 0; i < p->gpus.n; i++)
-		line(out, 1, "%s", p->gpus.v[i]);
+	line(out, 0, "GPUs%s", p->n_gpus ? "" : ": none");
+	for (size_t i = 0; i < p->n_gpus; i++) {
+		const struct plan_gpu *g = &p->gpus[i];
+
+		line(out, 1, "%s %s %s %s", g->index, g->uuid ? g->uuid : "-", g->pci, g->model);
+	}
 	line(out, 0, "devices, and nothing else%s", p->n_nodes ? "" : ": none");
 	for (size_t i = 0; i < p->n_nodes; i++)
 		line(out, 1, "/dev/%s  %u:%u", p->nodes[i].name, p->nodes[i].major, p->nodes[i].minor);

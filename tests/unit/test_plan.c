@@ -86,7 +86,7 @@ TEST(a_gpu_named_twice_is_one)
 	struct scene s;
 
 	REQUIRE(scene_plan(&s, "{\"env\":[\"NVIDIA_VISIBLE_DEVICES=1,GPU-11111111-b\"],\"host\":\"three\"}") == 0);
-	CHECK_INT(s.plan.gpus.n, 1);
+	CHECK_INT(s.plan.n_gpus, 1);
 	CHECK_INT(s.plan.n_nodes, 4);
 	scene_close(&s);
 }
@@ -97,7 +97,7 @@ TEST(old_names_of_mig_devices)
 
 	REQUIRE(scene_plan(&s, "{\"env\":[\"NVIDIA_VISIBLE_DEVICES=MIG-GPU-11111111-aaaa-4444-8888-000000000001/2/0\"],"
 			       "\"host\":\"mig\"}") == 0);
-	CHECK_INT(s.plan.gpus.n, 1);
+	CHECK_INT(s.plan.n_gpus, 1);
 	CHECK(scene_has_node(&s, "nvidia-caps/nvidia-cap21", 238, 21));
 	CHECK(scene_has_node(&s, "nvidia-caps/nvidia-cap22", 238, 22));
 	CHECK(!scene_has_node(&s, "nvidia-caps/nvidia-cap12", 238, 12));
@@ -112,7 +112,7 @@ TEST(none_gives_no_device)
 			   "{\"env\":[\"NVIDIA_VISIBLE_DEVICES=none\",\"NVIDIA_DRIVER_CAPABILITIES=all\","
 			   "\"NVIDIA_IMEX_CHANNELS=0\",\"NVIDIA_MIG_CONFIG_DEVICES=all\"],\"privileged\":true}") == 0);
 	CHECK_INT(s.plan.n_nodes, 0);
-	CHECK_INT(s.plan.gpus.n, 0);
+	CHECK_INT(s.plan.n_gpus, 0);
 	CHECK_INT(s.plan.proc.n_gpus, 0);
 	CHECK_INT(s.plan.n_mounts, 1);
 	scene_close(&s);

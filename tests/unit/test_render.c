@@ -75,11 +75,9 @@ TEST(text_says_what_and_why)
 TEST(text_keeps_a_terminal_safe)
 {
 	struct strbuf out = STRBUF_INIT;
-	struct plan p = { .driver = "535\x1b[2J" };
-	const char *gpu[] = { "0 GPU \x1b]0;x\x07" };
+	struct plan_gpu gpu = { .index = "0", .pci = "0000:01:00.0", .model = "GPU \x1b]0;x\x07" };
+	struct plan p = { .driver = "535\x1b[2J", .gpus = &gpu, .n_gpus = 1 };
 
-	p.gpus.v = gpu;
-	p.gpus.n = 1;
 	render_text(&p, &out);
 	CHECK(!strpbrk(out.buf, "\x1b\x07"));
 	strbuf_free(&out);
