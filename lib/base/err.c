@@ -113,6 +113,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
 {
 	char raw[ERR_MSG_MAX], old[ERR_MSG_MAX];
 	va_list ap;
+	size_t n;
 
 	if (!err)
 		return -EINVAL;
@@ -121,8 +122,8 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	memcpy(old, err->what, sizeof(old));
 	str_escape(raw, err->what, sizeof(err->what));
-	strncat(err->what, ": ", sizeof(err->what) - strlen(err->what) - 1);
-	strncat(err->what, old, sizeof(err->what) - strlen(err->what) - 1);
+	n = strlen(err->what);
+	snprintf(err->what + n, sizeof(err->what) - n, ": %s", old);
 	return err_return(err);
 }
 

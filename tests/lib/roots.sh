@@ -37,6 +37,18 @@ debootstrap_root() {
 	debootstrap --variant=minbase --keyring="$4" "$1" "$2" "$3" && rm -rf "$2/var/cache/apt/archives" "$2/var/lib/apt/lists"
 }
 
+# mmdebstrap hands a descriptor to a shell by number, and dash knows only those below 10: what a caller (bats) has open goes.
+close_fds() {
+	local fd
+	for fd in /proc/"$BASHPID"/fd/*; do
+		fd=${fd##*/}
+		# Bash keeps the script itself open high up.
+		if [ "$fd" -gt 2 ] && [ "$fd" -lt 200 ]; then
+			eval "exec $fd>&-"
+		fi
+	done
+}
+
 build_debian() {
 	local mirror keyring tool attempt
 	[ "$(id -u)" = 0 ] || die 3 'making a root needs root'
@@ -114,7 +126,7 @@ cached() {
 		new=$(mktemp -d "$root.new.XXXXXX") && chmod 755 "$new" || exit 1
 		trap 'cleanup_umount "$new"; cleanup_remove "$new" "$new.log"' EXIT
 		trap 'exit 1' INT TERM
-		("build_$2" "$1" "$new") && mv -T "$new" "$root"
+		(close_fds && "build_$2" "$1" "$new") && mv -T "$new" "$root"
 	) || exit
 	printf '%s\n' "$root"
 }

@@ -46,7 +46,7 @@ static pid_t start_container(void)
 	return pid;
 }
 
-static bool is_file(const char *path, const char *content)
+static bool __attribute__((unused)) is_file(const char *path, const char *content)
 {
 	char full[8300];
 	cleanup_free char *text = NULL;
@@ -56,7 +56,7 @@ static bool is_file(const char *path, const char *content)
 	return fd_read_file_at(AT_FDCWD, full, 4096, &text, &len) == 0 && strcmp(text, content) == 0;
 }
 
-static int run_apply(const char *unused)
+static int __attribute__((unused)) run_apply(const char *unused)
 {
 	struct plan_mount mounts[] = { { source, "/usr/local/nvidia" } };
 	struct plan_node nodes[] = { { "nvidia0", 195, 0 } };
@@ -96,6 +96,8 @@ static int run_apply(const char *unused)
 	return ok ? 0 : 1;
 }
 
+/* A sanitizer's runtime makes system calls of its own, which the filter does not let pass. */
+#ifndef __SANITIZE_ADDRESS__
 TEST(a_plan_is_carried_out_in_the_container_alone)
 {
 	char path[8300];
@@ -113,6 +115,7 @@ TEST(a_plan_is_carried_out_in_the_container_alone)
 	snprintf(path, sizeof(path), "%s/usr", base);
 	CHECK(access(path, F_OK) < 0);
 }
+#endif
 
 /* A node that is missing on the host fails before anything is attached. */
 static int run_missing(const char *unused)
