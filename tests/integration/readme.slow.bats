@@ -50,3 +50,8 @@ fresh() {
 	fresh bookworm check
 	grep -q '^integration: [0-9]* passed, 0 failed' "$BATS_TEST_TMPDIR/log"
 }
+
+@test "make check on a fresh Debian 13" {
+	fresh trixie check
+	grep -q '^integration: [0-9]* passed, 0 failed' "$BATS_TEST_TMPDIR/log"
+}

@@ -309,7 +309,7 @@ run_shim() {
 @test "a root that is read-only from the start: what cannot be written is left out" {
 	mkdir -p "$B/rootfs/usr/local/nvidia"
 	mountpoint -q "$B/rootfs" || mount --bind "$B/rootfs" "$B/rootfs"
-	mount -o remount,ro "$B/rootfs"
+	mount -o remount,bind,ro "$B/rootfs"
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
 	gpu_sh "$B" '/probe open /dev/nvidia0; ls /usr/local/nvidia/lib64 | grep -c libcuda'
 	run gpu_run "$HOST" "$B"
