@@ -136,8 +136,7 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 	struct prepare_input prepare = {
 		.conf = &run->conf, .host = &run->host, .spec = &run->spec, .request = &run->request, .os_root = ""
 	};
-	struct apply_input apply = { .conf = &run->conf,
-				     .host = &run->host,
+	struct apply_input apply = { .host = &run->host,
 				     .plan = &run->prepared.plan,
 				     .facts = &run->prepared.facts,
 				     .container = &run->container,
@@ -158,8 +157,9 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 		return r;
 	for (size_t i = 0; i < run->prepared.plan.notes.n; i++)
 		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
-	/* The shim's rules are in config.json already; with a user namespace the cgroup is not ours to change. */
-	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.user_ns && !apply.loader_only)
+	/* The shim's rules are in config.json already, whichever hook entry started us; with a user namespace the cgroup is not ours to change. */
+	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !run->spec.user_ns &&
+	    !apply.loader_only)
 		r = cgroup_allow(run->state.pid, &run->prepared.plan, err);
 	return r < 0 ? r : apply_plan(&apply, err);
 }

@@ -12,13 +12,11 @@
 
 #include "apply/container.h"
 #include "base/err.h"
-#include "conf/config.h"
 #include "host/hostroot.h"
 #include "host/rootfacts.h"
 #include "plan/plan.h"
 
 struct apply_input {
-	const struct config *conf;
 	const struct hostroot *host;
 	const struct plan *plan;
 	const struct rootfacts *facts;

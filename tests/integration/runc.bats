@@ -370,6 +370,17 @@ run_shim() {
 	[ "${lines[0]}" = 0 ]
 }
 
+@test "a hook of the engine's own beside the shim's: on cgroup v2 too the shim's rules hold, nothing is mounted twice" {
+	bundle_hook "$B" createRuntime "$NVCOREOS_BUILD/nvcoreos-hook" --config "$HOST/conf" createRuntime
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	gpu_sh "$B" '/probe open /dev/nvidia0; grep -c " /usr/local/nvidia " /proc/self/mountinfo'
+	CGROUP_VIEW=v2 run gpu_run "$HOST" "$B"
+	echo "$output"
+	[ "$status" = 0 ]
+	[ "${lines[0]}" = ENXIO ]
+	[ "${lines[1]}" = 1 ]
+}
+
 @test "the shim hands on file descriptors, environment and exit status" {
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all
 	gpu_sh "$B" 'cat <&3; exit 42'

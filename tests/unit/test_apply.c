@@ -74,8 +74,7 @@ static int __attribute__((unused)) run_apply(const char *unused)
 	struct hostroot host = { -EBADF, -EBADF, open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EBADF };
 	struct container c = CONTAINER_INIT;
 	struct spec spec = { 0 };
-	struct config conf = { 0 };
-	struct apply_input in = { .conf = &conf, .host = &host, .plan = &plan, .facts = &facts, .container = &c };
+	struct apply_input in = { .host = &host, .plan = &plan, .facts = &facts, .container = &c };
 	struct err err = ERR_INIT;
 	pid_t pid = start_container();
 	struct stat st;
@@ -134,8 +133,7 @@ static int run_missing(const char *unused)
 	struct hostroot host = { -EBADF, -EBADF, open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EBADF };
 	struct container c = CONTAINER_INIT;
 	struct spec spec = { 0 };
-	struct config conf = { 0 };
-	struct apply_input in = { .conf = &conf, .host = &host, .plan = &plan, .facts = &facts, .container = &c };
+	struct apply_input in = { .host = &host, .plan = &plan, .facts = &facts, .container = &c };
 	struct err err = ERR_INIT;
 	pid_t pid = start_container();
 	bool ok;
