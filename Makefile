@@ -56,13 +56,13 @@ endif
 # These parts need libraries that only the tool links.
 CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c digest.c install.c import.c build.c toolkit.c))
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
-HOOK_SRC := hook/hook.c hook/hook_args.c
+HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) cli/kmod.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
+UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libnvcoreos.a

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nvcoreos-hook: an OCI hook (prestart, createRuntime) that gives one container what it asked for. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/apply.h"
@@ -20,6 +15,7 @@
 #include "apply/seccomp.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "confine.h"
 #include "hook_args.h"
 #include "oci/request.h"
 #include "oci/scan.h"
@@ -27,6 +23,8 @@
 #include "oci/state.h"
 
 #define PROG "nvcoreos-hook"
+/* Seconds for all that is done when the modules are loaded. */
+#define DEADLINE 5
 
 /* All that one run owns. */
 struct run {
@@ -37,6 +35,7 @@ struct run {
 	struct hostroot host;
 	struct container container;
 	struct prepared prepared;
+	bool must_load; /* modules are missing */
 	char root_path[PATH_MAX];
 };
 
@@ -50,30 +49,6 @@ static void out_of_memory(void)
 
 	(void)r;
 	_exit(1);
-}
-
-/*
- * Nothing that was inherited is trusted: no fd but the three, no variable, no umask, no directory. clearenv
- * alone would come too late for a loader's variables; the program is static-pie, so no loader read them.
- */
-static int sanitize(struct err *err)
-{
-	static const struct rlimit no_core = { 0, 0 };
-
-	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			return err_set(err, ERR_IO, errno, "/dev/null");
-	if (close_range(3, ~0U, 0) < 0)
-		return err_set(err, ERR_KERNEL, errno, "close_range");
-	clearenv();
-	umask(022);
-	/* A file size limit of the engine's shall be an error, not a death without a word. */
-	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return err_set(err, ERR_KERNEL, errno, "signal");
-	if (chdir("/") < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_set(err, ERR_KERNEL, errno, "preparing the process");
-	return 0;
 }
 
 /* root.path is relative to the bundle where it is not absolute (runtime-spec config.md, root). */
@@ -164,21 +139,49 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 	return r < 0 ? r : apply_plan(&apply, err);
 }
 
-static int load(struct run *run, struct err *err)
+/* Past this no program is started any more: neither the right to load modules nor execve is left. */
+static int settle(struct err *err)
 {
-	int r = hostroot_open(&run->host, &run->conf, err);
+	int r = confine_limits(DEADLINE, err);
+
+	if (r == 0)
+		r = caps_keep(CAPS_ALL & ~CAPS_BIT(CAPS_LOAD), err);
+	return r < 0 ? r : seccomp_enter(SECCOMP_HOOK, err);
+}
+
+/*
+ * Before a byte of the container's is read. Nearly always the modules are loaded, and nothing is to be started; a host that
+ * cannot be read now says so to a container that asks.
+ */
+static int confine(struct run *run, int conf_error, struct err *err)
+{
+	const char *missing = NULL;
+	int r = caps_limit(err);
 
 	if (r < 0)
 		return r;
-	/* The loader is another program and needs its own capabilities: it takes them from the permitted set. */
-	r = caps_restore(err);
-	if (r == 0)
-		r = load_ensure(&run->conf, &run->host, err);
-	if (r < 0)
-		return r;
-	hostroot_close(&run->host);
-	r = hostroot_open(&run->host, &run->conf, err);
-	return r < 0 ? r : caps_lower(err);
+	if (conf_error == 0 && hostroot_open(&run->host, &run->conf, NULL) == 0 &&
+	    load_missing(&run->conf, &run->host, &missing, NULL) == 0)
+		run->must_load = missing != NULL;
+	return run->must_load ? seccomp_enter(SECCOMP_LOAD, err) : settle(err);
+}
+
+static int load(struct run *run, struct err *err)
+{
+	int r = 0;
+
+	if (run->must_load) {
+		r = caps_restore(err);
+		if (r == 0)
+			r = load_ensure(&run->conf, &run->host, err);
+		if (r == 0)
+			r = settle(err);
+		/* It may have made the directories that were not there. */
+		hostroot_close(&run->host);
+	}
+	if (r == 0 && run->host.proc < 0)
+		r = hostroot_open(&run->host, &run->conf, err);
+	return r;
 }
 
 static int hook(struct run *run, const struct hook_args *args, struct err *err)
@@ -190,17 +193,12 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 		log_open(PROG, args->debug, LOG_LEVEL_DEBUG);
 	else
 		log_open(PROG, run->conf.log_file, run->conf.log_level);
-	/* From here on no capability is effective but in the phase that needs it; everything is parsed with none. */
-	r = caps_limit(err);
-	if (r == 0)
-		r = seccomp_enter(SECCOMP_START, err);
+	r = confine(run, conf_error, err);
 	if (r == 0)
 		r = read_request(run, conf_error, &conf_err, err);
 	if (r <= 0)
 		return r;
 	r = load(run, err);
-	if (r == 0)
-		r = seccomp_enter(SECCOMP_APPLY, err);
 	return r < 0 ? r : serve(run, args, err);
 }
 
@@ -223,7 +221,7 @@ int main(int argc, char **argv)
 	int r;
 
 	mem_set_oom_handler(out_of_memory);
-	r = sanitize(&err);
+	r = confine_process(&err);
 	if (r == 0)
 		r = hook_args_parse(&args, argc, argv, &err);
 	if (r < 0)

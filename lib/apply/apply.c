@@ -150,7 +150,7 @@ static int contain_all(struct sources *s, const struct container *c, struct err 
 	return r;
 }
 
-static int refuse_shared(const struct sources *s, int target, const char *what, struct err *err)
+static int refuse_shared(const struct sources *s, int proc_self, int target, const char *what, struct err *err)
 {
 	uint64_t own;
 	int r = path_mount_id(target, &own);
@@ -159,7 +159,7 @@ static int refuse_shared(const struct sources *s, int target, const char *what, 
 		if (s->contained[i] == own)
 			return 0;
 	if (r == 0)
-		r = mnt_is_shared(own);
+		r = mnt_is_shared(proc_self, own);
 	if (r > 0) {
 		err_set(err, ERR_FOREIGN_MOUNT, EPERM, "%s lies on a volume whose mounts are shared with the host",
 			what);
@@ -214,7 +214,7 @@ static int attach(const struct apply_input *in, const struct sources *all, const
 		return err->code == ERR_NONE ? 0 : target;
 	if (s->kind != SOURCE_PROC && is_there(s, target))
 		return 0;
-	r = refuse_shared(all, target, s->target, err);
+	r = refuse_shared(all, in->container->proc_self, target, s->target, err);
 	if (r == 0)
 		r = caps_raise(CAPS_MOUNT, err);
 	if (r == 0)
@@ -224,7 +224,7 @@ static int attach(const struct apply_input *in, const struct sources *all, const
 	return r;
 }
 
-static int write_loader_files(const struct apply_input *in, int own_files, struct err *err)
+static int write_loader_files(const struct apply_input *in, struct err *err)
 {
 	const struct plan *p = in->plan;
 	int r = 0;
@@ -235,30 +235,42 @@ static int write_loader_files(const struct apply_input *in, int own_files, struc
 		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
 				 err);
 	if (r == 0 && p->cache.wanted)
-		r = ldso_update(in->container, own_files, p, err);
+		r = ldso_update(in->container, p, err);
 	return r;
 }
 
-/* In the container's namespace: everything is attached, and the view of its own files is opened that is read later. */
-static int attach_all(const struct apply_input *in, struct sources *sources, int *ret_own_files, struct err *err)
+static int attach_all(const struct apply_input *in, struct sources *sources, struct err *err)
 {
 	int r = caps_raise(CAPS_MOUNT, err);
 
 	if (r == 0 && sources->n)
 		r = contain_all(sources, in->container, err);
-	if (r == 0) {
-		*ret_own_files = mnt_own_files(in->container->rootfd, err);
-		r = *ret_own_files < 0 ? *ret_own_files : caps_lower(err);
-	}
+	if (r == 0)
+		r = caps_lower(err);
 	for (size_t i = 0; r == 0 && i < sources->n; i++)
 		r = attach(in, sources, &sources->v[i], err);
 	return r;
 }
 
+/* Each step in the container's namespace begins by giving up what only the steps before it needed. */
+static int change_container(const struct apply_input *in, struct sources *sources, struct err *err)
+{
+	int r = caps_keep(CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
+
+	if (r == 0)
+		r = seccomp_enter(SECCOMP_INSIDE, err);
+	if (r == 0)
+		r = attach_all(in, sources, err);
+	if (r == 0)
+		r = caps_keep(CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
+	if (r == 0)
+		r = seccomp_enter(SECCOMP_FILES, err);
+	return r < 0 ? r : write_loader_files(in, err);
+}
+
 int apply_plan(const struct apply_input *in, struct err *err)
 {
 	cleanup(sources_free) struct sources sources = { .v = NULL };
-	cleanup_fd int own_files = -EBADF;
 	int r = caps_raise(CAPS_MOUNT, err);
 
 	if (r == 0 && !in->loader_only)
@@ -267,9 +279,5 @@ int apply_plan(const struct apply_input *in, struct err *err)
 		r = caps_lower(err);
 	if (r == 0)
 		r = container_join(in->container, err);
-	if (r == 0)
-		r = attach_all(in, &sources, &own_files, err);
-	if (r == 0)
-		r = seccomp_enter(SECCOMP_FILES, err);
-	return r < 0 ? r : write_loader_files(in, own_files, err);
+	return r < 0 ? r : change_container(in, &sources, err);
 }

@@ -7,7 +7,7 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
-#define PHASE_CAPS_MAX 4
+#define PHASE_CAPS_MAX 5
 #define CAP_END ((cap_value_t)-1)
 
 /* The first `required` ones must be there; the others are raised where they are. */
@@ -15,16 +15,14 @@ static const struct {
 	int required;
 	cap_value_t caps[PHASE_CAPS_MAX + 1];
 } phases[] = {
+	[CAPS_READ] = { 0, { CAP_DAC_READ_SEARCH, CAP_END } },
+	[CAPS_LOAD] = { 0, { CAP_SYS_MODULE, CAP_MKNOD, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE, CAP_END } },
 	[CAPS_ENTER] = { 3, { CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_END } },
+	[CAPS_CGROUP] = { 1, { CAP_SYS_ADMIN, CAP_END } },
 	[CAPS_MOUNT] = { 1, { CAP_SYS_ADMIN, CAP_END } },
 	[CAPS_OWN] = { 2, { CAP_SETUID, CAP_SETGID, CAP_END } },
 	[CAPS_WRITE] = { 0, { CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_END } },
-	[CAPS_CGROUP] = { 1, { CAP_SYS_ADMIN, CAP_END } },
-	[CAPS_READ] = { 0, { CAP_DAC_READ_SEARCH, CAP_END } },
 };
-
-/* nvcoreos-load is started by the hook: it loads modules, makes nodes and gives them to their owner. */
-static const cap_value_t loader_caps[] = { CAP_SYS_MODULE, CAP_MKNOD, CAP_CHOWN, CAP_FOWNER, CAP_DAC_OVERRIDE };
 
 static void free_caps(cap_t *c)
 {
@@ -87,41 +85,76 @@ int caps_restore(struct err *err)
 	return 0;
 }
 
-static bool is_needed(cap_value_t v)
+static bool is_needed(cap_value_t v, unsigned set)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(loader_caps); i++)
-		if (loader_caps[i] == v)
-			return true;
 	for (size_t p = 0; p < ARRAY_SIZE(phases); p++)
-		for (int i = 0; phases[p].caps[i] != CAP_END; i++)
+		for (int i = 0; set & CAPS_BIT(p) && phases[p].caps[i] != CAP_END; i++)
 			if (phases[p].caps[i] == v)
 				return true;
 	return false;
 }
 
+/* Makes the permitted set what these phases need of it, and the effective and inheritable ones empty. */
+static int narrow(cap_t c, unsigned set)
+{
+	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
+		if (!is_needed(v, set) && cap_set_flag(c, CAP_PERMITTED, 1, &v, CAP_CLEAR) < 0)
+			return -errno;
+	if (cap_clear_flag(c, CAP_EFFECTIVE) < 0 || cap_clear_flag(c, CAP_INHERITABLE) < 0)
+		return -errno;
+	return 0;
+}
+
+static int drop_bounding(cap_t c, struct err *err)
+{
+	static const cap_value_t setpcap = CAP_SETPCAP;
+
+	/* Without SETPCAP the bounding set stays; permitted is narrowed all the same. */
+	if (!is_permitted(c, setpcap))
+		return 0;
+	if (cap_set_flag(c, CAP_EFFECTIVE, 1, &setpcap, CAP_SET) < 0 || cap_set_proc(c) < 0)
+		return err_set(err, ERR_PRIVILEGE, errno, "raising CAP_SETPCAP");
+	/* Old kernels know fewer capabilities: EINVAL ends the row. */
+	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
+		if (!is_needed(v, CAPS_ALL) && cap_drop_bound(v) < 0 && errno != EINVAL)
+			return err_set(err, ERR_PRIVILEGE, errno, "dropping a bounding capability");
+	return 0;
+}
+
 int caps_limit(struct err *err)
 {
 	cleanup(free_caps) cap_t c = cap_get_proc();
-	static const cap_value_t setpcap_cap = CAP_SETPCAP;
-	bool setpcap;
+	int r;
 
 	if (!c)
 		return err_set(err, ERR_PRIVILEGE, errno, "reading capabilities");
-	setpcap = is_permitted(c, CAP_SETPCAP);
-	if (setpcap && (cap_set_flag(c, CAP_EFFECTIVE, 1, &setpcap_cap, CAP_SET) < 0 || cap_set_proc(c) < 0))
-		return err_set(err, ERR_PRIVILEGE, errno, "raising CAP_SETPCAP");
-	/*
-	 * Old kernels know fewer capabilities: EINVAL ends the row. Without SETPCAP the bounding set stays;
-	 * permitted is narrowed all the same.
-	 */
-	for (cap_value_t v = 0; setpcap && v <= CAP_LAST_CAP; v++)
-		if (!is_needed(v) && cap_drop_bound(v) < 0 && errno != EINVAL)
-			return err_set(err, ERR_PRIVILEGE, errno, "dropping a bounding capability");
+	r = drop_bounding(c, err);
+	if (r < 0)
+		return r;
+	/* Kernels before 4.3 have none. */
 	(void)cap_reset_ambient();
-	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
-		if (!is_needed(v) && cap_set_flag(c, CAP_PERMITTED, 1, &v, CAP_CLEAR) < 0)
-			return err_set(err, ERR_PRIVILEGE, errno, "narrowing capabilities");
-	if (cap_clear_flag(c, CAP_EFFECTIVE) < 0 || cap_clear_flag(c, CAP_INHERITABLE) < 0 || cap_set_proc(c) < 0)
-		return err_set(err, ERR_PRIVILEGE, errno, "narrowing capabilities");
-	return 0;
+	r = narrow(c, CAPS_ALL);
+	if (r == 0 && cap_set_proc(c) < 0)
+		r = -errno;
+	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "narrowing capabilities") : 0;
+}
+
+int caps_keep(unsigned set, struct err *err)
+{
+	cleanup(free_caps) cap_t c = cap_get_proc();
+	int r = c ? narrow(c, set) : -errno;
+
+	if (r == 0 && cap_set_proc(c) < 0)
+		r = -errno;
+	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "giving up capabilities") : 0;
+}
+
+int caps_become_loader(void)
+{
+	cleanup(free_caps) cap_t c = cap_get_proc();
+	int r = c ? narrow(c, CAPS_BIT(CAPS_LOAD)) : -errno;
+
+	if (r == 0 && (cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED) < 0 || cap_set_proc(c) < 0))
+		r = -errno;
+	return r;
 }

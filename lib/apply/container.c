@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
@@ -10,9 +11,11 @@
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "apply/caps.h"
+#include "apply/mnt.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -71,10 +74,24 @@ static int visit(struct container *c, const char *root_path, struct err *err)
 	if (setns(c->mnt_ns, CLONE_NEWNS) < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "setns to its mount namespace");
 	c->rootfd = open_root(root_path, err);
+	if (c->rootfd >= 0)
+		c->own_files = mnt_own_files(c->rootfd, err);
 	r = setns(c->host_ns, CLONE_NEWNS);
-	if (c->rootfd < 0)
-		return c->rootfd;
+	if (c->rootfd < 0 || c->own_files < 0)
+		return c->rootfd < 0 ? c->rootfd : c->own_files;
 	return r < 0 ? err_set(err, ERR_NAMESPACE, errno, "setns back to the host's mount namespace") : 0;
+}
+
+static int open_proc_self(struct err *err)
+{
+	cleanup_fd int fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "/proc/self");
+	if (fs.f_type != PROC_SUPER_MAGIC)
+		return err_set(err, ERR_NAMESPACE, EINVAL, "/proc is no procfs here");
+	return take_fd(fd);
 }
 
 int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec, struct err *err)
@@ -86,7 +103,10 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, con
 	ret->gid = spec->root_gid;
 	if (r < 0)
 		return r;
-	ret->host_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	ret->proc_self = open_proc_self(err);
+	if (ret->proc_self < 0)
+		return ret->proc_self;
+	ret->host_ns = openat(ret->proc_self, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (ret->host_ns < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "/proc/self/ns/mnt");
 	ret->mnt_ns = open_mnt_ns(pid, err);
@@ -117,6 +137,8 @@ void container_close(struct container *c)
 	fd_close(take_fd(c->mnt_ns));
 	fd_close(take_fd(c->host_ns));
 	fd_close(take_fd(c->rootfd));
+	fd_close(take_fd(c->own_files));
+	fd_close(take_fd(c->proc_self));
 }
 
 int container_own_begin(const struct container *c, struct err *err)

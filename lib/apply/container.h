@@ -14,17 +14,19 @@ struct container {
 	int mnt_ns;	   /* its mount namespace */
 	int host_ns;	   /* the mount namespace that we came from */
 	int rootfd;	   /* its root directory (O_PATH), opened in its mount namespace */
+	int own_files;	   /* its root by mnt_own_files: for reading what the image holds */
+	int proc_self;	   /* /proc/self, opened in the host's namespace: what the container calls /proc is not asked */
 	uint32_t uid, gid; /* host ids that own what is made in it */
 };
 #define CONTAINER_INIT \
 	{ \
-		-EBADF, -EBADF, -EBADF, 0, 0 \
+		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0 \
 	}
 
 /*
  * Pins the container whose init is `pid`: enters its mount namespace, opens root_path (absolute, as the
  * runtime's mount namespace has it) there, and returns to the host's. Refused: a container that shares our
- * mount namespace, and a root that is the host's own. -errno with ERR_NAMESPACE, ERR_ROOTFS, ERR_KERNEL;
+ * mount namespace, and a root that is the host's own. -errno with ERR_NAMESPACE, ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL;
  * container_close is due either way.
  */
 int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec,

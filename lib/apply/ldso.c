@@ -44,7 +44,7 @@ static struct ldcache_entry *entries(struct arena *a, const struct plan_cache_li
 	return list;
 }
 
-int ldso_update(const struct container *c, int own_files, const struct plan *plan, struct err *err)
+int ldso_update(const struct container *c, const struct plan *plan, struct err *err)
 {
 	cleanup_free char *old = NULL, *new = NULL;
 	struct ldcache cache = { 0 };
@@ -52,7 +52,7 @@ int ldso_update(const struct container *c, int own_files, const struct plan *pla
 	size_t old_len, new_len;
 	int r = 0;
 
-	read_cache(own_files, &old, &old_len);
+	read_cache(c->own_files, &old, &old_len);
 	ldcache_parse(&cache, old, old_len);
 	if (cache.found == LDCACHE_CORRUPT)
 		log_warning("%s of the container is damaged and replaced", ROOTFACTS_CACHE);

@@ -8,10 +8,9 @@
 #include "plan/plan.h"
 
 /*
- * Reads the container's cache below `own_files` (of mnt_own_files; what is no regular file there counts as none), applies
- * plan->cache and writes the result; nothing is written where nothing changes. -errno with ERR_WRITE,
- * ERR_FOREIGN_MOUNT.
+ * Reads the container's cache below c->own_files (what is no regular file there counts as none), applies plan->cache
+ * and writes the result; nothing is written where nothing changes. -errno with ERR_WRITE, ERR_FOREIGN_MOUNT.
  */
-int ldso_update(const struct container *c, int own_files, const struct plan *plan, struct err *err) must_check;
+int ldso_update(const struct container *c, const struct plan *plan, struct err *err) must_check;
 
 #endif

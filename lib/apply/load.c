@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "apply/caps.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -26,7 +27,7 @@ static bool has_uvm_major(const char *devices)
 }
 
 /* Three system calls or little more where all is well, as it nearly always is. */
-static int is_missing(const struct hostroot *root, const char **what, struct err *err)
+static int find_missing(const struct hostroot *root, const char **what, struct err *err)
 {
 	struct inventory_dir proc = { root->proc, "proc-root" };
 	cleanup_arena struct arena a = ARENA_INIT;
@@ -179,7 +180,12 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 	cleanup_free char *file = mem_strdup(conf->file ? conf->file : "");
 	char name[] = LOAD_PROGRAM, option[] = "--config";
 	char *argv[] = { name, conf->file ? option : NULL, file, NULL }, *envp[] = { NULL };
-	int r = proc_run(program, argv, envp, conf->load_timeout, ret, NULL);
+	const struct proc_program load = { .path = program,
+					   .argv = argv,
+					   .envp = envp,
+					   .timeout_s = conf->load_timeout,
+					   .prepare = caps_become_loader };
+	int r = proc_run(&load, ret, NULL);
 
 	if (r == -ETIMEDOUT) {
 		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, conf->load_timeout);
@@ -192,20 +198,31 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 	return take_error(program, ret, err);
 }
 
-int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err)
+int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what, struct err *err)
 {
-	struct proc_result res;
 	const char *what;
 	bool gpu;
 	int r;
 
+	*ret_what = NULL;
 	if (!conf->load_modules)
 		return 0;
-	r = is_missing(root, &what, err);
+	r = find_missing(root, &what, err);
 	if (r < 0 || !what)
 		return r;
 	r = has_gpu(root, &gpu, err);
-	if (r < 0 || !gpu)
+	if (r == 0 && gpu)
+		*ret_what = what;
+	return r;
+}
+
+int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err)
+{
+	struct proc_result res;
+	const char *what;
+	int r = load_missing(conf, root, &what, err);
+
+	if (r < 0 || !what)
 		return r;
 	r = check_right(root, err);
 	if (r < 0)

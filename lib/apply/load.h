@@ -12,10 +12,16 @@
 #define LOAD_EXIT_NO_GPU 3
 
 /*
- * Where sys-root shows an NVIDIA GPU and proc-root shows no driver, no uvm major, or dev-root no nvidiactl or
- * nvidia-uvm: runs LIBEXEC/nvcoreos-load (empty environment, load-timeout). 0 where nothing was missing, or
- * there is no GPU, or load-modules is no; -errno with ERR_LOAD (its last line) or ERR_PRIVILEGE (no
- * CAP_SYS_MODULE or in a user namespace: no attempt is made).
+ * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU, and proc-root no driver or no uvm major, or dev-root no
+ * nvidiactl or nvidia-uvm. *ret_what names what is missing (static), NULL where nothing is to be done: nothing is
+ * missing, there is no GPU, or load-modules is no. -errno with ERR_HOST.
+ */
+int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what,
+		 struct err *err) must_check;
+
+/*
+ * Runs LIBEXEC/nvcoreos-load (empty environment, load-timeout, its own capabilities alone) where load_missing says so. -errno
+ * with ERR_LOAD (its last line) or ERR_PRIVILEGE (no CAP_SYS_MODULE or in a user namespace: no attempt is made).
  */
 int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err) must_check;
 

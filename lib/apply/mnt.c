@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
 
 #ifndef MS_PRIVATE
@@ -104,12 +105,13 @@ static int line_is_shared(char *line, uint64_t id)
 	return strstr(space + 1, " shared:") != NULL;
 }
 
-int mnt_is_shared(uint64_t mount_id)
+int mnt_is_shared(int proc_self, uint64_t mount_id)
 {
+	cleanup_fd int fd = path_open(proc_self, "mountinfo", O_RDONLY);
 	cleanup_free char *text = NULL;
 	char *line, *next;
 	size_t len;
-	int r = fd_read_file_at(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &text, &len);
+	int r = fd < 0 ? fd : fd_read_all(fd, MOUNTINFO_MAX, &text, &len);
 
 	if (r < 0)
 		return r;

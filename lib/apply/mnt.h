@@ -37,7 +37,10 @@ int mnt_move(int tree, int target, const char *what, struct err *err) must_check
  * slave, 1. A directory that is no mount's root is left, 0. -errno with ERR_MOUNT or ERR_KERNEL.
  */
 int mnt_contain(int root, struct err *err) must_check;
-/* Whether the mount with this id is shared with another namespace, by mountinfo. 0, 1, or -errno. */
-int mnt_is_shared(uint64_t mount_id) must_check;
+/*
+ * Whether the mount with this id is shared with another namespace, by the file mountinfo below `proc_self` (/proc/self,
+ * opened before the namespace was entered). 0, 1, or -errno; -ENOENT where there is no such mount.
+ */
+int mnt_is_shared(int proc_self, uint64_t mount_id) must_check;
 
 #endif

@@ -2,49 +2,145 @@
 #include "apply/seccomp.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 
-/* clang-format off */
 /* Taken away at the start, from nvcoreos-load too. */
 static const int never[] = {
-	SCMP_SYS(acct), SCMP_SYS(add_key), SCMP_SYS(adjtimex), SCMP_SYS(chroot), SCMP_SYS(clock_adjtime),
-	SCMP_SYS(clock_settime), SCMP_SYS(fanotify_init), SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register), SCMP_SYS(io_uring_setup), SCMP_SYS(ioperm), SCMP_SYS(iopl),
-	SCMP_SYS(kcmp), SCMP_SYS(kexec_file_load), SCMP_SYS(kexec_load), SCMP_SYS(keyctl),
-	SCMP_SYS(lookup_dcookie), SCMP_SYS(mount), SCMP_SYS(nfsservctl), SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(perf_event_open), SCMP_SYS(pivot_root), SCMP_SYS(process_vm_readv),
-	SCMP_SYS(process_vm_writev), SCMP_SYS(ptrace), SCMP_SYS(quotactl), SCMP_SYS(reboot),
-	SCMP_SYS(request_key), SCMP_SYS(sethostname), SCMP_SYS(setdomainname), SCMP_SYS(settimeofday),
-	SCMP_SYS(swapoff), SCMP_SYS(swapon), SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(userfaultfd),
+	SCMP_SYS(acct),
+	SCMP_SYS(add_key),
+	SCMP_SYS(adjtimex),
+	SCMP_SYS(chroot),
+	SCMP_SYS(clock_adjtime),
+	SCMP_SYS(clock_settime),
+	SCMP_SYS(fanotify_init),
+	SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(ioperm),
+	SCMP_SYS(iopl),
+	SCMP_SYS(kcmp),
+	SCMP_SYS(kexec_file_load),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(mount),
+	SCMP_SYS(nfsservctl),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(quotactl),
+	SCMP_SYS(reboot),
+	SCMP_SYS(request_key),
+	SCMP_SYS(sethostname),
+	SCMP_SYS(setdomainname),
+	SCMP_SYS(settimeofday),
+	SCMP_SYS(swapoff),
+	SCMP_SYS(swapon),
+	SCMP_SYS(umount2),
+	SCMP_SYS(unshare),
+	SCMP_SYS(userfaultfd),
 	SCMP_SYS(vhangup),
 };
 
-/* What files of the container need, and what every C program needs. */
-static const int files[] = {
-	SCMP_SYS(brk), SCMP_SYS(capget), SCMP_SYS(capset), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(close), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(fchmod), SCMP_SYS(fcntl),
-	SCMP_SYS(fstat), SCMP_SYS(fstatfs), SCMP_SYS(fsync), SCMP_SYS(futex), SCMP_SYS(getegid),
-	SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(gettid),
-	SCMP_SYS(getuid), SCMP_SYS(lseek), SCMP_SYS(madvise), SCMP_SYS(mkdirat), SCMP_SYS(mknodat),
-	SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(munmap), SCMP_SYS(newfstatat),
-	SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(prctl), SCMP_SYS(pread64), SCMP_SYS(read),
-	SCMP_SYS(readlinkat), SCMP_SYS(renameat), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(seccomp), SCMP_SYS(sendto),
-	SCMP_SYS(setfsgid), SCMP_SYS(setfsuid), SCMP_SYS(statx), SCMP_SYS(sysinfo), SCMP_SYS(symlinkat), SCMP_SYS(tgkill),
-	SCMP_SYS(unlinkat), SCMP_SYS(write), SCMP_SYS(writev),
+#define HOOK (1u << SECCOMP_HOOK)
+#define INSIDE (1u << SECCOMP_INSIDE)
+#define FILES (1u << SECCOMP_FILES)
+#define ALL (HOOK | INSIDE | FILES)
+
+/* What may be called in which phase, whatever its arguments. */
+static const struct {
+	int call;
+	unsigned phases;
+} calls[] = {
+	/* What every C program calls; sysinfo is qsort's, futex and tgkill are abort's. */
+	{ SCMP_SYS(brk), ALL },
+	{ SCMP_SYS(clock_gettime), ALL },
+	{ SCMP_SYS(close), ALL },
+	{ SCMP_SYS(exit), ALL },
+	{ SCMP_SYS(exit_group), ALL },
+	{ SCMP_SYS(fcntl), ALL },
+	{ SCMP_SYS(futex), ALL },
+	{ SCMP_SYS(getpid), ALL },
+	{ SCMP_SYS(getrandom), ALL },
+	{ SCMP_SYS(gettid), ALL },
+	{ SCMP_SYS(gettimeofday), ALL },
+	{ SCMP_SYS(lseek), ALL },
+	{ SCMP_SYS(madvise), ALL },
+	{ SCMP_SYS(mremap), ALL },
+	{ SCMP_SYS(munmap), ALL },
+	{ SCMP_SYS(read), ALL },
+	{ SCMP_SYS(restart_syscall), ALL },
+	{ SCMP_SYS(rt_sigaction), ALL },
+	{ SCMP_SYS(rt_sigprocmask), ALL },
+	{ SCMP_SYS(rt_sigreturn), ALL },
+	{ SCMP_SYS(sysinfo), ALL },
+	{ SCMP_SYS(tgkill), ALL },
+	{ SCMP_SYS(time), ALL },
+	{ SCMP_SYS(write), ALL },
+	{ SCMP_SYS(writev), ALL },
+	/* The journal's socket is open by then. */
+	{ SCMP_SYS(sendto), ALL },
+	/* Capabilities, and the filters that follow. */
+	{ SCMP_SYS(capget), ALL },
+	{ SCMP_SYS(capset), ALL },
+	{ SCMP_SYS(getegid), ALL },
+	{ SCMP_SYS(geteuid), ALL },
+	{ SCMP_SYS(seccomp), ALL },
+	{ SCMP_SYS(setfsgid), ALL },
+	{ SCMP_SYS(setfsuid), ALL },
+	/* Files of the container: resolved, looked at, made, replaced. */
+	{ SCMP_SYS(fchmod), ALL },
+	{ SCMP_SYS(fstat), ALL },
+	{ SCMP_SYS(fstatfs), ALL },
+	{ SCMP_SYS(mkdirat), ALL },
+	{ SCMP_SYS(newfstatat), ALL },
+	{ SCMP_SYS(openat2), ALL },
+	{ SCMP_SYS(readlinkat), ALL },
+	{ SCMP_SYS(renameat), ALL },
+	{ SCMP_SYS(statx), ALL },
+	{ SCMP_SYS(symlinkat), ALL },
+	{ SCMP_SYS(unlinkat), ALL },
+	/* Detached mounts find their places. */
+	{ SCMP_SYS(mount_setattr), HOOK | INSIDE },
+	{ SCMP_SYS(move_mount), HOOK | INSIDE },
+	/* The host is read, sources are cloned, the container is entered. */
+	{ SCMP_SYS(fsconfig), HOOK },
+	{ SCMP_SYS(fsmount), HOOK },
+	{ SCMP_SYS(fsopen), HOOK },
+	{ SCMP_SYS(getdents64), HOOK },
+	{ SCMP_SYS(open), HOOK },
+	{ SCMP_SYS(open_tree), HOOK },
+	{ SCMP_SYS(openat), HOOK },
+	{ SCMP_SYS(pidfd_open), HOOK },
+	{ SCMP_SYS(pidfd_send_signal), HOOK },
+	{ SCMP_SYS(poll), HOOK },
+	{ SCMP_SYS(ppoll), HOOK },
+	{ SCMP_SYS(readlink), HOOK },
+	{ SCMP_SYS(stat), HOOK },
+	{ SCMP_SYS(uname), HOOK },
 };
 
-/* What reading host and container and making the mounts need besides. */
-static const int apply[] = {
-	SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fsopen), SCMP_SYS(getdents64), SCMP_SYS(mount_setattr),
-	SCMP_SYS(move_mount), SCMP_SYS(open), SCMP_SYS(open_tree), SCMP_SYS(pidfd_open),
-	SCMP_SYS(pidfd_send_signal), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(readlink), SCMP_SYS(setns),
-	SCMP_SYS(stat), SCMP_SYS(uname),
+/* What may be called with some arguments only: those for which (argument & mask) == value. */
+static const struct {
+	int call;
+	unsigned phases, argument;
+	uint64_t mask, value;
+} limited[] = {
+	{ SCMP_SYS(mmap), ALL, 2, PROT_EXEC, 0 },
+	{ SCMP_SYS(mprotect), ALL, 2, PROT_EXEC, 0 },
+	{ SCMP_SYS(prctl), ALL, 0, UINT32_MAX, PR_SET_NO_NEW_PRIVS },
+	{ SCMP_SYS(mknodat), HOOK | INSIDE, 2, S_IFMT, S_IFREG },
+	{ SCMP_SYS(setns), HOOK, 1, UINT32_MAX, CLONE_NEWNS },
 };
-
-/* clang-format on */
 
 static void release(scmp_filter_ctx *ctx)
 {
@@ -52,29 +148,40 @@ static void release(scmp_filter_ctx *ctx)
 		seccomp_release(*ctx);
 }
 
-static int add(scmp_filter_ctx ctx, uint32_t action, const int *calls, size_t n)
+static int take_away(scmp_filter_ctx ctx)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = seccomp_rule_add(ctx, action, calls[i], 0);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(never); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, never[i], 0);
+	return r;
+}
+
+static int allow(scmp_filter_ctx ctx, unsigned phase)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+		if (calls[i].phases & phase)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i].call, 0);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(limited); i++)
+		if (limited[i].phases & phase)
+			r = seccomp_rule_add(
+				ctx, SCMP_ACT_ALLOW, limited[i].call, 1,
+				SCMP_CMP(limited[i].argument, SCMP_CMP_MASKED_EQ, limited[i].mask, limited[i].value));
 	return r;
 }
 
 int seccomp_enter(enum seccomp_phase phase, struct err *err)
 {
 	const uint32_t kill = SCMP_ACT_KILL_PROCESS;
-	cleanup(release) scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_START ? SCMP_ACT_ALLOW : kill);
+	cleanup(release) scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD ? SCMP_ACT_ALLOW : kill);
 	int r = ctx ? 0 : -ENOMEM;
 
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, kill);
-	if (r == 0 && phase == SECCOMP_START)
-		r = add(ctx, kill, never, ARRAY_SIZE(never));
-	if (r == 0 && phase != SECCOMP_START)
-		r = add(ctx, SCMP_ACT_ALLOW, files, ARRAY_SIZE(files));
-	if (r == 0 && phase == SECCOMP_APPLY)
-		r = add(ctx, SCMP_ACT_ALLOW, apply, ARRAY_SIZE(apply));
+	if (r == 0)
+		r = phase == SECCOMP_LOAD ? take_away(ctx) : allow(ctx, 1u << phase);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	return r < 0 ? err_set(err, ERR_KERNEL, -r, "loading a seccomp filter") : 0;

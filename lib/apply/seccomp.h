@@ -9,12 +9,16 @@
 #include "base/err.h"
 
 enum seccomp_phase {
-	SECCOMP_START, /* everything but what neither the hook nor nvcoreos-load ever calls */
-	SECCOMP_APPLY, /* the modules are loaded: no program and no process is started any more */
-	SECCOMP_FILES, /* the mounts are made: only files in the container's root are written */
+	SECCOMP_LOAD, /* only where modules must be loaded: what neither the hook nor nvcoreos-load ever calls is gone */
+	SECCOMP_HOOK,	/* a list of what the hook calls: no program and no process is started */
+	SECCOMP_INSIDE, /* in the container's mount namespace: no other namespace, no new source, no plain open */
+	SECCOMP_FILES,	/* the mounts are made: only files in the container's root are written */
 };
 
-/* Loads the filter of a phase; no_new_privs must be set. -errno with ERR_KERNEL. */
+/*
+ * Loads the filter of a phase; no_new_privs must be set, and a phase once entered never comes back. -errno with
+ * ERR_KERNEL.
+ */
 int seccomp_enter(enum seccomp_phase phase, struct err *err) must_check;
 
 #endif

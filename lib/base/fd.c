@@ -3,10 +3,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,7 +96,11 @@ static void temp_name(char *buf, size_t size, const char *name, unsigned attempt
 static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags,
 		     const struct stat *like)
 {
-	cleanup_fd int fd = openat(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	/* openat2, because a hook inside a container may call no other. */
+	struct open_how how = { .flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+				.mode = 0600,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	cleanup_fd int fd = (int)syscall(SYS_openat2, dirfd, temp, &how, sizeof(how));
 	int r;
 
 	if (fd < 0)

@@ -17,10 +17,9 @@
 #include "base/fd.h"
 
 struct child {
-	const char *path;
-	char *const *argv, *const *envp;
+	const struct proc_program *program;
 	int out;  /* its stdout and stderr */
-	int fail; /* takes the errno of an execve that failed */
+	int fail; /* takes the errno where it did not become the program */
 };
 
 static int64_t now_ms(void)
@@ -34,6 +33,7 @@ static int64_t now_ms(void)
 static noreturn_fn void run_child(const struct child *c)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	const struct proc_program *p = c->program;
 	sigset_t none;
 	int null, e;
 	ssize_t r;
@@ -47,8 +47,13 @@ static noreturn_fn void run_child(const struct child *c)
 	null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	/* What our own caller left open is not the child's. */
 	if (null >= 0 && syscall(SYS_close_range, 3U, ~0U, (unsigned)CLOSE_RANGE_CLOEXEC) == 0 &&
-	    dup2(null, STDIN_FILENO) >= 0 && dup2(c->out, STDOUT_FILENO) >= 0 && dup2(c->out, STDERR_FILENO) >= 0)
-		execve(c->path, c->argv, c->envp);
+	    dup2(null, STDIN_FILENO) >= 0 && dup2(c->out, STDOUT_FILENO) >= 0 && dup2(c->out, STDERR_FILENO) >= 0) {
+		e = p->prepare ? p->prepare() : 0;
+		if (e == 0)
+			execve(p->path, p->argv, p->envp);
+		else
+			errno = -e;
+	}
 	e = errno;
 	r = write(c->fail, &e, sizeof(e));
 	(void)r;
@@ -136,8 +141,7 @@ static int attend(pid_t pid, const int fds[2], unsigned timeout_s, struct proc_r
 	return r;
 }
 
-int proc_run(const char *path, char *const argv[], char *const envp[], unsigned timeout_s, struct proc_result *ret,
-	     struct err *err)
+int proc_run(const struct proc_program *program, struct proc_result *ret, struct err *err)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, before;
 	int out[2] = { -EBADF, -EBADF }, fail[2] = { -EBADF, -EBADF }, r = 0;
@@ -156,15 +160,15 @@ int proc_run(const char *path, char *const argv[], char *const envp[], unsigned 
 			r = -errno;
 	}
 	if (pid == 0)
-		run_child(&(struct child){ path, argv, envp, out[1], fail[1] });
+		run_child(&(struct child){ program, out[1], fail[1] });
 	fd_close(out[1]);
 	fd_close(fail[1]);
 	if (pid > 0)
-		r = attend(pid, (const int[]){ out[0], fail[0] }, timeout_s, ret);
+		r = attend(pid, (const int[]){ out[0], fail[0] }, program->timeout_s, ret);
 	fd_close(out[0]);
 	fd_close(fail[0]);
 	sigaction(SIGCHLD, &before, NULL);
 	if (r == -ENOSYS)
 		return err_set(err, ERR_KERNEL, ENOSYS, "pidfd_open");
-	return r < 0 ? err_set(err, ERR_IO, -r, "%s", path) : 0;
+	return r < 0 ? err_set(err, ERR_IO, -r, "%s", program->path) : 0;
 }

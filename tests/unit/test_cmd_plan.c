@@ -13,12 +13,14 @@ static void add_library(const char *dir)
 	char path[600];
 	const char *envp[] = { "PATH=/usr/local/bin:/usr/bin:/bin", NULL };
 	const char *argv[] = { "cc", "-shared", "-fPIC", "-o", path, "tests/fixtures/fake-nvml.c", NULL };
+	const struct proc_program cc = {
+		.path = "/usr/bin/cc", .argv = (char *const *)argv, .envp = (char *const *)envp, .timeout_s = 60
+	};
 	struct proc_result result;
 
 	fakehost_dir(dir, "opt/nvidia/535.261.03/3975.2.0/lib64");
 	snprintf(path, sizeof(path), "%s/opt/nvidia/535.261.03/3975.2.0/lib64/libnvidia-ml.so.1", dir);
-	if (proc_run("/usr/bin/cc", (char *const *)argv, (char *const *)envp, 60, &result, NULL) < 0 ||
-	    result.status != 0)
+	if (proc_run(&cc, &result, NULL) < 0 || result.status != 0)
 		tap_skip("needs a C compiler");
 }
 

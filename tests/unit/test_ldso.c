@@ -51,18 +51,19 @@ TEST(a_cache_is_made_merged_and_left_when_nothing_changes)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	CHECK_INT(stat(path, &one), 0);
 	CHECK_INT(one.st_mode & 07777, 0644);
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK_INT(stat(path, &two), 0);
 	CHECK_INT(one.st_ino, two.st_ino);
 	tap_write(dir, "etc/ld.so.cache", "rubbish");
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	arena_free(&a);
 	container_close(&c);
@@ -79,22 +80,23 @@ TEST(a_cache_that_is_a_link_or_no_file)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	tap_write(dir, "etc/x", "");
 	tap_write(outside, "host-cache", "host");
 	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
 	CHECK_INT(symlink("../../../../../../../tmp/nowhere", path), 0);
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
 	CHECK_INT(unlink(path), 0);
 	/* A FIFO must neither stop us nor be written to. */
 	CHECK_INT(mkfifo(path, 0600), 0);
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK(lstat(path, &st) == 0 && S_ISREG(st.st_mode));
 	CHECK_INT(unlink(path), 0);
 	CHECK_INT(mkdir(path, 0700), 0);
-	CHECK(ldso_update(&c, c.rootfd, &p, &err) < 0);
+	CHECK(ldso_update(&c, &p, &err) < 0);
 	CHECK_INT(err.code, ERR_WRITE);
 	arena_free(&a);
 	container_close(&c);

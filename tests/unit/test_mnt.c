@@ -83,16 +83,16 @@ static int shared_is_contained(const char *dir)
 
 	ok = CHECK_INT(mount("tmpfs", dir, "tmpfs", 0, NULL), 0);
 	ok &= CHECK_INT(mount(NULL, dir, NULL, MS_SHARED, NULL), 0);
-	int d = open(dir, O_PATH | O_CLOEXEC);
+	int d = open(dir, O_PATH | O_CLOEXEC), proc = open("/proc/self", O_PATH | O_CLOEXEC);
 
 	ok &= CHECK_INT(path_mount_id(d, &id), 0);
-	ok &= CHECK_INT(mnt_is_shared(id), 1);
+	ok &= CHECK_INT(mnt_is_shared(proc, id), 1);
 	ok &= CHECK_INT(mnt_contain(d, &err), 1);
 	ok &= CHECK_INT(mkdirat(d, "sub", 0755), 0);
 	int sub = openat(d, "sub", O_PATH | O_CLOEXEC);
 	ok &= CHECK_INT(mnt_contain(sub, &err), 0);
-	ok &= CHECK_INT(mnt_is_shared(id), 0);
-	ok &= CHECK_INT(mnt_is_shared(UINT64_MAX), -ENOENT);
+	ok &= CHECK_INT(mnt_is_shared(proc, id), 0);
+	ok &= CHECK_INT(mnt_is_shared(proc, UINT64_MAX), -ENOENT);
 	return ok ? 0 : 1;
 }
 

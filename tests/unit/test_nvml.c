@@ -11,11 +11,13 @@ static const char *fake(const char *define)
 	static char path[300];
 	const char *envp[] = { "PATH=/usr/local/bin:/usr/bin:/bin", NULL };
 	const char *argv[] = { "cc", "-shared", "-fPIC", "-o", path, define, "tests/fixtures/fake-nvml.c", NULL };
+	const struct proc_program cc = {
+		.path = "/usr/bin/cc", .argv = (char *const *)argv, .envp = (char *const *)envp, .timeout_s = 60
+	};
 	struct proc_result result;
 
 	snprintf(path, sizeof(path), "%s/libnvidia-ml.so.1", tap_tmpdir());
-	if (proc_run("/usr/bin/cc", (char *const *)argv, (char *const *)envp, 60, &result, NULL) < 0 ||
-	    result.status != 0) {
+	if (proc_run(&cc, &result, NULL) < 0 || result.status != 0) {
 		tap_skip("needs a C compiler");
 		return NULL;
 	}

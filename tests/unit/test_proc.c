@@ -19,8 +19,10 @@ static int run_sh(const char *script, unsigned timeout_s, struct proc_result *re
 	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)script, NULL };
 	char *const envp[] = { (char *)"PATH=/usr/bin:/bin", (char *)"X=y z", NULL };
 
+	const struct proc_program sh = { .path = "/bin/sh", .argv = argv, .envp = envp, .timeout_s = timeout_s };
+
 	*err = (struct err)ERR_INIT;
-	return proc_run("/bin/sh", argv, envp, timeout_s, ret, err);
+	return proc_run(&sh, ret, err);
 }
 
 static double seconds(void)
@@ -144,20 +146,50 @@ TEST(grandchildren_are_not_waited_for)
 TEST(programs_that_do_not_start)
 {
 	char *const argv[] = { (char *)"x", NULL }, *const envp[] = { NULL };
+	struct proc_program p = { .path = "/nonexistent", .argv = argv, .envp = envp, .timeout_s = 5 };
 	const char *dir = tap_tmpdir();
 	struct proc_result res;
 	struct err err = ERR_INIT;
 	char file[300];
 
-	CHECK_INT(proc_run("/nonexistent", argv, envp, 5, &res, &err), -ENOENT);
+	CHECK_INT(proc_run(&p, &res, &err), -ENOENT);
 	CHECK_INT(err.code, ERR_IO);
 	CHECK_STR(err.what, "/nonexistent");
-	CHECK_INT(proc_run(dir, argv, envp, 5, &res, &err), -EACCES);
+	p.path = dir;
+	CHECK_INT(proc_run(&p, &res, &err), -EACCES);
 	tap_write(dir, "plain", "no program");
 	snprintf(file, sizeof(file), "%s/plain", dir);
-	CHECK_INT(proc_run(file, argv, envp, 5, &res, NULL), -EACCES);
+	p.path = file;
+	CHECK_INT(proc_run(&p, &res, NULL), -EACCES);
 	REQUIRE(chmod(file, 0755) == 0);
-	CHECK_INT(proc_run(file, argv, envp, 5, &res, &err), -ENOEXEC);
+	CHECK_INT(proc_run(&p, &res, &err), -ENOEXEC);
+}
+
+static int become_nobody(void)
+{
+	return setgid(65534) < 0 || setuid(65534) < 0 ? -errno : 0;
+}
+
+static int refuse(void)
+{
+	return -EPERM;
+}
+
+TEST(the_child_is_prepared_or_does_not_start)
+{
+	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)"test $(id -u) = 65534 && echo prepared", NULL };
+	char *const envp[] = { (char *)"PATH=/usr/bin:/bin", NULL };
+	struct proc_program p = { .path = "/bin/sh", .argv = argv, .envp = envp, .timeout_s = 5, .prepare = refuse };
+	struct proc_result res;
+	struct err err = ERR_INIT;
+
+	CHECK_INT(proc_run(&p, &res, &err), -EPERM);
+	CHECK_STR(res.output, "");
+	if (geteuid() != 0)
+		return;
+	p.prepare = become_nobody;
+	CHECK_INT(proc_run(&p, &res, &err), 0);
+	CHECK_STR(res.output, "prepared\n");
 }
 
 TEST(signals_of_the_caller)
