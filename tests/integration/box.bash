@@ -33,12 +33,12 @@ box_template() {
 	chmod 1777 "$1/tmp"
 }
 
-# box_setup [KEY=VALUE...]: all of it below BOX, a directory that other users can pass, which bats's are not. The keys go to
-# nvcoreos.conf.
+# box_setup [KEY=VALUE...]: all of it below BOX, a tmpfs that other users can pass, which bats's directories are not. The keys
+# go to nvcoreos.conf.
 box_setup() {
 	BOX=$(mktemp -d "${TMPDIR:-/tmp}/nvcoreos-box.XXXXXX") || return
 	export BOX
-	chmod 755 "$BOX"
+	mount -t tmpfs -o mode=755,nr_inodes=0 tmpfs "$BOX" || return
 	mkdir -p "$BOX"/{bin,bundle,canary/dir,out,volumes,log}
 	box_build "$BOX/bin" && gpu_host "$BOX" 535.261.03 device-cgroup=none "log-file=$BOX/log/nvcoreos.log" "$@" || return
 	box_template "$BOX/template"
@@ -159,15 +159,17 @@ box_watched() {
 box_start() {
 	box_options "$@"
 	[ -n "$BOX_KEEP" ] || box_config
-	rm -f "$BOX"/out/*
+	: >"$BOX/out/status"
 	box_watched >"$BOX/host.before"
 	# shellcheck disable=SC2034 # for the test
 	BOX_EXIT=0
 	# shellcheck disable=SC2034 # for the test
 	BOX_OUTPUT=$("$BOX/bin/box" -o "$BOX/out" -b "$BOX/bundle" -w "cd $BOX/rootfs && exec $BOX/bin/snap . >$BOX/root.before" -x "$BOX_SCRIPT" "${BOX_ARGS[@]}" "$BOX/rootfs" "${BOX_CMD[@]}" \
 		2>"$BOX/box.stderr") || BOX_EXIT=$?
-	BOX_STATUS=$(cat "$BOX/out/status" 2>/dev/null)
-	BOX_ERR=$(cat "$BOX/out/stderr" 2>/dev/null)
+	BOX_STATUS='' BOX_ERR=''
+	read -r BOX_STATUS <"$BOX/out/status" || :
+	IFS= read -rd '' BOX_ERR <"$BOX/out/stderr" || :
+	BOX_ERR=${BOX_ERR%$'\n'}
 	[ -n "$BOX_STATUS" ] || { echo "no container: $(cat "$BOX/box.stderr")" && return 1; }
 }
 
@@ -201,6 +203,7 @@ box_o4_sources() {
 		[[ $line == *" $BOX/rootfs/"* ]] || { echo "O4: a mount outside the root: $line" && return 1; }
 	done <"$BOX/out/new"
 	# A shared mount that was made a slave's is still the same mount.
+	[ -s "$BOX/out/changed" ] || return 0
 	sed -E 's/^[-=] //; s/ (shared|master|propagate_from):[0-9]+//g' "$BOX/out/changed" | sort | uniq -c | awk '$1 % 2' >"$BOX/changed"
 	[ ! -s "$BOX/changed" ] || { cat "$BOX/out/changed" && echo 'O4: a mount of the container changed' && return 1; }
 }
@@ -217,19 +220,21 @@ box_o5_result() {
 
 BOX_OURS='^[+-] \./(((usr|usr/local|usr/local/(nvidia|cuda)|usr/bin|usr/share|etc|etc/ld\.so\.conf\.d|(usr/share|etc)/[a-z_A-Z.]+(/[a-z_]+\.d)?|dev|dev/nvidia-caps|dev/dri) 040755 OWNER$)|(etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) 100644 OWNER |usr/bin/nvidia-[a-z-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/bin/|(usr/share|etc)/[a-zA-Z0-9_./-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/share/|dev/(nvidia[a-z0-9-]*|nvidia-caps/nvidia-cap[0-9]+|dri/[a-zA-Z]+[0-9]+) 100644 OWNER 0 )'
 
+# What we replace may have been anybody's, and anything but a directory.
+BOX_REPLACED='^- \./(etc/ld\.so\.cache|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) (10|12|02|06|01|14)'
+
 # O6: in the root nothing but ours was added, by its owner; after a refusal nothing at all.
 box_o6_root() {
-	local owner=0
+	local owner=0 ours line
 	[ -z "$BOX_USERS" ] || owner=${BOX_USERS%:*}
+	ours=${BOX_OURS//OWNER/$owner:$owner}
 	(cd "$BOX/rootfs" && "$BOX/bin/snap" -c "$BOX/root.before" .) >"$BOX/root.diff" && return
-	if [ "$1" = S ]; then
-		# What we replace may have been anybody's.
-		grep -vE "${BOX_OURS//OWNER/$owner:$owner}" "$BOX/root.diff" |
-			grep -vE '^- \./(etc/ld\.so\.cache|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) (100|120|020|060|010|140)' |
-			grep -vE "${BOX_ALSO:-^$}" >"$BOX/root.wrong" || return 0
-	else
-		cp "$BOX/root.diff" "$BOX/root.wrong"
-	fi
+	: >"$BOX/root.wrong"
+	while IFS= read -r line; do
+		[[ $1 != S || ! $line =~ $ours && ! $line =~ $BOX_REPLACED && ! $line =~ ${BOX_ALSO:-^$} ]] || continue
+		printf '%s\n' "$line" >>"$BOX/root.wrong"
+	done <"$BOX/root.diff"
+	[ -s "$BOX/root.wrong" ] || return 0
 	head -20 "$BOX/root.wrong"
 	echo "O6: the root changed"
 	return 1
@@ -237,7 +242,7 @@ box_o6_root() {
 
 # O7: nothing is left running.
 box_o7_left() {
-	[ "$(cat "$BOX/out/left")" = 0 ] || { echo 'O7: a process was left' && return 1; }
+	[[ $(<"$BOX/out/left") = 0 ]] || { echo 'O7: a process was left' && return 1; }
 }
 
 box_n_untouched() {
