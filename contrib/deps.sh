@@ -14,7 +14,7 @@ packages() {
 	case $1 in
 	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
-	check) echo bats mount git runc jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
+	check) echo strace bats mount git runc jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
 	slow) echo qemu-system-x86 cpio kmod libelf-dev binutils ;;
 	lint) echo shellcheck clang-format ;;
 	*) usage ;;
