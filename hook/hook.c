@@ -132,10 +132,9 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 		return r;
 	for (size_t i = 0; i < run->prepared.plan.notes.n; i++)
 		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
-	/* The shim's rules are in config.json already, whichever hook entry started us; with a user namespace the cgroup is not ours to change. */
-	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !run->spec.user_ns &&
-	    !apply.loader_only)
-		r = cgroup_allow(run->state.pid, &run->prepared.plan, err);
+	/* The shim's rules are in config.json already, whichever hook entry started us. */
+	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !apply.loader_only)
+		r = cgroup_allow(run->state.pid, run->spec.cgroups_path, &run->prepared.plan, err);
 	return r < 0 ? r : apply_plan(&apply, err);
 }
 

@@ -2,6 +2,7 @@
 #include "apply/seccomp.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -140,6 +141,12 @@ static const struct {
 	{ SCMP_SYS(prctl), ALL, 0, UINT32_MAX, PR_SET_NO_NEW_PRIVS },
 	{ SCMP_SYS(mknodat), HOOK | INSIDE, 2, S_IFMT, S_IFREG },
 	{ SCMP_SYS(setns), HOOK, 1, UINT32_MAX, CLONE_NEWNS },
+	/* The device cgroup (v2): programs are read back and replaced, never detached. */
+	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_PROG_QUERY },
+	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_PROG_GET_FD_BY_ID },
+	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_OBJ_GET_INFO_BY_FD },
+	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_PROG_LOAD },
+	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_PROG_ATTACH },
 };
 
 static void release(scmp_filter_ctx *ctx)

@@ -24,11 +24,11 @@ static long elapsed_ns(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000000000L + now.tv_nsec - since->tv_nsec;
 }
 
-static int open_beneath(int rootfd, const char *path, int flags, uint64_t resolve)
+static int open_resolved(int rootfd, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve,
+		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	struct timespec start = { 0 };
 
@@ -49,12 +49,17 @@ static int open_beneath(int rootfd, const char *path, int flags, uint64_t resolv
 
 int path_open(int rootfd, const char *path, int flags)
 {
-	return open_beneath(rootfd, path, flags, 0);
+	return open_resolved(rootfd, path, flags, RESOLVE_IN_ROOT);
 }
 
 int path_open_same_mount(int rootfd, const char *path, int flags)
 {
-	return open_beneath(rootfd, path, flags, RESOLVE_NO_XDEV);
+	return open_resolved(rootfd, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_XDEV);
+}
+
+int path_open_beneath(int rootfd, const char *path, int flags)
+{
+	return open_resolved(rootfd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
 int path_mount_id(int fd, uint64_t *ret)

@@ -21,6 +21,11 @@
 int path_open(int rootfd, const char *path, int flags) must_check;
 /* The same, and no mount point may be crossed on the way (RESOLVE_NO_XDEV): -EXDEV otherwise. */
 int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
+/*
+ * For a path that the kernel wrote (a cgroup's): relative, below rootfd on the same mount, and no symlink on the way
+ * (RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS|RESOLVE_NO_XDEV). fd or -errno.
+ */
+int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
 /* The mount that an fd lies on, as statx tells it. 0 or -errno. */
 int path_mount_id(int fd, uint64_t *ret) must_check;

@@ -287,6 +287,7 @@ static int parse_namespaces(struct spec *s, const struct json *linux_, struct er
 static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *linux_;
+	const char *cgroup;
 	int r, uid, gid;
 
 	r = get_object(top, "linux", "linux", &linux_, err);
@@ -294,8 +295,11 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 		return r;
 	s->has_linux = true;
 	r = parse_namespaces(s, linux_, err);
+	if (r == 0)
+		r = get_string(linux_, "cgroupsPath", "linux", &cgroup, err);
 	if (r < 0)
 		return r;
+	s->cgroups_path = *cgroup ? arena_strdup(&s->arena, cgroup) : NULL;
 	uid = parse_id_map(linux_, "uidMappings", &s->root_uid, err);
 	if (uid < 0)
 		return uid;

@@ -44,6 +44,7 @@ struct spec {
 	bool user_ns;		     /* a user namespace is asked for */
 	uint32_t root_uid, root_gid; /* host ids that 0 is mapped to; 0 without a user namespace */
 	bool root_mapped;	     /* 0 is mapped */
+	const char *cgroups_path;    /* linux.cgroupsPath; NULL where it is absent or empty */
 	bool sandbox;		     /* CRI pod sandbox */
 	bool cgroup_by_shim;	     /* our hook entry says that the shim set the device rules */
 };

@@ -6,6 +6,7 @@
 #include "apply/seccomp.h"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,6 +146,11 @@ TEST(arguments_count)
 		{ { SYS_mmap, 0, 0, PROT_READ | PROT_WRITE }, 0, 0, 0 },
 		{ { SYS_mmap, 0, 0, PROT_READ | PROT_EXEC }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_mprotect, 0, 0, PROT_READ | PROT_EXEC }, SIGSYS, SIGSYS, SIGSYS },
+		{ { SYS_bpf, BPF_PROG_QUERY, 0, 0 }, 0, SIGSYS, SIGSYS },
+		{ { SYS_bpf, BPF_PROG_ATTACH, 0, 0 }, 0, SIGSYS, SIGSYS },
+		{ { SYS_bpf, BPF_PROG_DETACH, 0, 0 }, SIGSYS, SIGSYS, SIGSYS },
+		{ { SYS_bpf, BPF_MAP_CREATE, 0, 0 }, SIGSYS, SIGSYS, SIGSYS },
+		{ { SYS_bpf, BPF_LINK_CREATE, 0, 0 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0 }, 0, 0, 0 },
 		{ { SYS_prctl, PR_SET_DUMPABLE, 1, 0 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_prctl, PR_CAPBSET_DROP, 1, 0 }, SIGSYS, SIGSYS, SIGSYS },

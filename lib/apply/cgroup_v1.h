@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Device rules of cgroup v1: lines written to devices.allow. */
+#ifndef NVCOREOS_APPLY_CGROUP_V1_H
+#define NVCOREOS_APPLY_CGROUP_V1_H
+
+#include "apply/cgroup_find.h"
+#include "apply/devprog.h"
+
+/*
+ * Allows exactly these devices ("c MAJOR:MINOR rw") in each of the place's cgroups, the outermost first: a cgroup
+ * has no right that the one above it has not. A cgroup where everything is allowed is left as it is. 0 or -errno with
+ * ERR_CGROUP.
+ */
+int cgroup_v1_allow(const struct cgroup_place *p, const struct devprog_rule *rules, size_t n,
+		    struct err *err) must_check;
+
+#endif
