@@ -11,6 +11,7 @@
 #include "base/mem.h"
 
 #define LOAD_TRIES 5
+#define PROG_NAME "nvcoreos"
 
 /* The kernel takes an attr of any size whose tail is zero: an older one than the header's understands it too. */
 static int call(enum bpf_cmd cmd, union bpf_attr *attr)
@@ -100,7 +101,7 @@ int bpf_load(const struct bpf_insn *insns, size_t n)
 	attr.insns = (uint64_t)(uintptr_t)insns;
 	attr.insn_cnt = (uint32_t)n;
 	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
-	strcpy(attr.prog_name, "nvcoreos");
+	memcpy(attr.prog_name, PROG_NAME, sizeof(PROG_NAME));
 	/* EAGAIN: a signal came while the verifier was at work. */
 	for (int i = 0; i < LOAD_TRIES && r == -EAGAIN; i++)
 		r = call(BPF_PROG_LOAD, &attr);

@@ -1,97 +1,196 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* cgroup_allow on cgroup v1, and where there is nothing for it to do. */
 #include "apply/cgroup.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sched.h>
 
-#include "apply/caps.h"
-#include "base/fd.h"
 #include "base/str.h"
-#include "tap.h"
+#include "devcgroup.h"
 
-#define DEVICES "/sys/fs/cgroup/devices"
+static struct plan_node nodes[] = { { "nvidiactl", 195, 255 }, { "nvidia1", 195, 1 } };
+static const struct plan plan = { .nodes = nodes, .n_nodes = 2 };
 
-static bool put(const char *dir, const char *name, const char *text)
+#define NEED_V1(c, name) \
+	if (!devcgroup_make(&(c), devcgroup_is(DEVCGROUP_V1, CGROUP_SUPER_MAGIC) ? DEVCGROUP_V1 : NULL, name)) { \
+		tap_skip("needs root and a devices hierarchy of cgroup v1"); \
+		return; \
+	}
+
+static char *list_of(const struct devcgroup *c)
 {
-	char path[256];
-	cleanup_fd int fd = -EBADF;
+	char *list = NULL;
+	size_t len;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd >= 0 && fd_write_all(fd, text, strlen(text)) == 0;
+	CHECK_INT(fd_read_file_at(c->fd, "devices.list", 4096, &list, &len), 0);
+	return list;
 }
 
-static pid_t sleeper(void)
+TEST(v1_exactly_the_nodes_are_allowed)
 {
+	cleanup_free char *list = NULL, *again = NULL;
+	struct err err = ERR_INIT;
+	struct devcgroup c;
+	pid_t pid;
+
+	NEED_V1(c, "");
+	pid = devcgroup_init(&c);
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	CHECK(!devcgroup_opens(&c, 195, 255));
+	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), 0);
+	CHECK_INT(caps_restore(&err), 0);
+	list = list_of(&c);
+	CHECK_STR(list, "c 195:255 rw\nc 195:1 rw\n");
+	CHECK(devcgroup_opens(&c, 195, 255) && devcgroup_opens(&c, 195, 1));
+	CHECK(devcgroup_closed_otherwise(&c));
+	/* A second hook. */
+	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), 0);
+	CHECK_INT(caps_restore(&err), 0);
+	again = list_of(&c);
+	CHECK_STR(again, list);
+	devcgroup_end(pid);
+	devcgroup_remove(&c);
+}
+
+TEST(v1_a_cgroup_that_allows_everything_stays)
+{
+	cleanup_free char *list = NULL;
+	struct err err = ERR_INIT;
+	struct devcgroup c;
+	pid_t pid;
+
+	NEED_V1(c, "");
+	pid = devcgroup_init(&c);
+	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), 0);
+	list = list_of(&c);
+	CHECK_STR(list, "a *:* rwm\n");
+	devcgroup_end(pid);
+	devcgroup_remove(&c);
+}
+
+TEST(v1_a_cgroup_of_the_runtime_below_the_containers)
+{
+	struct err err = ERR_INIT;
+	struct devcgroup c, sub;
+	char path[64];
+	pid_t pid;
+
+	NEED_V1(c, "");
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	REQUIRE(devcgroup_make(&sub, DEVCGROUP_V1, "/container"));
+	snprintf(path, sizeof(path), "/nvcoreos-unit-%d", (int)getpid());
+	pid = devcgroup_init(&sub);
+	/* hostile 89: the kernel allows a cgroup nothing that the one above it has not. */
+	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), -EPERM);
+	CHECK_INT(err.code, ERR_CGROUP);
+	CHECK(strstr(err.what, "c 195:255 rw into /nvcoreos-unit-"));
+	CHECK_INT(caps_restore(&err), 0);
+	CHECK(!devcgroup_opens(&sub, 195, 255));
+	CHECK_INT(cgroup_allow(pid, path, &plan, &err), 0);
+	CHECK_INT(caps_restore(&err), 0);
+	CHECK(devcgroup_opens(&sub, 195, 255) && devcgroup_closed_otherwise(&sub));
+	devcgroup_end(pid);
+	devcgroup_remove(&sub);
+	devcgroup_remove(&c);
+}
+
+TEST(v1_a_cgroup_that_others_lie_in_is_not_the_containers)
+{
+	struct err err = ERR_INIT;
+	struct devcgroup c, sub, other;
+	cleanup_free char *list = NULL;
+	char path[64];
+	pid_t pid;
+
+	NEED_V1(c, "");
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	REQUIRE(devcgroup_make(&sub, DEVCGROUP_V1, "/container") && devcgroup_make(&other, DEVCGROUP_V1, "/other"));
+	snprintf(path, sizeof(path), "/nvcoreos-unit-%d", (int)getpid());
+	pid = devcgroup_init(&sub);
+	CHECK_INT(cgroup_allow(pid, path, &plan, &err), -EPERM);
+	CHECK_INT(caps_restore(&err), 0);
+	list = list_of(&c);
+	CHECK_STR(list, "");
+	devcgroup_end(pid);
+	devcgroup_remove(&sub);
+	devcgroup_remove(&other);
+	devcgroup_remove(&c);
+}
+
+/* The engine's own cgroup and those above it are never changed; what holds there holds for the engine too. */
+TEST(a_container_without_a_cgroup_of_its_own_is_left_alone)
+{
+	struct err err = ERR_INIT;
+	struct devcgroup c;
+	cleanup_free char *list = NULL;
+	int status = 0;
+	pid_t pid;
+
+	NEED_V1(c, "");
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		/* Engine and container in one cgroup. */
+		bool ok = devcgroup_put(c.dir, "cgroup.procs", "0");
+		pid_t init = fork();
+
+		if (init == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			pause();
+		}
+		ok = ok && cgroup_allow(init, NULL, &plan, &err) == 0;
+		kill(init, SIGKILL);
+		waitpid(init, NULL, 0);
+		_exit(ok ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	list = list_of(&c);
+	CHECK_STR(list, "");
+	devcgroup_remove(&c);
+}
+
+TEST(an_init_that_has_ended)
+{
+	struct err err = ERR_INIT;
 	pid_t pid;
 
 	fflush(stdout);
 	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		pause();
+	if (pid == 0)
 		_exit(0);
-	}
-	return pid;
-}
-
-TEST(exactly_the_nodes_are_allowed)
-{
-	struct plan_node nodes[] = { { "nvidiactl", 195, 255 }, { "nvidia1", 195, 1 } };
-	struct plan plan = { .nodes = nodes, .n_nodes = 2 };
-	struct err err = ERR_INIT;
-	char dir[128], text[32];
-	cleanup_free char *list = NULL;
-	size_t len;
-	pid_t pid;
-
-	snprintf(dir, sizeof(dir), DEVICES "/nvcoreos-unit-%d", (int)getpid());
-	if (mkdir(dir, 0755) < 0) {
-		tap_skip("needs root and a devices hierarchy of cgroup v1");
-		return;
-	}
-	pid = sleeper();
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	CHECK(put(dir, "devices.deny", "a") && put(dir, "cgroup.procs", text));
-	CHECK_INT(cgroup_allow(pid, &plan, &err), 0);
-	CHECK_INT(caps_restore(&err), 0);
-	snprintf(text, sizeof(text), "/devices.list");
-	strncat(dir, text, sizeof(dir) - strlen(dir) - 1);
-	CHECK_INT(fd_read_file_at(AT_FDCWD, dir, 4096, &list, &len), 0);
-	CHECK_STR(list, "c 195:255 rw\nc 195:1 rw\n");
-	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	dir[strlen(dir) - strlen("/devices.list")] = '\0';
-	for (int i = 0; rmdir(dir) < 0 && i < 50; i++)
-		usleep(20000);
-	CHECK(access(dir, F_OK) < 0);
-}
-
-TEST(a_process_in_the_hosts_own_cgroup_is_refused)
-{
-	struct plan_node node = { "nvidiactl", 195, 255 };
-	struct plan plan = { .nodes = &node, .n_nodes = 1 };
-	struct err err = ERR_INIT;
-	cleanup_free char *own = NULL;
-	size_t len;
-	pid_t pid;
-
-	if (geteuid() != 0 || fd_read_file_at(AT_FDCWD, "/proc/self/cgroup", 65536, &own, &len) < 0 ||
-	    !strstr(own, "devices:/\n")) {
-		tap_skip("needs root in the topmost devices cgroup");
+	if (geteuid() != 0) {
+		tap_skip("needs root");
 		return;
 	}
-	pid = sleeper();
-	CHECK(cgroup_allow(pid, &plan, &err) < 0);
+	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), -ESRCH);
 	CHECK_INT(err.code, ERR_CGROUP);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
 	CHECK_INT(caps_restore(&err), 0);
-	CHECK(cgroup_allow(pid, &plan, &err) < 0);
+	/* Without a node there is nothing to do, whoever is there. */
+	CHECK_INT(cgroup_allow(pid, NULL, &(struct plan){ .n_nodes = 0 }, &err), 0);
 	CHECK_INT(caps_restore(&err), 0);
+}
+
+TEST(in_a_user_namespace_the_cgroup_is_not_ours)
+{
+	cleanup_free char *list = NULL;
+	struct devcgroup c;
+	int status = 0;
+	pid_t pid, child;
+
+	NEED_V1(c, "");
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	pid = devcgroup_init(&c);
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		struct err err = ERR_INIT;
+
+		_exit(unshare(CLONE_NEWUSER) == 0 && cgroup_allow(pid, NULL, &plan, &err) == 0 ? 0 : 1);
+	}
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	list = list_of(&c);
+	CHECK_STR(list, "");
+	devcgroup_end(pid);
+	devcgroup_remove(&c);
 }

@@ -84,6 +84,14 @@ static int try_open(int root, const char *path, int flags)
 	return fd < 0 ? fd : 0;
 }
 
+static int open_beneath(int root, const char *path)
+{
+	int fd = path_open_beneath(root, path, O_RDONLY);
+
+	fd_close(fd);
+	return fd < 0 ? fd : 0;
+}
+
 TEST(nothing_leaves_the_root)
 {
 	const char *dir;
@@ -106,6 +114,13 @@ TEST(nothing_leaves_the_root)
 	CHECK_INT(try_open(root, "/magic/etc", O_PATH), -ENOENT);
 	CHECK_INT(try_open(root, "/etc/inside/x", O_PATH), -ENOTDIR);
 	CHECK_INT(try_open(root, "", O_PATH), -ENOENT);
+	/* A path that the kernel wrote has nothing that needs resolving. */
+	CHECK_INT(open_beneath(root, "etc/inside"), 0);
+	CHECK_INT(open_beneath(root, "."), 0);
+	CHECK_INT(open_beneath(root, "/etc/inside"), -EXDEV);
+	CHECK_INT(open_beneath(root, "../root/etc/inside"), -EXDEV);
+	CHECK_INT(open_beneath(root, "lib/x"), -ELOOP);
+	CHECK_INT(open_beneath(root, "magic/etc"), -ELOOP);
 	inside = path_open(root, "/etc", O_PATH | O_DIRECTORY);
 	CHECK(inside >= 0 && (fcntl(inside, F_GETFD) & FD_CLOEXEC));
 }
@@ -203,6 +218,7 @@ static void in_own_namespace(const char *dir)
 	MUST(str_eq(err.what, "/to-vol/new"));
 	MUST(path_open(root, "vol/new", O_PATH) == -ENOENT);
 	MUST(path_open_same_mount(root, "/vol/there", O_PATH) == -EXDEV);
+	MUST(path_open_beneath(root, "vol/there", O_PATH) == -EXDEV);
 	MUST(path_open_same_mount(root, "/to-vol", O_PATH) == -EXDEV);
 	fd = path_open_same_mount(root, "/etc/inside", O_PATH);
 	MUST(fd >= 0);

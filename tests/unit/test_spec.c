@@ -242,6 +242,32 @@ TEST(flags)
 	}
 }
 
+TEST(cgroups_path)
+{
+	static const struct {
+		const char *text, *want; /* NULL: none */
+	} rows[] = {
+		{ "{\"linux\":{\"cgroupsPath\":\"/docker/abc\"}}", "/docker/abc" },
+		{ "{\"linux\":{\"cgroupsPath\":\"system.slice:docker:abc\"}}", "system.slice:docker:abc" },
+		{ "{\"linux\":{\"cgroupsPath\":\"\"}}", NULL },
+		{ "{\"linux\":{\"cgroupsPath\":null}}", NULL },
+		{ "{\"linux\":{}}", NULL },
+		{ "{}", NULL },
+	};
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		REQUIRE(parse(&s, rows[i].text, &err) == 0);
+		CHECK(!s.cgroups_path == !rows[i].want);
+		if (rows[i].want && s.cgroups_path)
+			CHECK_STR(s.cgroups_path, rows[i].want);
+		spec_free(&s);
+	}
+	CHECK(parse(&s, "{\"linux\":{\"cgroupsPath\":7}}", &err) < 0);
+	CHECK_INT(err.code, ERR_SPEC);
+}
+
 TEST(mounts)
 {
 	struct err err = ERR_INIT;
