@@ -8,7 +8,7 @@
 
 /*
  * Allows exactly these devices ("c MAJOR:MINOR rw") in each of the place's cgroups, the outermost first: a cgroup
- * has no right that the one above it has not. A cgroup where everything is allowed is left as it is. 0 or -errno with
+ * has no right that the one above it has not. Where everything is allowed that changes nothing. 0 or -errno with
  * ERR_CGROUP.
  */
 int cgroup_v1_allow(const struct cgroup_place *p, const struct devprog_rule *rules, size_t n,

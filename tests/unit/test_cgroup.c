@@ -51,7 +51,7 @@ TEST(v1_exactly_the_nodes_are_allowed)
 	devcgroup_remove(&c);
 }
 
-TEST(v1_a_cgroup_that_allows_everything_stays)
+TEST(v1_a_cgroup_that_allows_all_but_some)
 {
 	cleanup_free char *list = NULL;
 	struct err err = ERR_INIT;
@@ -60,9 +60,15 @@ TEST(v1_a_cgroup_that_allows_everything_stays)
 
 	NEED_V1(c, "");
 	pid = devcgroup_init(&c);
+	CHECK(devcgroup_put(c.dir, "devices.deny", "c 195:255 rwm") &&
+	      devcgroup_put(c.dir, "devices.deny", "c 195:2 rwm"));
+	CHECK(!devcgroup_opens(&c, 195, 255));
 	CHECK_INT(cgroup_allow(pid, NULL, &plan, &err), 0);
+	CHECK_INT(caps_restore(&err), 0);
 	list = list_of(&c);
 	CHECK_STR(list, "a *:* rwm\n");
+	CHECK(devcgroup_opens(&c, 195, 255) && devcgroup_opens(&c, 195, 1) && !devcgroup_opens(&c, 195, 2));
+	CHECK_INT(devcgroup_ask(&c, S_IFCHR, 195, 255, DEVCGROUP_MKNOD), EPERM);
 	devcgroup_end(pid);
 	devcgroup_remove(&c);
 }
@@ -186,7 +192,10 @@ TEST(in_a_user_namespace_the_cgroup_is_not_ours)
 	if (child == 0) {
 		struct err err = ERR_INIT;
 
-		_exit(unshare(CLONE_NEWUSER) == 0 && cgroup_allow(pid, NULL, &plan, &err) == 0 ? 0 : 1);
+		_exit(unshare(CLONE_NEWUSER) == 0 && devcgroup_put("/proc/self", "uid_map", "0 0 1") &&
+				      cgroup_allow(pid, NULL, &plan, &err) == 0
+			      ? 0
+			      : 1);
 	}
 	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	list = list_of(&c);
