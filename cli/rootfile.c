@@ -153,7 +153,7 @@ int rootfile_link(int rootfd, const char *path, const char *target, struct err *
 	int r = dir;
 
 	if (dir >= 0)
-		r = fd_replace_link(dir, path_base(path), target);
+		r = fd_replace_link(dir, path_base(path), target, 0);
 	return r < 0 ? err_set(err, ERR_IO, -r, "%s", path) : 0;
 }
 

@@ -88,7 +88,7 @@ static void make_link(const struct maker *m, const struct node *n)
 		if (str_eq(old, target))
 			return;
 	}
-	r = dir < 0 ? dir : fd_replace_link(dir, name, target);
+	r = dir < 0 ? dir : fd_replace_link(dir, name, target, 0);
 	if (r < 0)
 		log_warning("dev-root/char/%s: %s", name, strerror(-r));
 }

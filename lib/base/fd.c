@@ -84,11 +84,18 @@ int fd_write_all(int fd, const void *buf, size_t len)
 	return 0;
 }
 
-/* A name that nobody else takes: process and clock, retried on EEXIST. */
-static void temp_name(char *buf, size_t size, const char *name, unsigned attempt)
+/*
+ * A name that nobody else takes: process and clock, retried on EEXIST. Alone it is the same name each time, so that the
+ * next run finds what a killed one has left; only where something stands there that cannot be removed it is another.
+ */
+static void temp_name(char *buf, size_t size, const char *name, unsigned flags, unsigned attempt)
 {
 	struct timespec t;
 
+	if ((flags & FD_REPLACE_ALONE) && attempt < 2) {
+		snprintf(buf, size, FD_TEMP_ALONE "%.200s", name);
+		return;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	snprintf(buf, size, ".%.200s.%x-%lx%x", name, (unsigned)getpid(), (unsigned long)t.tv_nsec, attempt);
 }
@@ -136,8 +143,10 @@ static int replace(int dirfd, const char *name, const void *buf, size_t len, mod
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
-		temp_name(temp, sizeof(temp), name, i);
+		temp_name(temp, sizeof(temp), name, flags, i);
 		r = write_new(dirfd, temp, buf, len, mode, flags, like);
+		if (r == -EEXIST && (flags & FD_REPLACE_ALONE) && i == 0)
+			unlinkat(dirfd, temp, 0);
 	}
 	if (r == 0)
 		r = rename_over(dirfd, temp, name);
@@ -160,14 +169,21 @@ int fd_replace_file_like(int dirfd, const char *name, const void *buf, size_t le
 	return replace(dirfd, name, buf, len, like->st_mode & 07777, 0, like);
 }
 
-int fd_replace_link(int dirfd, const char *name, const char *target)
+int fd_replace_link(int dirfd, const char *name, const char *target, unsigned flags)
 {
 	char temp[256];
 	int r = -EEXIST;
 
+	/* A link comes whole: where nothing is to be replaced none is needed beside. */
+	if (symlinkat(target, dirfd, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
 	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
-		temp_name(temp, sizeof(temp), name, i);
+		temp_name(temp, sizeof(temp), name, flags, i);
 		r = symlinkat(target, dirfd, temp) < 0 ? -errno : 0;
+		if (r == -EEXIST && (flags & FD_REPLACE_ALONE) && i == 0)
+			unlinkat(dirfd, temp, 0);
 	}
 	return r == 0 ? rename_over(dirfd, temp, name) : r;
 }

@@ -37,11 +37,15 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, siz
 /* Writes all of it. 0 or -errno. */
 int fd_write_all(int fd, const void *buf, size_t len) must_check;
 
-enum { FD_REPLACE_SYNC = 1 << 0 };
+enum {
+	FD_REPLACE_SYNC = 1 << 0,  /* file and directory are synced */
+	FD_REPLACE_ALONE = 1 << 1, /* nobody else replaces this name now; what a killed run has left beside it goes */
+};
+#define FD_TEMP_ALONE ".nvcoreos-" /* how the temporary file's name begins then; `name` follows */
 /*
  * Makes `name` (one component) in dirfd a new regular file with this content and mode, by a temporary file
- * of ours beside it and one rename; with FD_REPLACE_SYNC file and directory are synced. What stood there is
- * replaced, a symlink too, never followed. 0 or -errno; on failure nothing is left.
+ * of ours beside it and one rename. What stood there is replaced, a symlink too, never followed. 0 or -errno; on
+ * failure nothing is left.
  */
 int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags) must_check;
 /*
@@ -49,8 +53,8 @@ int fd_replace_file(int dirfd, const char *name, const void *buf, size_t len, mo
  * old one's place. Not synced.
  */
 int fd_replace_file_like(int dirfd, const char *name, const void *buf, size_t len, const struct stat *like) must_check;
-/* Makes `name` in dirfd a symlink to target in the same way. */
-int fd_replace_link(int dirfd, const char *name, const char *target) must_check;
+/* Makes `name` in dirfd a symlink to target in the same way, but never synced. */
+int fd_replace_link(int dirfd, const char *name, const char *target, unsigned flags) must_check;
 
 /* Opens a host path (trusted) as a directory, O_PATH or readable. fd or -errno. */
 int fd_open_dir(const char *path) must_check;

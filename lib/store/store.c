@@ -301,7 +301,7 @@ static int write_state(const struct store *s, int dirfd, struct err *err)
 
 static int move_current(int dirfd, const char *store, const char *target, struct err *err)
 {
-	int r = fd_replace_link(dirfd, CURRENT, target);
+	int r = fd_replace_link(dirfd, CURRENT, target, 0);
 
 	if (r == 0 && fsync(dirfd) < 0)
 		r = -errno;

@@ -142,7 +142,7 @@ TEST(replacing_that_fails_leaves_nothing)
 
 	REQUIRE(d >= 0 && mkdirat(d, "dir", 0755) == 0);
 	CHECK_INT(fd_replace_file(d, "dir", "x", 1, 0644, 0), -EISDIR);
-	CHECK_INT(fd_replace_link(d, "dir", "x"), -EISDIR);
+	CHECK_INT(fd_replace_link(d, "dir", "x", 0), -EISDIR);
 	CHECK_INT(fd_replace_file(d, "no/file", "x", 1, 0644, 0), -ENOENT);
 	CHECK_INT(count(d), 1);
 	memset(name, 'n', 255);
@@ -159,11 +159,41 @@ TEST(replacing_links)
 
 	REQUIRE(d >= 0);
 	tap_write(dir, "l", "a file");
-	CHECK_INT(fd_replace_link(d, "l", "first"), 0);
-	CHECK_INT(fd_replace_link(d, "l", "535.261.03/3975.2.0"), 0);
+	CHECK_INT(fd_replace_link(d, "l", "first", 0), 0);
+	CHECK_INT(fd_replace_link(d, "l", "535.261.03/3975.2.0", 0), 0);
 	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 19);
 	CHECK(str_starts(target, "535.261.03/3975.2.0"));
 	CHECK_INT(count(d), 1);
+}
+
+/* What a run that was killed has left is gone after the next one, whatever it is. */
+TEST(replacing_alone_takes_over_what_was_left)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	char target[64] = "";
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "victim", "safe");
+	tap_write(dir, ".nvcoreos-f", "half");
+	CHECK_INT(fd_replace_file(d, "f", "whole", 5, 0644, FD_REPLACE_ALONE), 0);
+	check_content(d, "f", "whole");
+	REQUIRE(symlinkat("victim", d, ".nvcoreos-f") == 0);
+	CHECK_INT(fd_replace_file(d, "f", "again", 5, 0644, FD_REPLACE_ALONE), 0);
+	check_content(d, "f", "again");
+	check_content(d, "victim", "safe");
+	tap_write(dir, "l", "a file");
+	tap_write(dir, ".nvcoreos-l", "half");
+	CHECK_INT(fd_replace_link(d, "l", "there", FD_REPLACE_ALONE), 0);
+	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 5);
+	CHECK_INT(count(d), 3);
+	/* An image may even have a directory there: it stays, and is no reason to fail. */
+	REQUIRE(mkdirat(d, ".nvcoreos-f", 0755) == 0 && mkdirat(d, ".nvcoreos-l", 0755) == 0);
+	CHECK_INT(fd_replace_file(d, "f", "third", 5, 0644, FD_REPLACE_ALONE), 0);
+	CHECK_INT(fd_replace_link(d, "l", "elsewhere", FD_REPLACE_ALONE), 0);
+	check_content(d, "f", "third");
+	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 9);
+	CHECK_INT(count(d), 5);
 }
 
 TEST(mkdir_p)
