@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,6 +21,7 @@ struct child {
 	const struct proc_program *program;
 	int out;  /* its stdout and stderr */
 	int fail; /* takes the errno where it did not become the program */
+	pid_t parent;
 };
 
 static int64_t now_ms(void)
@@ -39,6 +41,9 @@ static noreturn_fn void run_child(const struct child *c)
 	ssize_t r;
 
 	setpgid(0, 0);
+	/* It does not outlive a parent that was killed. Whoever gets another parent before this line has lost the first. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != c->parent)
+		_exit(127);
 	/* Ignored signals and the mask would outlive execve. */
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &dfl, NULL);
@@ -145,7 +150,7 @@ int proc_run(const struct proc_program *program, struct proc_result *ret, struct
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, before;
 	int out[2] = { -EBADF, -EBADF }, fail[2] = { -EBADF, -EBADF }, r = 0;
-	pid_t pid = -1;
+	pid_t pid = -1, parent = getpid();
 
 	*ret = (struct proc_result){ 0 };
 	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(fail, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -160,7 +165,7 @@ int proc_run(const struct proc_program *program, struct proc_result *ret, struct
 			r = -errno;
 	}
 	if (pid == 0)
-		run_child(&(struct child){ program, out[1], fail[1] });
+		run_child(&(struct child){ program, out[1], fail[1], parent });
 	fd_close(out[1]);
 	fd_close(fail[1]);
 	if (pid > 0)

@@ -20,7 +20,8 @@ struct proc_program {
 /*
  * Runs a program, stdin from /dev/null, and waits at most timeout_s seconds; then it and its process group are
  * killed and -ETIMEDOUT comes back (ERR_IO with the path). 0 where it ended by itself, whatever its status; -errno
- * where it could not be started, be it that prepare failed.
+ * where it could not be started, be it that prepare failed. It is killed too where this process (its thread) ends
+ * first.
  */
 int proc_run(const struct proc_program *program, struct proc_result *ret, struct err *err) must_check;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,37 @@ TEST(grandchildren_are_not_waited_for)
 	CHECK_INT(run_sh("yes & exit 4", 20, &res, &err), 0);
 	CHECK_INT(res.status, 4);
 	CHECK(seconds() - start < 5);
+}
+
+/* Not even SIGKILL leaves the child behind. */
+TEST(a_child_goes_with_its_parent)
+{
+	int alive[2], ready;
+	struct proc_result res;
+	struct err err;
+	pid_t pid;
+	char c;
+
+	REQUIRE(pipe(alive) == 0);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		char script[64];
+
+		close(alive[0]);
+		/* The child holds the pipe open as long as it lives, whatever else is closed for it. */
+		snprintf(script, sizeof(script), "exec 9>/proc/%d/fd/%d; echo >&9; exec sleep 60", (int)getpid(),
+			 alive[1]);
+		(void)!run_sh(script, 60, &res, &err);
+		_exit(0);
+	}
+	close(alive[1]);
+	ready = (int)read(alive[0], &c, 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK_INT(ready, 1);
+	CHECK_INT(poll(&(struct pollfd){ .fd = alive[0], .events = POLLIN }, 1, 10000), 1);
+	close(alive[0]);
 }
 
 TEST(programs_that_do_not_start)
