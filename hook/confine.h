@@ -10,6 +10,8 @@
  * no tracer, no new privileges. -errno with ERR_IO or ERR_KERNEL.
  */
 int confine_process(struct err *err) must_check;
+/* From here on SIGTERM, SIGINT and SIGHUP change nothing: before, they end the process with a line (E08) and status 1. */
+void confine_finish(void);
 /*
  * Limits of memory and of file size, and a deadline in seconds, whatever a file system of the image does: then the process
  * ends with a line of its own and status 142, and a second later without one. Not for a process that has yet to start

@@ -205,6 +205,7 @@ static int finish(int r, const struct err *err)
 {
 	char line[2 * ERR_MSG_MAX];
 
+	confine_finish();
 	if (r >= 0)
 		return 0;
 	fprintf(stderr, PROG ": %s\n", err_line(err, line, sizeof(line)));

@@ -21,6 +21,7 @@ static const struct {
 	{ ERR_KERNEL, "kernel does not offer a system call",
 	  "Linux 5.12 or newer is needed, and an outer seccomp filter must allow it" },
 	{ ERR_PRIVILEGE, "not permitted", "run as root" },
+	{ ERR_ENDED, "ended by a signal", "start the container again" },
 	{ ERR_STATE, "OCI state is not valid", "call nvcoreos-hook from an OCI runtime" },
 	{ ERR_SPEC, "config.json cannot be used", "the engine must write a valid OCI bundle" },
 	{ ERR_BUNDLE, "bundle cannot be used", "check the bundle directory" },

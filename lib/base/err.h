@@ -21,6 +21,7 @@ enum err_code {
 	ERR_IO = 5,		 /* reading or writing a file of the host */
 	ERR_KERNEL = 6,		 /* a system call that is needed is missing or forbidden */
 	ERR_PRIVILEGE = 7,	 /* not root, or a capability is missing */
+	ERR_ENDED = 8,		 /* ended by a signal before its work was done */
 	ERR_STATE = 10,		 /* OCI state on stdin */
 	ERR_SPEC = 11,		 /* config.json */
 	ERR_BUNDLE = 12,	 /* bundle directory */
