@@ -8,10 +8,12 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "apply/caps.h"
@@ -19,6 +21,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+
+/* A hook is done in some milliseconds; one that waits for a slow disk may take longer. */
+#define LOCK_TRIES 1500
+#define LOCK_PAUSE_NS 2000000L
 
 /* The namespace file is opened by pid, so the pidfd must still answer afterwards: then the pid was not another's. */
 static int open_mnt_ns(pid_t pid, struct err *err)
@@ -94,6 +100,25 @@ static int open_proc_self(struct err *err)
 	return take_fd(fd);
 }
 
+/*
+ * One hook at a time works on a container: engines can have it configured as prestart and as createRuntime, and a killed
+ * one's successor may come while it still ends. The lock is on the namespace itself, so there is no file that could be
+ * left, and nobody can hold it who may not trace the container's init.
+ */
+static int lock(int ns, struct err *err)
+{
+	static const struct timespec pause = { 0, LOCK_PAUSE_NS };
+
+	for (int i = 0; flock(ns, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(err, ERR_NAMESPACE, errno, "locking its mount namespace");
+		if (i == LOCK_TRIES)
+			return err_set(err, ERR_BUSY, 0, "another nvcoreos-hook works on this container");
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+	return 0;
+}
+
 int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec, struct err *err)
 {
 	int r = caps_raise(CAPS_ENTER, err);
@@ -115,7 +140,9 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, con
 	r = same_file(ret->mnt_ns, ret->host_ns);
 	if (r)
 		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");
-	r = visit(ret, root_path, err);
+	r = lock(ret->mnt_ns, err);
+	if (r == 0)
+		r = visit(ret, root_path, err);
 	if (r < 0)
 		return r;
 	return caps_lower(err);

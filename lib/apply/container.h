@@ -26,8 +26,9 @@ struct container {
 /*
  * Pins the container whose init is `pid`: enters its mount namespace, opens root_path (absolute, as the
  * runtime's mount namespace has it) there, and returns to the host's. Refused: a container that shares our
- * mount namespace, and a root that is the host's own. -errno with ERR_NAMESPACE, ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL;
- * container_close is due either way.
+ * mount namespace, and a root that is the host's own. Until container_close the container is this process's alone:
+ * another that enters it waits, some three seconds, then -EINVAL with ERR_BUSY. -errno with ERR_NAMESPACE, ERR_ROOTFS,
+ * ERR_MOUNT, ERR_KERNEL; container_close is due either way.
  */
 int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec,
 		    struct err *err) must_check;

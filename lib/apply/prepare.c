@@ -2,10 +2,14 @@
 #include "apply/prepare.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "host/osver.h"
 #include "plan/choose.h"
 
@@ -34,16 +38,57 @@ static int load_driver(struct prepared *p, const struct prepare_input *in, struc
 	return tree_load(&p->driver, arena_printf(&a, "%s/%s/%s", p->store.driver_path, d->driver, d->os), err);
 }
 
+static bool is_toolkit(const struct store *s, const struct stat *st)
+{
+	struct stat toolkit;
+
+	for (size_t i = 0; i < s->n_toolkits; i++) {
+		cleanup_free char *path = mem_printf("%s/%s", s->cuda_path, s->toolkits[i]);
+
+		if (stat(path, &toolkit) == 0 && toolkit.st_dev == st->st_dev && toolkit.st_ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where an engine has the hook configured twice, the second one finds the toolkit that the first has mounted. That is
+ * none of the image's, and the second plan must be the first one again: the first one's files are replaced by it.
+ */
+static void forget_own_toolkit(struct prepared *p, const struct prepare_input *in)
+{
+	cleanup_fd int fd = path_open(in->rootfd, ROOTFACTS_CUDA, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || spec_mount_over(in->spec, ROOTFACTS_CUDA) || fstat(fd, &st) < 0 || !is_toolkit(&p->store, &st))
+		return;
+	for (size_t i = 0; i < p->facts.n_paths; i++) {
+		struct rootfacts_path *f = &p->facts.paths[i];
+
+		if (!str_eq(f->path, ROOTFACTS_CUDA))
+			continue;
+		f->on_root = true;
+		f->volume = NULL;
+	}
+	p->facts.has_cuda = false;
+	p->facts.compat = NULL;
+}
+
 static int look_at_root(struct prepared *p, const struct prepare_input *in, struct err *err)
 {
 	cleanup_arena struct arena a = ARENA_INIT;
 	struct strlist candidates = { NULL, 0 };
+	int r;
 
 	plan_candidates(&a, &candidates, &p->driver, in->request->capabilities);
-	if (in->rootfd >= 0)
-		return rootfacts_collect(&p->facts, in->rootfd, in->spec, &candidates, err);
-	rootfacts_assume(&p->facts, in->spec, &candidates);
-	return 0;
+	if (in->rootfd < 0) {
+		rootfacts_assume(&p->facts, in->spec, &candidates);
+		return 0;
+	}
+	r = rootfacts_collect(&p->facts, in->rootfd, in->spec, &candidates, err);
+	if (r == 0)
+		forget_own_toolkit(p, in);
+	return r;
 }
 
 static int load_toolkit(struct prepared *p, const struct prepare_input *in, const char **why, struct err *err)

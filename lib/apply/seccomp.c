@@ -114,6 +114,8 @@ static const struct {
 	{ SCMP_SYS(mount_setattr), HOOK | INSIDE },
 	{ SCMP_SYS(move_mount), HOOK | INSIDE },
 	/* The host is read, sources are cloned, the container is entered. */
+	{ SCMP_SYS(clock_nanosleep), HOOK },
+	{ SCMP_SYS(flock), HOOK },
 	{ SCMP_SYS(fsconfig), HOOK },
 	{ SCMP_SYS(fsmount), HOOK },
 	{ SCMP_SYS(fsopen), HOOK },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "apply/caps.h"
 #include "base/fd.h"
@@ -112,5 +113,52 @@ TEST(the_hosts_own_mount_namespace_is_refused)
 	CHECK_INT(err.code, ERR_NAMESPACE);
 	container_close(&c);
 	stop(pid);
+	CHECK_INT(caps_restore(&err), 0);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+TEST(one_at_a_time_works_on_a_container)
+{
+	const char *dir = tap_tmpdir();
+	struct spec spec = { 0 };
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+	int ready[2];
+	char byte;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	REQUIRE(pipe(ready) == 0);
+	fflush(stdout);
+	pid_t init = start(dir, true), other = fork();
+
+	if (other == 0) {
+		if (container_enter(&c, init, dir, &spec, &err) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		usleep(300000);
+		/* Its end, of whatever kind, is enough. */
+		kill(getpid(), SIGKILL);
+	}
+	CHECK_INT(read(ready[0], &byte, 1), 1);
+	double before = seconds();
+
+	CHECK_INT(container_enter(&c, init, dir, &spec, &err), 0);
+	CHECK(seconds() - before > 0.2);
+	waitpid(other, NULL, 0);
+	container_close(&c);
+	before = seconds();
+	CHECK_INT(container_enter(&c, init, dir, &spec, &err), 0);
+	CHECK(seconds() - before < 0.2);
+	container_close(&c);
+	stop(init);
 	CHECK_INT(caps_restore(&err), 0);
 }
