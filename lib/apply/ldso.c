@@ -12,20 +12,44 @@
 #include "base/log.h"
 #include "base/path.h"
 
-/* Everything that cannot be read counts as no cache: it would be no use to the container's loader either. */
-static void read_cache(int own_files, char **ret, size_t *ret_len)
+/* What an image can put in the cache's place that is no cache, and would be none to its own loader either. */
+static bool is_no_cache(int own_files, int r)
+{
+	cleanup_fd int fd = -EBADF;
+	struct stat st;
+
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG)
+		return true;
+	/* The opening of a device, a FIFO or a socket fails in ways of its own. */
+	fd = path_open(own_files, ROOTFACTS_CACHE, O_PATH);
+	return fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/*
+ * *ret is NULL where there is none. An error is one: without what the image's own cache says, its programs would miss their
+ * libraries.
+ */
+static int read_cache(int own_files, char **ret, size_t *ret_len, struct err *err)
 {
 	cleanup_fd int fd = path_open(own_files, ROOTFACTS_CACHE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
-	int r;
+	int r = fd < 0 ? fd : 0;
 
 	*ret = NULL;
 	*ret_len = 0;
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > LDCACHE_MAX)
-		return;
-	r = fd_read_all(fd, LDCACHE_MAX, ret, ret_len);
-	if (r < 0)
-		log_warning("%s of the container cannot be read: %s", ROOTFACTS_CACHE, strerror(-r));
+	if (r < 0 && is_no_cache(own_files, r))
+		return 0;
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_size > LDCACHE_MAX))
+		return 0;
+	if (r == 0)
+		r = fd_read_all(fd, LDCACHE_MAX, ret, ret_len);
+	if (r < 0) {
+		err_set(err, ERR_ROOTFS, -r, "%s", ROOTFACTS_CACHE);
+		return err_hint(err, "it is there, and must be readable");
+	}
+	return 0;
 }
 
 static struct ldcache_entry *entries(struct arena *a, const struct plan_cache_library *libs, size_t n, size_t *ret_n)
@@ -50,9 +74,14 @@ int ldso_update(const struct container *c, const struct plan *plan, struct err *
 	struct ldcache cache = { 0 };
 	struct ldcache_change change = { .own_prefixes = &plan->cache.own_prefixes };
 	size_t old_len, new_len;
-	int r = 0;
+	int r = container_own_begin(c, err);
 
-	read_cache(c->own_files, &old, &old_len);
+	if (r < 0)
+		return r;
+	r = read_cache(c->own_files, &old, &old_len, err);
+	container_own_end(c);
+	if (r < 0)
+		return r;
 	ldcache_parse(&cache, old, old_len);
 	if (cache.found == LDCACHE_CORRUPT)
 		log_warning("%s of the container is damaged and replaced", ROOTFACTS_CACHE);

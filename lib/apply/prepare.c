@@ -44,8 +44,9 @@ static bool is_toolkit(const struct store *s, const struct stat *st)
 
 	for (size_t i = 0; i < s->n_toolkits; i++) {
 		cleanup_free char *path = mem_printf("%s/%s", s->cuda_path, s->toolkits[i]);
+		cleanup_fd int fd = fd_open_dir(path);
 
-		if (stat(path, &toolkit) == 0 && toolkit.st_dev == st->st_dev && toolkit.st_ino == st->st_ino)
+		if (fd >= 0 && fstat(fd, &toolkit) == 0 && toolkit.st_dev == st->st_dev && toolkit.st_ino == st->st_ino)
 			return true;
 	}
 	return false;

@@ -23,14 +23,34 @@
 #define LOCK_FILE ".lock"
 #define CURRENT "current"
 
-/* Calls fn for each directory of dirfd whose name is one. A directory that is gone is an empty one. */
-typedef void name_fn(void *data, int dirfd, const char *name);
+/* 0 or -errno, which ends the walk. */
+typedef int name_fn(void *data, int dirfd, const char *name);
 
+static bool is_gone(int error)
+{
+	return error == ENOENT || error == ENOTDIR;
+}
+
+static int call_dir(int dirfd, const char *name, name_fn *fn, void *data)
+{
+	struct stat st;
+
+	if (!str_is_name(name) || name[0] == '.')
+		return 0;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_gone(errno) ? 0 : -errno;
+	return S_ISDIR(st.st_mode) ? fn(data, dirfd, name) : 0;
+}
+
+/*
+ * Calls fn for each directory of dirfd whose name is one. A directory that is gone is an empty one; one that cannot be
+ * read is not: a container would get another driver or toolkit than it should.
+ */
 static int each_dir(int dirfd, const char *path, name_fn *fn, void *data)
 {
 	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct dirent *e;
-	struct stat st;
+	int r = 0;
 	DIR *d;
 
 	if (fd < 0)
@@ -40,61 +60,64 @@ static int each_dir(int dirfd, const char *path, name_fn *fn, void *data)
 		fd_close(fd);
 		return -ENOMEM;
 	}
-	while ((e = readdir(d)))
-		if (str_is_name(e->d_name) && e->d_name[0] != '.' &&
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-			fn(data, fd, e->d_name);
+	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0)
+		r = call_dir(fd, e->d_name, fn, data);
+	if (r == 0)
+		r = -errno;
 	closedir(d);
-	return 0;
+	return r;
 }
 
-static bool has_start(int dirfd, const char *name)
+/* 1, 0 or -errno. */
+static int has_start(int dirfd, const char *name)
 {
 	cleanup_free char *path = mem_printf("%s/" TREE_START, name);
 	struct stat st;
 
-	return fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_gone(errno) ? 0 : -errno;
+	return S_ISREG(st.st_mode);
 }
 
 struct listing {
 	struct store *store;
 	const char *driver;
-	int error;
 };
 
-static void add_os(void *data, int dirfd, const char *name)
+static int add_os(void *data, int dirfd, const char *name)
 {
 	struct listing *l = data;
 	struct store *s = l->store;
+	int r = has_start(dirfd, name);
 
-	if (!has_start(dirfd, name))
-		return;
+	if (r <= 0)
+		return r;
 	s->drivers = arena_grow(&s->arena, s->drivers, s->n_drivers, sizeof(*s->drivers));
 	s->drivers[s->n_drivers++] = (struct store_driver){ l->driver, arena_strdup(&s->arena, name) };
+	return 0;
 }
 
-static void add_driver(void *data, int dirfd, const char *name)
+static int add_driver(void *data, int dirfd, const char *name)
 {
 	struct listing *l = data;
-	int r;
 
 	if (!str_is_version(name))
-		return;
+		return 0;
 	l->driver = arena_strdup(&l->store->arena, name);
-	r = each_dir(dirfd, name, add_os, l);
-	if (r < 0 && l->error == 0)
-		l->error = r;
+	return each_dir(dirfd, name, add_os, l);
 }
 
-static void add_toolkit(void *data, int dirfd, const char *name)
+static int add_toolkit(void *data, int dirfd, const char *name)
 {
 	struct listing *l = data;
 	struct store *s = l->store;
+	int r = str_is_version(name) ? has_start(dirfd, name) : 0;
 
-	if (!str_is_version(name) || !has_start(dirfd, name))
-		return;
+	if (r <= 0)
+		return r;
 	s->toolkits = arena_grow(&s->arena, s->toolkits, s->n_toolkits, sizeof(*s->toolkits));
 	s->toolkits[s->n_toolkits++] = arena_strdup(&s->arena, name);
+	return 0;
 }
 
 static int by_driver(const void *a, const void *b)
@@ -110,21 +133,24 @@ static int by_version(const void *a, const void *b)
 	return str_version_cmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* What the link says where it has `parts` relative parts; else NULL. */
-static const char *read_current(struct arena *a, const char *store, unsigned parts)
+/* What the link says where it has `parts` relative parts; else NULL. -errno where it is there and cannot be read. */
+static int read_current(struct arena *a, const char *store, unsigned parts, const char **ret)
 {
 	cleanup_free char *path = mem_printf("%s/" CURRENT, store);
 	char buf[PATH_MAX];
 	struct strlist l = { 0 };
 	ssize_t n = readlink(path, buf, sizeof(buf) - 1);
 
+	/* EINVAL: no link at all. */
+	if (n < 0 && !is_gone(errno) && errno != EINVAL)
+		return -errno;
 	if (n <= 0)
-		return NULL;
+		return 0;
 	buf[n] = '\0';
 	strlist_split(a, &l, buf, "/", true);
-	if (l.n != parts || !str_is_version(l.v[0]) || (parts > 1 && !str_is_name(l.v[1])))
-		return NULL;
-	return arena_strdup(a, buf);
+	if (l.n == parts && str_is_version(l.v[0]) && (parts == 1 || str_is_name(l.v[1])))
+		*ret = arena_strdup(a, buf);
+	return 0;
 }
 
 static const char *state_driver(struct arena *a, const struct json *state, const char *key)
@@ -160,33 +186,36 @@ static void read_state(struct store *s)
 	s->previous = state_driver(&s->arena, state, "previous");
 }
 
+static int read_one(struct store *s, const char *path, name_fn *add, unsigned parts, const char **current,
+		    struct err *err)
+{
+	struct listing l = { .store = s };
+	int r = each_dir(AT_FDCWD, path, add, &l);
+
+	if (r == 0)
+		r = read_current(&s->arena, path, parts, current);
+	return r < 0 ? err_set(err, ERR_STORE, -r, "%s", path) : 0;
+}
+
 int store_read(struct store *ret, const struct config *conf, struct err *err)
 {
-	struct listing l = { .store = ret };
 	int r;
 
 	*ret = (struct store){ .arena = ARENA_INIT };
 	ret->driver_path = arena_strdup(&ret->arena, conf->driver_store);
 	ret->cuda_path = arena_strdup(&ret->arena, conf->cuda_store);
-	r = each_dir(AT_FDCWD, ret->driver_path, add_driver, &l);
+	r = read_one(ret, ret->driver_path, add_driver, 2, &ret->current, err);
 	if (r == 0)
-		r = l.error;
+		r = read_one(ret, ret->cuda_path, add_toolkit, 1, &ret->current_cuda, err);
 	if (r < 0) {
 		store_free(ret);
-		return err_set(err, ERR_STORE, -r, "%s", conf->driver_store);
-	}
-	r = each_dir(AT_FDCWD, ret->cuda_path, add_toolkit, &l);
-	if (r < 0) {
-		store_free(ret);
-		return err_set(err, ERR_STORE, -r, "%s", conf->cuda_store);
+		return r;
 	}
 	if (ret->n_drivers)
 		qsort(ret->drivers, ret->n_drivers, sizeof(*ret->drivers), by_driver);
 	if (ret->n_toolkits)
 		qsort(ret->toolkits, ret->n_toolkits, sizeof(*ret->toolkits), by_version);
 	read_state(ret);
-	ret->current = read_current(&ret->arena, ret->driver_path, 2);
-	ret->current_cuda = read_current(&ret->arena, ret->cuda_path, 1);
 	return 0;
 }
 
@@ -333,7 +362,7 @@ int store_select(struct store *s, const char *driver, const char *os, struct err
 			return r;
 		}
 	}
-	if (!has_start(dir, tree) || (s->current && str_eq(s->current, tree)))
+	if (has_start(dir, tree) <= 0 || (s->current && str_eq(s->current, tree)))
 		return 0;
 	r = move_current(dir, s->driver_path, tree, err);
 	if (r == 0)
