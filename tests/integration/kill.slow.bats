@@ -1,0 +1,89 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The hook killed at every one of its system calls, and more that kill.bats does on a sample. KILL_STEP=1 does all of
+# everything, KILL_STEP=N each Nth call where not all are done in any case.
+
+load helpers
+load gpu
+load kill
+
+setup_file() {
+	need_root runc jq cc || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
+	kill_setup && kill_build sweep killat
+	export KILL_STEP=${KILL_STEP:-3}
+}
+
+teardown_file() {
+	kill_teardown
+}
+
+setup() {
+	skip_file
+}
+
+teardown() {
+	local dir
+	for dir in "$BATS_TEST_TMPDIR"/b*; do
+		bundle_clean "$dir"
+	done
+}
+
+@test "SIGKILL at every system call" {
+	kill_sweep 1 signal 9
+}
+
+@test "SIGKILL at every system call: user namespace, all capabilities" {
+	cp -a "$KILL/root" "$KILL/mapped"
+	chown -hR 100000:100000 "$KILL/mapped"
+	KILL_USERNS=100000 kill_config NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all
+	KILL_LOWER=$KILL/mapped kill_sweep 1 signal 9
+	kill_config NVIDIA_VISIBLE_DEVICES=all
+}
+
+@test "SIGTERM, SIGHUP, SIGINT, SIGPIPE" {
+	for signal in 15 1 2 13; do
+		kill_sweep "$KILL_STEP" signal "$signal"
+	done
+}
+
+@test "a system call that fails" {
+	kill_sweep "$KILL_STEP" errno EINTR,EAGAIN,ENOSPC,EIO,ENOMEM,EROFS,EACCES,EMFILE,ESTALE,EDQUOT
+}
+
+@test "the container's init ends at every system call" {
+	kill_sweep 1 init
+}
+
+@test "a second hook at every system call; one that finds the container held gives up" {
+	kill_sweep 1 second
+	kill_sweep 1 busy
+}
+
+@test "driver or toolkit changed at every system call" {
+	kill_sweep 1 flip "$KILL_DRIVER"
+	kill_sweep "$KILL_STEP" flip "$KILL_TOOLKIT"
+}
+
+@test "64 times runc run at once" {
+	need_cgroups
+	have_root --busybox
+	for ((i = 0; i < 64; i++)); do
+		bundle_make "$BATS_TEST_TMPDIR/b$i" "$ROOT"
+		bundle_env "$BATS_TEST_TMPDIR/b$i" NVIDIA_VISIBLE_DEVICES=all
+		bundle_args "$BATS_TEST_TMPDIR/b$i" /bin/sh -c 'ls /dev | grep -c nvidia; ls /usr/local/nvidia/lib64 | grep -c libcuda.so'
+	done
+	for ((i = 0; i < 64; i++)); do
+		{
+			started=${EPOCHREALTIME/[.,]/}
+			gpu_run "$KILL" "$BATS_TEST_TMPDIR/b$i" >"$BATS_TEST_TMPDIR/out$i" 2>&1 || echo "status $?" >>"$BATS_TEST_TMPDIR/out$i"
+			echo $(((${EPOCHREALTIME/[.,]/} - started) / 1000)) >"$BATS_TEST_TMPDIR/ms$i"
+		} 3>&- &
+	done
+	wait
+	for ((i = 0; i < 64; i++)); do
+		echo "$i: $(tr '\n' ' ' <"$BATS_TEST_TMPDIR/out$i")"
+		[ "$(tr '\n' ' ' <"$BATS_TEST_TMPDIR/out$i")" = '5 2 ' ]
+	done
+	sort -n "$BATS_TEST_TMPDIR"/ms* | awk '{ ms[NR] = $1 } END { printf "# 64 runc run at once: p50 %d ms, p99 %d ms\n", ms[32], ms[63] }' >&3
+}
