@@ -71,6 +71,15 @@ kill_sweep() {
 	return "$rc"
 }
 
+# kill_storm OPTION... MODE N: one storm; its counts are shown.
+kill_storm() {
+	local out rc=0
+	out=$("$KILL/bin/storm" --dir "$KILL" --hook "$NVCOREOS_BUILD/nvcoreos-hook" --lower "$KILL/root" "$@" 2>&1) || rc=$?
+	printf '%s\n' "$out"
+	printf '%s\n' "$out" | grep -v FAILED | grep '^# [a-z0-9]' >&3
+	return "$rc"
+}
+
 kill_teardown() {
 	[ -n "${KILL:-}" ] && [ -d "$KILL" ] || return 0
 	gpu_clean "$KILL" && cleanup_umount "$KILL" && cleanup_remove "$KILL"
