@@ -119,7 +119,7 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 	int r = find_root(run, err);
 
 	if (r == 0)
-		r = container_enter(&run->container, run->state.pid, run->root_path, &run->spec, err);
+		r = container_enter(&run->container, run->state.pid, run->root_path, err);
 	if (r < 0)
 		return r;
 	prepare.rootfd = run->container.rootfd;

@@ -21,28 +21,35 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "host/userns.h"
 
 /* A hook is done in some milliseconds; one that waits for a slow disk may take longer. */
 #define LOCK_TRIES 1500
 #define LOCK_PAUSE_NS 2000000L
 
-/* The namespace file is opened by pid, so the pidfd must still answer afterwards: then the pid was not another's. */
-static int open_mnt_ns(pid_t pid, struct err *err)
+/*
+ * Namespace file and id maps are opened by pid, so the pidfd must still answer afterwards: then the pid was not
+ * another's.
+ */
+static int pin(struct container *c, pid_t pid, struct err *err)
 {
 	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	cleanup_fd int ns = -EBADF;
 	char path[64];
+	int r;
 
 	if (pidfd < 0)
 		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_NAMESPACE, errno, "pidfd_open of init %d",
 			       (int)pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	ns = open(path, O_RDONLY | O_CLOEXEC);
-	if (ns < 0)
+	c->mnt_ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (c->mnt_ns < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "%s", path);
+	r = userns_root_of(pid, &c->uid, &c->gid, err);
+	if (r < 0)
+		return r;
 	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "init %d has ended", (int)pid);
-	return take_fd(ns);
+	return 0;
 }
 
 static int same_file(int a, int b)
@@ -119,13 +126,11 @@ static int lock(int ns, struct err *err)
 	return 0;
 }
 
-int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec, struct err *err)
+int container_enter(struct container *ret, pid_t pid, const char *root_path, struct err *err)
 {
 	int r = caps_raise(CAPS_ENTER, err);
 
 	*ret = (struct container)CONTAINER_INIT;
-	ret->uid = spec->root_uid;
-	ret->gid = spec->root_gid;
 	if (r < 0)
 		return r;
 	ret->proc_self = open_proc_self(err);
@@ -134,9 +139,9 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, con
 	ret->host_ns = openat(ret->proc_self, "ns/mnt", O_RDONLY | O_CLOEXEC);
 	if (ret->host_ns < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "/proc/self/ns/mnt");
-	ret->mnt_ns = open_mnt_ns(pid, err);
-	if (ret->mnt_ns < 0)
-		return ret->mnt_ns;
+	r = pin(ret, pid, err);
+	if (r < 0)
+		return r;
 	r = same_file(ret->mnt_ns, ret->host_ns);
 	if (r)
 		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");

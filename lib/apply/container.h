@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "oci/spec.h"
 
 struct container {
 	int mnt_ns;	   /* its mount namespace */
@@ -16,7 +15,7 @@ struct container {
 	int rootfd;	   /* its root directory (O_PATH), opened in its mount namespace */
 	int own_files;	   /* its root by mnt_own_files: for reading what the image holds */
 	int proc_self;	   /* /proc/self, opened in the host's namespace: what the container calls /proc is not asked */
-	uint32_t uid, gid; /* host ids that own what is made in it */
+	uint32_t uid, gid; /* our ids for its root, who owns what is made in it */
 };
 #define CONTAINER_INIT \
 	{ \
@@ -25,13 +24,13 @@ struct container {
 
 /*
  * Pins the container whose init is `pid`: enters its mount namespace, opens root_path (absolute, as the
- * runtime's mount namespace has it) there, and returns to the host's. Refused: a container that shares our
- * mount namespace, and a root that is the host's own. Until container_close the container is this process's alone:
- * another that enters it waits, some three seconds, then -EINVAL with ERR_BUSY. -errno with ERR_NAMESPACE, ERR_ROOTFS,
- * ERR_MOUNT, ERR_KERNEL; container_close is due either way.
+ * runtime's mount namespace has it) there, and returns to the host's. Who its root is comes from the kernel, not from
+ * config.json: that may only name a user namespace to join. Refused: a container that shares our mount namespace, a
+ * root that is the host's own, and a user namespace without a root. Until container_close the container is this process's
+ * alone: another that enters it waits, some three seconds, then -EINVAL with ERR_BUSY. -errno with ERR_NAMESPACE,
+ * ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL; container_close is due either way.
  */
-int container_enter(struct container *ret, pid_t pid, const char *root_path, const struct spec *spec,
-		    struct err *err) must_check;
+int container_enter(struct container *ret, pid_t pid, const char *root_path, struct err *err) must_check;
 /* Moves this process into the container's mount namespace, for good. -errno with ERR_NAMESPACE. */
 int container_join(const struct container *c, struct err *err) must_check;
 void container_close(struct container *c);

@@ -60,7 +60,6 @@ static bool __attribute__((unused)) is_file(const char *path, const char *conten
 static int carry_out(struct apply_input *in, pid_t container)
 {
 	struct container c = CONTAINER_INIT;
-	struct spec spec = { 0 };
 	struct err err = ERR_INIT;
 	int status = -1, r;
 	pid_t pid;
@@ -70,7 +69,7 @@ static int carry_out(struct apply_input *in, pid_t container)
 	if (pid == 0) {
 		in->container = &c;
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		r = container_enter(&c, container, base, &spec, &err);
+		r = container_enter(&c, container, base, &err);
 		if (r == 0)
 			r = apply_plan(in, &err);
 		if (r < 0)
@@ -156,7 +155,6 @@ static int run_missing(const char *unused)
 	struct rootfacts facts = { .known = true, .dev_is_tmpfs = true };
 	struct hostroot host = { -EBADF, -EBADF, open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EBADF };
 	struct container c = CONTAINER_INIT;
-	struct spec spec = { 0 };
 	struct apply_input in = { .host = &host, .plan = &plan, .facts = &facts, .container = &c };
 	struct err err = ERR_INIT;
 	pid_t pid = start_container();
@@ -164,7 +162,7 @@ static int run_missing(const char *unused)
 	int fd;
 
 	(void)unused;
-	ok = CHECK_INT(container_enter(&c, pid, base, &spec, &err), 0);
+	ok = CHECK_INT(container_enter(&c, pid, base, &err), 0);
 	ok &= CHECK(apply_plan(&in, &err) < 0);
 	ok &= CHECK_INT(err.code, ERR_NODE);
 	fd = path_open(c.rootfd, "/usr", O_PATH);

@@ -55,7 +55,6 @@ static void stop(pid_t pid)
 TEST(the_root_is_the_containers_and_we_come_back)
 {
 	const char *dir = tap_tmpdir();
-	struct spec spec = { 0 };
 	struct container c = CONTAINER_INIT;
 	struct err err = ERR_INIT;
 	char path[4096];
@@ -66,7 +65,7 @@ TEST(the_root_is_the_containers_and_we_come_back)
 	}
 	pid_t pid = start(dir, true);
 
-	CHECK_INT(container_enter(&c, pid, dir, &spec, &err), 0);
+	CHECK_INT(container_enter(&c, pid, dir, &err), 0);
 	CHECK(c.rootfd >= 0);
 	int fd = path_open(c.rootfd, "/inside", O_PATH);
 	CHECK(fd >= 0);
@@ -81,16 +80,16 @@ TEST(the_root_is_the_containers_and_we_come_back)
 	CHECK(access(path, F_OK) < 0);
 	container_close(&c);
 	CHECK_INT(c.rootfd, -EBADF);
-	CHECK(container_enter(&c, pid, "/", &spec, &err) < 0);
+	CHECK(container_enter(&c, pid, "/", &err) < 0);
 	CHECK_INT(err.code, ERR_ROOTFS);
 	container_close(&c);
-	CHECK(container_enter(&c, pid, "/nowhere", &spec, &err) < 0);
+	CHECK(container_enter(&c, pid, "/nowhere", &err) < 0);
 	CHECK_INT(err.code, ERR_ROOTFS);
 	container_close(&c);
-	CHECK(container_enter(&c, pid, "/proc/self/root", &spec, &err) < 0);
+	CHECK(container_enter(&c, pid, "/proc/self/root", &err) < 0);
 	container_close(&c);
 	stop(pid);
-	CHECK(container_enter(&c, pid, dir, &spec, &err) < 0);
+	CHECK(container_enter(&c, pid, dir, &err) < 0);
 	CHECK_INT(err.code, ERR_NAMESPACE);
 	container_close(&c);
 	CHECK_INT(caps_restore(&err), 0);
@@ -99,7 +98,6 @@ TEST(the_root_is_the_containers_and_we_come_back)
 TEST(the_hosts_own_mount_namespace_is_refused)
 {
 	const char *dir = tap_tmpdir();
-	struct spec spec = { 0 };
 	struct container c = CONTAINER_INIT;
 	struct err err = ERR_INIT;
 
@@ -109,7 +107,7 @@ TEST(the_hosts_own_mount_namespace_is_refused)
 	}
 	pid_t pid = start(dir, false);
 
-	CHECK(container_enter(&c, pid, dir, &spec, &err) < 0);
+	CHECK(container_enter(&c, pid, dir, &err) < 0);
 	CHECK_INT(err.code, ERR_NAMESPACE);
 	container_close(&c);
 	stop(pid);
@@ -127,7 +125,6 @@ static double seconds(void)
 TEST(one_at_a_time_works_on_a_container)
 {
 	const char *dir = tap_tmpdir();
-	struct spec spec = { 0 };
 	struct container c = CONTAINER_INIT;
 	struct err err = ERR_INIT;
 	int ready[2];
@@ -142,7 +139,7 @@ TEST(one_at_a_time_works_on_a_container)
 	pid_t init = start(dir, true), other = fork();
 
 	if (other == 0) {
-		if (container_enter(&c, init, dir, &spec, &err) < 0 || write(ready[1], "", 1) != 1)
+		if (container_enter(&c, init, dir, &err) < 0 || write(ready[1], "", 1) != 1)
 			_exit(1);
 		usleep(300000);
 		/* Its end, of whatever kind, is enough. */
@@ -151,12 +148,12 @@ TEST(one_at_a_time_works_on_a_container)
 	CHECK_INT(read(ready[0], &byte, 1), 1);
 	double before = seconds();
 
-	CHECK_INT(container_enter(&c, init, dir, &spec, &err), 0);
+	CHECK_INT(container_enter(&c, init, dir, &err), 0);
 	CHECK(seconds() - before > 0.2);
 	waitpid(other, NULL, 0);
 	container_close(&c);
 	before = seconds();
-	CHECK_INT(container_enter(&c, init, dir, &spec, &err), 0);
+	CHECK_INT(container_enter(&c, init, dir, &err), 0);
 	CHECK(seconds() - before < 0.2);
 	container_close(&c);
 	stop(init);

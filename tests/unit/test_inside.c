@@ -8,6 +8,7 @@
 
 #include "apply/caps.h"
 #include "base/fd.h"
+#include "base/mem.h"
 #include "sandbox.h"
 #include "tap.h"
 
