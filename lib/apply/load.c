@@ -12,8 +12,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host/inventory_text.h"
+#include "host/userns.h"
 
 #define CAP_SYS_MODULE_BIT 16
+#define IN_USER_NAMESPACE "in a user namespace kernel modules cannot be loaded"
 #define PCI_DEVICES "bus/pci/devices"
 
 static bool has_uvm_major(const char *devices)
@@ -98,19 +100,20 @@ static bool is_first_namespace(const char *uid_map)
 	return words.n == 3 && str_eq(words.v[0], "0") && str_eq(words.v[1], "0") && str_eq(words.v[2], "4294967295");
 }
 
-int load_may(const char *status, const char *uid_map, struct err *err)
+static int no_right(struct err *err, const char *why)
 {
-	const char *why = NULL;
-
-	if (uid_map && !is_first_namespace(uid_map))
-		why = "in a user namespace kernel modules cannot be loaded";
-	else if (status && (!has_capability(status, "CapPrm") || !has_capability(status, "CapBnd")))
-		why = "loading kernel modules needs CAP_SYS_MODULE";
-	if (!why)
-		return 0;
 	err_set(err, ERR_PRIVILEGE, 0, "%s", why);
 	err_hint(err, "run 'nvcoreos load' as root on the host");
 	return -EPERM;
+}
+
+int load_may(const char *status, const char *uid_map, struct err *err)
+{
+	if (uid_map && !is_first_namespace(uid_map))
+		return no_right(err, IN_USER_NAMESPACE);
+	if (status && (!has_capability(status, "CapPrm") || !has_capability(status, "CapBnd")))
+		return no_right(err, "loading kernel modules needs CAP_SYS_MODULE");
+	return 0;
 }
 
 static int check_right(const struct hostroot *root, struct err *err)
@@ -119,6 +122,9 @@ static int check_right(const struct hostroot *root, struct err *err)
 	cleanup_arena struct arena a = ARENA_INIT;
 	const char *status, *uid_map;
 
+	/* Our own namespace is known wherever proc-root lies. */
+	if (!userns_is_first())
+		return no_right(err, IN_USER_NAMESPACE);
 	if (inventory_text_read(&proc, &a, "self/status", &status, NULL) < 0)
 		status = NULL;
 	if (inventory_text_read(&proc, &a, "self/uid_map", &uid_map, NULL) < 0)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "apply/load.h"
@@ -231,6 +233,29 @@ TEST(no_attempt_without_the_right)
 	tap_write(h.dir, "proc/self/status", "Name:\tx\nCapPrm:\t000001ffffffffff\nCapBnd:\t000001ffffffffff\n");
 	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
 	CHECK_INT(runs(&h), 1);
+}
+
+TEST(no_attempt_in_a_user_namespace)
+{
+	cleanup_host struct host h;
+	int status = 0;
+	pid_t pid;
+
+	host_make(&h, true, false, "exit 0");
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER) < 0)
+			_exit(77);
+		_exit(load_ensure(&h.conf, &h.root, &h.err) == -EPERM && h.err.code == ERR_PRIVILEGE ? 0 : 1);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		tap_skip("no user namespaces here");
+		return;
+	}
+	CHECK_INT(WEXITSTATUS(status), 0);
+	CHECK_INT(runs(&h), 0);
 }
 
 TEST(rights)
