@@ -14,8 +14,8 @@ packages() {
 	case $1 in
 	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
-	check) echo strace bats mount git runc jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
-	slow) echo qemu-system-x86 cpio kmod libelf-dev binutils ;;
+	check) echo strace bats mount git runc crun jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
+	slow) echo qemu-system-x86 cpio kmod libelf-dev binutils podman rootlesskit slirp4netns fuse-overlayfs ;;
 	lint) echo shellcheck clang-format ;;
 	*) usage ;;
 	esac
@@ -26,7 +26,7 @@ program() {
 	case $1 in
 	docker.io) echo dockerd ;;
 	docker-cli) echo docker ;;
-	runc | containerd | jq | bats | shellcheck | clang-format | mmdebstrap | make) echo "$1" ;;
+	runc | crun | podman | containerd | jq | bats | shellcheck | clang-format | mmdebstrap | make) echo "$1" ;;
 	esac
 }
 
