@@ -21,7 +21,12 @@ setup_file() {
 	bundle_make "$HOST/image" "$ROOT"
 	probe_install "$HOST/probes" "$HOST/image/rootfs"
 	export DK=$BATS_FILE_TMPDIR/d
-	dockerd_start "$DK" "$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf"
+	# What "configure docker" puts on dockerd's PATH; it could not name this host's configuration.
+	mkdir "$HOST/path"
+	# shellcheck disable=SC2016 # for that script
+	printf '#!/bin/bash\nexec -a "$0" "%s" --config "%s" "$@"\n' "$NVCOREOS_BUILD/nvcoreos-hook" "$HOST/conf" >"$HOST/path/nvidia-container-runtime-hook"
+	chmod 755 "$HOST/path/nvidia-container-runtime-hook"
+	PATH=$HOST/path:$PATH dockerd_start "$DK" "$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$HOST/conf"
 	docker_import_root "$HOST/image/rootfs" nvtest:1 -c 'ENV NVIDIA_VISIBLE_DEVICES=all'
 	docker_import_root "$HOST/image/rootfs" plain:1
 	docker run --rm --network none plain:1 true || skip_or_fail 'no plain container runs under Docker here' || return "$SKIPPED"
@@ -43,6 +48,13 @@ setup() {
 
 gpu() {
 	docker run --network none --runtime=nvcoreos "$@"
+}
+
+# gpus VALUE ARG...: docker run --gpus with Docker's own runtime: no shim.
+gpus() {
+	local value=$1
+	shift
+	docker run --network none --gpus "$value" "$@"
 }
 
 # The loaded module's version as the fake host tells it.
@@ -171,4 +183,47 @@ load_driver() {
 	[ "$(jq -r '.runtimes.other.path' "$json")" = /bin/true ]
 	"$NVCOREOS_BUILD/nvcoreos" --root "$root" configure docker --remove
 	cmp "$json" "$BATS_TEST_TMPDIR/old"
+}
+
+@test "docker run --gpus, no shim: all, a number, an index, a UUID, two, capabilities" {
+	# shellcheck disable=SC2016 # for the container's shell
+	seen='echo $(ls /dev | grep nvidia) $(for n in /dev/nvidia*; do /probe open $n; done | sort -u) $(/probe mknod /tmp/n c 195 "$1" >/dev/null; /probe open /tmp/n); /probe-dl libnvidia-ml.so.1'
+	uvm='nvidia-uvm nvidia-uvm-tools'
+	# The images' own variable stands first; the last one holds.
+	while IFS='|' read -r image value other want; do
+		run gpus "$value" --rm "$image" sh -c "$seen" sh "$other"
+		echo "$value, $image: $output"
+		[ "$status" = 0 ]
+		[ "${lines[0]}" = "$want" ]
+		[[ ${lines[1]} == */usr/local/nvidia/lib64/* ]]
+	done <<-EOF
+		plain:1|all|254|$uvm nvidia0 nvidia1 nvidiactl ENXIO EPERM
+		plain:1|1|1|$uvm nvidia0 nvidiactl ENXIO EPERM
+		nvtest:1|device=1|0|$uvm nvidia1 nvidiactl ENXIO EPERM
+		plain:1|device=$(fakehost_uuid 0)|1|$uvm nvidia0 nvidiactl ENXIO EPERM
+		nvtest:1|"device=0,1"|254|$uvm nvidia0 nvidia1 nvidiactl ENXIO EPERM
+		plain:1|"device=1","capabilities=utility"|0|nvidia1 nvidiactl ENXIO EPERM
+		plain:1|all,"capabilities=compute,utility"|254|$uvm nvidia0 nvidia1 nvidiactl ENXIO EPERM
+	EOF
+}
+
+@test "docker run --gpus: an unknown GPU is one error line at the client, and no container" {
+	run gpus device=7 --rm plain:1 echo STARTED
+	echo "$output"
+	[ "$status" != 0 ]
+	[[ $output == *'nvcoreos-hook: E14: unknown GPU: '*7* ]]
+	[[ $output != *STARTED* ]]
+}
+
+@test "docker run --gpus: update, exec and restart keep the GPU; beside the shim nothing is done twice" {
+	id=$(gpus device=1 -d plain:1 sleep 60)
+	docker update --memory 256m --memory-swap 512m "$id"
+	[ "$(docker exec "$id" /probe open /dev/nvidia1)" = ENXIO ]
+	docker restart -t 0 "$id"
+	[ "$(docker exec "$id" /probe open /dev/nvidia1)" = ENXIO ]
+	docker rm -f "$id"
+	run gpus device=1 --rm --runtime=nvcoreos nvtest:1 sh -c 'ls /dev | grep nvidia | tr "\n" " "; /probe open /dev/nvidia1; grep -c " /usr/local/nvidia " /proc/self/mountinfo'
+	echo "$output"
+	[ "${lines[0]}" = 'nvidia-uvm nvidia-uvm-tools nvidia1 nvidiactl ENXIO' ]
+	[ "${lines[1]}" = 1 ]
 }
