@@ -170,13 +170,17 @@ install: all
 	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
 	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
 		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf >$(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
+	install -d $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d
+	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json >$(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
 	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
-	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec) $(DESTDIR)$(PREFIX) 2>/dev/null || true
+	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
+	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos/hooks.d share/nvcoreos share) \
+		$(DESTDIR)$(PREFIX) 2>/dev/null || true
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | cmp -s - $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
 		rm -f $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || true
 	rmdir $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d $(DESTDIR)$(SYSCONFDIR)/nvcoreos 2>/dev/null || true
