@@ -126,11 +126,14 @@ podman_view() {
 podman_root() {
 	local view=$1
 	shift
-	PODMAN_IGNORE_CGROUPSV1_WARNING=1 cgroup_view "$view" podman --root "$BASE/pod" --runroot "$BASE/podrun" --tmpdir "$BASE/podtmp" "$@" </dev/null 3>&-
+	PODMAN_IGNORE_CGROUPSV1_WARNING=1 cgroup_view "$view" podman --root "$BASE/pod" --runroot "$BASE/podrun" --tmpdir "$BASE/podtmp" \
+		--runtime-flag "root=$BASE/containers" "$@" </dev/null 3>&-
 }
 
 podman_root_end() {
-	[ ! -d "$BASE/pod" ] || podman_root hybrid system reset -f >/dev/null 2>&1 || :
+	[ -d "${BASE:-/nowhere}/pod" ] || return 0
+	podman_root hybrid system reset -f >/dev/null 2>&1 || :
+	cleanup_cgroup libpod_parent || :
 }
 
 # podman_user VIEW ARG...: without rights.
