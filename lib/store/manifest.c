@@ -150,7 +150,11 @@ static bool parse_file(struct manifest *m, const struct json *j)
 	    !parse_kind(json_get_str(j, "kind", "file"), &f.kind) || !get_number(j, "size", INT64_MAX, &size) ||
 	    !get_number(j, "class", 64, &class) || !get_number(j, "machine", UINT16_MAX, &machine))
 		return false;
-	if (f.link ? !*f.link : !f.sha256 || !is_sha256(f.sha256))
+	/* A link has no content of its own to be checked against. */
+	if (f.link ? !*f.link || f.sha256 || size : !f.sha256 || !is_sha256(f.sha256))
+		return false;
+	/* What start.json is made of it must be readable. */
+	if ((class ? class != 32 && class != 64 : machine != 0) || (f.kind == MANIFEST_LIBRARY && !f.link && !machine))
 		return false;
 	f.size = (uint64_t)size;
 	f.class = (unsigned)class;

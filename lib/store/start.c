@@ -122,7 +122,7 @@ void start_toolkit(struct tree *t, const struct manifest *m, const struct strlis
 		const char *base = path_base(f->path);
 		cleanup_free char *dir = mem_strndup(f->path, base == f->path ? 0 : (size_t)(base - f->path) - 1);
 
-		if (f->class && f->soname && strlist_has(dirs, dir))
+		if (f->class && f->machine && f->soname && strlist_has(dirs, dir))
 			add_library(t, f, dir, f->soname);
 	}
 }

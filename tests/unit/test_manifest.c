@@ -85,6 +85,12 @@ TEST(refuses)
 		HEAD "\"files\":[{\"path\":\"x\",\"sha256\":\"" SUM "\",\"soname\":\"a/b\"}]}",
 		HEAD "\"files\":[{\"path\":\"x\",\"sha256\":\"" SUM "\",\"capability\":\"root\"}]}",
 		HEAD "\"files\":[{\"path\":\"x\",\"link\":\"\"}]}",
+		HEAD "\"files\":[{\"path\":\"x\",\"link\":\"y\",\"sha256\":\"2\"}]}",
+		HEAD "\"files\":[{\"path\":\"x\",\"link\":\"y\",\"size\":1}]}",
+		HEAD "\"files\":[{\"path\":\"x\",\"sha256\":\"" SUM "\",\"class\":33,\"machine\":62}]}",
+		HEAD "\"files\":[{\"path\":\"x\",\"sha256\":\"" SUM "\",\"class\":64,\"kind\":\"library\"}]}",
+		HEAD "\"files\":[{\"path\":\"x\",\"sha256\":\"" SUM "\",\"machine\":62}]}",
+		HEAD "\"files\":[{\"path\":\"lib64/x.so\",\"sha256\":\"" SUM "\",\"kind\":\"library\"}]}",
 		HEAD "\"modules\":[{\"path\":\"modules/x.ko\",\"name\":\"x\",\"flavour\":\"sweet\"}]}",
 		HEAD "\"source\":[{}]}",
 	};
