@@ -24,6 +24,16 @@ BUILD := build/sanitize
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
+# For libFuzzer: its counters in every file, and the sanitizers.
+FUZZ_CC ?= clang
+ifeq ($(FUZZING),1)
+override CC := $(FUZZ_CC)
+override OPT := -O1 -g
+override SANITIZE := fuzzer-no-link,address,undefined
+BUILD := build/fuzz
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+endif
+
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wvla -Wformat=2 -Wundef -Wstrict-prototypes \
 	-Wmissing-prototypes -Wpointer-arith -Wwrite-strings
 ifeq ($(DEVELOPER),1)
@@ -63,6 +73,9 @@ CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
 UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
+
+# The fuzz targets, all in one program, and the file of the tool that they need beside lib/.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libnvcoreos.a
@@ -114,6 +127,17 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUI
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS))
 
+$(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS += -Itests/fuzz -Itests/unit
+
+$(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC)) $(call obj,$(CLI_ONLY)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+
+# The same targets without libFuzzer: each runs its corpus once.
+$(BUILD)/replay: $(call obj,$(FUZZ_SRC) tests/fuzz/replay.c) $(call obj,$(CLI_ONLY)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+
 .PRECIOUS: $(BUILD)/obj/%.o
 .DELETE_ON_ERROR:
 
@@ -130,11 +154,31 @@ golden-accept: $(BUILD)/unit/test_golden
 check-integration: all
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(filter-out %.slow.bats,$(wildcard tests/integration/*.bats))
 
+# Fuzzes each target (or FUZZ=what) that many seconds, two at a time; what it learns stays in build/fuzz/corpus.
+TIME ?= 60
+fuzz:
+	$(Q)contrib/deps.sh install build fuzz
+	$(Q)$(MAKE) --no-print-directory FUZZING=1 -j$$(nproc) build/fuzz/fuzzer
+	$(Q)tests/lib/run-fuzz.sh time $(TIME) $(FUZZ)
+
+# The same number of runs from the same seed each time; where there is no libFuzzer, the corpora alone.
+check-fuzz:
+	$(Q)contrib/deps.sh install fuzz || echo 'fuzz: clang cannot be installed here'
+	$(Q)if contrib/deps.sh has fuzz; then \
+		$(MAKE) --no-print-directory FUZZING=1 -j$$(nproc) build/fuzz/fuzzer && tests/lib/run-fuzz.sh check; \
+	else \
+		$(MAKE) --no-print-directory check-replay; \
+	fi
+
+check-replay:
+	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined -j$$(nproc) build/sanitize/replay
+	$(Q)tests/lib/run-fuzz.sh replay
+
 # What a change must pass, in ten minutes at most. The packages come first, so that a bare machine needs only make.
 check:
 	$(Q)contrib/deps.sh install build demo check
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all units
-	$(Q)$(MAKE) --no-print-directory check-unit check-integration
+	$(Q)$(MAKE) --no-print-directory check-unit check-fuzz check-integration
 
 check-sanitize:
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined -j$$(nproc) units
@@ -191,12 +235,13 @@ clean:
 help:
 	@echo 'all            the four programs in $(BUILD)/'
 	@echo 'demo           installs packages, builds, shows a container before and after'
-	@echo 'check          unit, golden and integration tests (check-unit, check-integration)'
+	@echo 'check          unit, golden, fuzz and integration tests (check-unit, check-fuzz, check-integration)'
 	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases'
+	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'check-gpu      containers on a real GPU'
 	@echo 'lint, deps, golden-accept, install, uninstall, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: FORCE all units check check-unit check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
+.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,12 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh list|install [build] [demo] [check] [slow] [lint]
-# The Debian packages for building nvcoreos, for its demo, its tests, its slow tests and its lint; without a group the first three.
-# `install` asks apt-get only for what is missing, and changes nothing where nothing is.
+# deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint]
+# The Debian packages for building nvcoreos, for its demo, its tests, its fuzzing, its slow tests and its lint; without a
+# group the first three.
+# `install` asks apt-get only for what is missing, and changes nothing where nothing is; `has` says by its exit status
+# whether nothing is missing.
 set -eu
 
 usage() {
-	echo 'usage: deps.sh list|install [build] [demo] [check] [slow] [lint]' >&2
+	echo 'usage: deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint]' >&2
 	exit 2
 }
 
@@ -15,6 +17,7 @@ packages() {
 	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
 	check) echo strace bats mount git runc crun jq busybox-static mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
+	fuzz) echo clang clang-runtime ;;
 	slow) echo qemu-system-x86 cpio kmod libelf-dev binutils podman rootlesskit slirp4netns fuse-overlayfs ;;
 	lint) echo shellcheck clang-format ;;
 	*) usage ;;
@@ -26,11 +29,21 @@ program() {
 	case $1 in
 	docker.io) echo dockerd ;;
 	docker-cli) echo docker ;;
-	runc | crun | podman | containerd | jq | bats | shellcheck | clang-format | mmdebstrap | make) echo "$1" ;;
+	runc | crun | podman | containerd | jq | bats | shellcheck | clang | clang-format | mmdebstrap | make) echo "$1" ;;
 	esac
 }
 
+# Whether clang links a program with libFuzzer and the sanitizers.
+has_runtime() {
+	echo 'int LLVMFuzzerTestOneInput(const char *p, unsigned long n); int LLVMFuzzerTestOneInput(const char *p, unsigned long n) { return !p && n; }' |
+		"${FUZZ_CC:-clang}" -fsanitize=fuzzer,address,undefined -x c -o /dev/null - 2>/dev/null
+}
+
 there() {
+	[ "$1" != clang-runtime ] || {
+		has_runtime
+		return
+	}
 	program=$(program "$1")
 	if [ -n "$program" ] && command -v "$program" >/dev/null; then
 		return 0
@@ -45,10 +58,21 @@ missing() {
 	done
 }
 
-# Until Debian 12 the client came with docker.io.
+# clang's runtime is a package that carries clang's version; before there was one, it came with clang.
+runtime() {
+	version=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p' | head -n 1)
+	package=libclang-rt-$version-dev
+	! apt-cache show "$package" >/dev/null 2>&1 || printf '%s ' "$package"
+}
+
+# Names as this release has them. Until Debian 12 the client came with docker.io.
 known() {
 	for package; do
-		[ "$package" = docker-cli ] && ! apt-cache show docker-cli >/dev/null 2>&1 || printf '%s ' "$package"
+		case $package in
+		clang-runtime) runtime ;;
+		docker-cli) ! apt-cache show docker-cli >/dev/null 2>&1 || printf 'docker-cli ' ;;
+		*) printf '%s ' "$package" ;;
+		esac
 	done
 }
 
@@ -98,5 +122,6 @@ wanted=$(printf '%s\n' "$wanted" | tr -s ' ' '\n' | sed '/^$/d' | sort -u)
 case $verb in
 list) known $wanted | tr ' ' '\n' ;;
 install) install $wanted ;;
+has) [ -z "$(missing $wanted)" ] ;;
 *) usage ;;
 esac

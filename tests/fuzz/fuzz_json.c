@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The JSON parser, and the splicer, which must see the same document in the same bytes. */
+#include "fuzz.h"
+#include "oci/json.h"
+#include "oci/splice.h"
+
+static char *dump_at(const struct strbuf *b, struct splice_span span)
+{
+	char why[128];
+	cleanup_json struct json *j = NULL;
+
+	MUST(span.start < span.end && span.end <= b->len);
+	j = json_parse(b->buf + span.start, span.end - span.start, why, sizeof(why));
+	MUST(j);
+	return json_dump(j, 0);
+}
+
+/* Members and elements are where the splicer says, and as many. */
+static void check_object(const struct strbuf *b, struct splice_span root, struct json *j)
+{
+	cleanup_free struct splice_span *items = NULL;
+	struct json *value;
+	void *iter = NULL;
+	const char *key;
+	size_t n, members = 0;
+
+	while (json_next(j, &iter, &key, &value)) {
+		cleanup_free char *want = json_dump(value, 0), *got = NULL;
+		struct splice_span span;
+
+		members++;
+		MUST(splice_member(b, root, key, &span) == 1);
+		got = dump_at(b, span);
+		MUST(str_eq(got, want));
+	}
+	MUST(splice_items(b, root, &items, &n) == 0 && n == members);
+}
+
+static void check_array(const struct strbuf *b, struct splice_span root, const struct json *j)
+{
+	cleanup_free struct splice_span *items = NULL;
+	size_t n;
+
+	MUST(splice_items(b, root, &items, &n) == 0 && n == json_len(j));
+	for (size_t i = 0; i < n; i++) {
+		cleanup_free char *want = json_dump(json_at(j, i), 0), *got = dump_at(b, items[i]);
+
+		MUST(str_eq(got, want));
+	}
+}
+
+FUZZ(json)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	char why[160] = "";
+	cleanup_json struct json *j = json_parse((const char *)data, size, why, sizeof(why)), *again = NULL;
+	cleanup_free char *text = NULL, *second = NULL, *whole = NULL;
+	struct splice_span root;
+
+	strbuf_add(&b, data, size);
+	if (!j) {
+		cleanup_free struct splice_span *items = NULL;
+		size_t n;
+
+		/* No JSON: the splicer says what it likes but stays inside. */
+		MUST(why[0]);
+		if (splice_root(&b, &root) == 0 && splice_items(&b, root, &items, &n) == 0)
+			for (size_t i = 0; i < n; i++)
+				MUST(items[i].start <= items[i].end && items[i].end <= b.len);
+		return;
+	}
+	text = json_dump(j, 0);
+	again = json_parse(text, strlen(text), why, sizeof(why));
+	MUST(again);
+	second = json_dump(again, 0);
+	MUST(str_eq(text, second));
+	MUST(splice_root(&b, &root) == 0);
+	whole = dump_at(&b, root);
+	MUST(str_eq(whole, text));
+	if (json_is_object(j))
+		check_object(&b, root, j);
+	else if (json_is_array(j))
+		check_array(&b, root, j);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start.json, and the plan for a container that asks for all of what such a tree says it has. */
+#include "fuzz.h"
+#include "oracle.h"
+
+#define PATH "/opt/nvidia/535.261.03/3975.2.0"
+
+static const struct inventory_drm drm = { "renderD128", 226, 128 };
+static struct inventory_gpu gpu = { .pci = "0000:01:00.0",
+				    .uuid = "GPU-11111111-aaaa-4444-8888-000000000001",
+				    .model = "NVIDIA A100",
+				    .information = "Model: \t\t NVIDIA A100\n",
+				    .drm = (struct inventory_drm *)&drm,
+				    .n_drm = 1 };
+static const struct inventory host = { .driver = "535.261.03",
+				       .proc_version = "NVRM version: 535.261.03\n",
+				       .major = 195,
+				       .major_uvm = 510,
+				       .major_caps = INVENTORY_NO_MAJOR,
+				       .major_imex = INVENTORY_NO_MAJOR,
+				       .mig_config_minor = INVENTORY_NO_MAJOR,
+				       .mig_monitor_minor = INVENTORY_NO_MAJOR,
+				       .gpus = &gpu,
+				       .n_gpus = 1 };
+
+static void plan_with(const struct tree *t)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	const struct tree plain = { .driver = "535.261.03", .os = "3975.2.0", .path = PATH, .cuda = "12.2" };
+	struct request_device all = { .kind = REQUEST_ALL, .text = "all" };
+	const struct request request = { .wanted = true, .devices = &all, .n_devices = 1, .capabilities = CAP_ALL };
+	struct strlist candidates = { NULL, 0 };
+	struct rootfacts facts = { 0 };
+	struct config conf;
+	struct spec spec;
+	struct plan_input in = { .conf = &conf, .request = &request, .inventory = &host, .facts = &facts };
+
+	in.driver = t->is_cuda ? &plain : t;
+	in.toolkit = t->is_cuda ? t : NULL;
+	config_init(&conf);
+	spec_init(&spec);
+	plan_candidates(&a, &candidates, in.driver, CAP_ALL);
+	rootfacts_assume(&facts, &spec, &candidates);
+	oracle_plan(&in, false);
+	rootfacts_free(&facts);
+	spec_free(&spec);
+	config_free(&conf);
+}
+
+FUZZ(start)
+{
+	struct err err = ERR_INIT;
+	struct tree t, again;
+	char *text, *second, view[TREE_VIEW_MAX];
+
+	if (tree_parse(&t, PATH, (const char *)data, size, &err) < 0) {
+		fuzz_refused(&err, ERR_TREE, ERR_NONE);
+		return;
+	}
+	text = tree_dump(&t);
+	MUST(tree_parse(&again, PATH, text, strlen(text), &err) == 0);
+	second = tree_dump(&again);
+	MUST(str_eq(text, second));
+	for (unsigned set = 1; set <= CAP_ALL; set++)
+		MUST(fuzz_matches(tree_view_name(&t, set, set & 1, view), "^[a-z0-9+]+(\\.nocuda)?$"));
+	plan_with(&t);
+	free(second);
+	free(text);
+	tree_free(&again);
+	tree_free(&t);
+}
