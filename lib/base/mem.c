@@ -6,6 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Allocations share blocks of this size; with 0 each has one of its own, so that a sanitizer sees where it ends. */
+#ifndef MEM_ARENA_BLOCK
+#define MEM_ARENA_BLOCK 4096
+#endif
+
 struct arena_block {
 	struct arena_block *next;
 	size_t used, size;
@@ -74,22 +79,28 @@ char *mem_printf(const char *fmt, ...)
 	return checked(s);
 }
 
+static struct arena_block *add_block(struct arena *a, size_t room)
+{
+	struct arena_block *b = mem_zalloc(sizeof(*b) + room);
+
+	b->size = room;
+	b->next = a->head;
+	a->head = b;
+	return b;
+}
+
 void *arena_alloc(struct arena *a, size_t size)
 {
-	const size_t align = _Alignof(max_align_t);
+	const size_t align = _Alignof(max_align_t), block = MEM_ARENA_BLOCK;
 	struct arena_block *b = a->head;
 
 	if (size > SIZE_MAX / 2)
 		checked(NULL);
+	if (!block)
+		return add_block(a, size)->data;
 	size = (size + align - 1) & ~(align - 1);
-	if (!b || b->size - b->used < size) {
-		size_t room = size > 4096 ? size : 4096;
-
-		b = mem_zalloc(sizeof(*b) + room);
-		b->size = room;
-		b->next = a->head;
-		a->head = b;
-	}
+	if (!b || b->size - b->used < size)
+		b = add_block(a, size > block ? size : block);
 	b->used += size;
 	return b->data + b->used - size;
 }

@@ -16,7 +16,7 @@ check_runs=4000
 one() {
 	log=$fuzz/log/$3
 	case $1 in
-	replay) "$fuzz/bin/$3" >"$log" 2>&1 ;;
+	replay) "$fuzz/replay/$3" >"$log" 2>&1 ;;
 	*)
 		dict=tests/fuzz/$3.dict
 		set -- "$@" -print_final_stats=1 -timeout=20 -rss_limit_mb=1024 -artifact_prefix="$fuzz/find/$3-"
@@ -42,9 +42,9 @@ if [ "$mode" = one ]; then
 fi
 
 case $mode in
-time) program=$fuzz/fuzzer seconds=${2:?seconds} && shift 2 ;;
-check) program=$fuzz/fuzzer seconds=0 && shift ;;
-replay) program=build/sanitize/replay seconds=0 && shift ;;
+time) program=$fuzz/fuzzer bin=$fuzz/bin seconds=${2:?seconds} && shift 2 ;;
+check) program=$fuzz/fuzzer bin=$fuzz/bin seconds=0 && shift ;;
+replay) program=build/sanitize/replay bin=$fuzz/replay seconds=0 && shift ;;
 *)
 	echo 'usage: run-fuzz.sh time SECONDS [TARGET...] | check | replay' >&2
 	exit 2
@@ -56,9 +56,9 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 # shellcheck disable=SC2046 # one name a word
 [ $# -gt 0 ] || set -- $("$program")
-mkdir -p $fuzz/bin $fuzz/log $fuzz/find
+mkdir -p $bin $fuzz/log $fuzz/find
 for target; do
-	ln -sfn "../../../$program" "$fuzz/bin/$target"
+	ln -sfn "../../../$program" "$bin/$target"
 done
 printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -n 1 tests/lib/run-fuzz.sh one "$mode" "$seconds"
 
