@@ -140,11 +140,40 @@ static size_t our_hooks(const struct json *doc, const char *stage)
 	return ours;
 }
 
+/* What undoing leaves of the environment is the same whether we were there or not; nothing of ours stays. */
+static void check_undone(const struct json *never, const struct json *after)
+{
+	const struct json *a = json_get(json_get(never, "process"), "env"),
+			  *b = json_get(json_get(after, "process"), "env");
+
+	MUST(!json_get(json_get(after, "annotations"), SPEC_EDITS_ANNOTATION));
+	MUST(json_len(a) == json_len(b));
+	for (size_t i = 0; i < json_len(a); i++)
+		MUST(str_eq(json_str(json_at(a, i)), json_str(json_at(b, i))));
+}
+
+/* The loader's path begins with our directories, and goes on as it was. */
+static void check_ld(const struct json *never, const struct json *after)
+{
+	const struct json *docs[2] = { never, after };
+	const char *value[2] = { NULL, NULL };
+
+	for (unsigned d = 0; d < 2; d++) {
+		const struct json *env = json_get(json_get(docs[d], "process"), "env");
+
+		for (size_t i = 0; i < json_len(env); i++)
+			if (str_starts(json_str(json_at(env, i)), "LD_LIBRARY_PATH="))
+				value[d] = json_str(json_at(env, i)) + strlen("LD_LIBRARY_PATH=");
+	}
+	MUST(value[1] && str_starts(value[1], LD));
+	MUST(str_eq(value[1] + strlen(LD) + (value[1][strlen(LD)] == ':'), value[0] ? value[0] : ""));
+}
+
 static void check_apply(const char *text, size_t len, const struct json *before, const struct edit *edit)
 {
-	cleanup_free char *once = NULL, *twice = NULL, *undone = NULL;
-	cleanup_json struct json *after = NULL, *back = NULL;
-	size_t once_len, twice_len, undone_len;
+	cleanup_free char *once = NULL, *twice = NULL, *undone = NULL, *never = NULL;
+	cleanup_json struct json *after = NULL, *back = NULL, *clean = NULL;
+	size_t once_len, twice_len, undone_len, never_len;
 	struct err err = ERR_INIT;
 
 	if (edit_apply(text, len, edit, &once, &once_len, &err) < 0) {
@@ -161,6 +190,11 @@ static void check_apply(const char *text, size_t len, const struct json *before,
 	back = parse(undone, undone_len);
 	check_devices(before, back, false);
 	check_rest(before, back);
+	MUST(edit_undo(text, len, &never, &never_len, &err) == 0);
+	clean = parse(never, never_len);
+	check_undone(clean, back);
+	if (edit->ld_library_path)
+		check_ld(clean, after);
 }
 
 static void check_undo(const char *text, size_t len, const struct json *before)

@@ -47,6 +47,33 @@ static void plan_with(const struct tree *t)
 	config_free(&conf);
 }
 
+/* Nothing in a tree leads out of it. */
+static void check_tree(const struct tree *t)
+{
+	static const char relative[] = "^([^/.]|\\.[^/.]|\\.\\.[^/])[^/]*$";
+	cleanup_strbuf struct strbuf path = STRBUF_INIT;
+
+	for (size_t i = 0; i < t->n_libraries; i++) {
+		MUST(fuzz_matches(t->libraries[i].soname, relative));
+		path.len = 0;
+		strbuf_printf(&path, "/%s", t->libraries[i].dir);
+		MUST(fuzz_is_normal(path.buf));
+		MUST(t->libraries[i].class == 32 || t->libraries[i].class == 64);
+	}
+	for (size_t i = 0; i < t->n_programs; i++)
+		MUST(fuzz_matches(t->programs[i].name, relative));
+	for (size_t i = 0; i < t->n_links; i++) {
+		path.len = 0;
+		strbuf_printf(&path, "/%s", t->links[i].target);
+		MUST(fuzz_is_normal(path.buf) && fuzz_is_normal(t->links[i].path));
+	}
+	for (size_t i = 0; i < t->dirs.n; i++) {
+		path.len = 0;
+		strbuf_printf(&path, "/%s", t->dirs.v[i]);
+		MUST(fuzz_is_normal(path.buf));
+	}
+}
+
 FUZZ(start)
 {
 	struct err err = ERR_INIT;
@@ -57,6 +84,7 @@ FUZZ(start)
 		fuzz_refused(&err, ERR_TREE, ERR_NONE);
 		return;
 	}
+	check_tree(&t);
 	text = tree_dump(&t);
 	MUST(tree_parse(&again, PATH, text, strlen(text), &err) == 0);
 	second = tree_dump(&again);
