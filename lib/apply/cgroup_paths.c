@@ -186,7 +186,7 @@ static bool parse_mount(char *line, struct cgroup_mount *ret)
 		if (!field[i])
 			return false;
 	}
-	if (!parse_dev(field[2], &ret->dev))
+	if (!parse_dev(field[2], &ret->dev) || field[3][0] != '/' || field[4][0] != '/')
 		return false;
 	unescape(field[3]);
 	unescape(field[4]);

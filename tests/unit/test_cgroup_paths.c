@@ -139,6 +139,8 @@ TEST(mounts_of_the_hierarchies)
 		      "42 31 038 / /bad rw - cgroup2 cgroup2 rw\n"
 		      "43 31 0:38 / - cgroup2 cgroup2 rw\n"
 		      "44 - cgroup2\n"
+		      "46 31 0:38  /no/root rw - cgroup2 cgroup2 rw\n"
+		      "47 31 0:38 / relative rw - cgroup2 cgroup2 rw\n"
 		      " - cgroup cgroup devices\n"
 		      "45 31 0:38 / /last rw - cgroup2 cgroup2 rw";
 	struct cgroup_mount m;
