@@ -28,6 +28,7 @@ FUZZ(classify)
 	MUST(!strstr(c.dir, ".."));
 	MUST(c.kind == MANIFEST_HOST || tree_is_relative(c.dir));
 	MUST(!c.link_dir || fuzz_matches(c.link_dir, "^/(usr/share|etc)/[A-Za-z_./]+$"));
+	MUST(!c.link_dir || fuzz_is_normal(c.link_dir));
 	MUST((c.link_dir != NULL) <= (c.kind == MANIFEST_SHARE));
 	MUST(!(c.capability & ~(unsigned)CAP_ALL));
 	MUST(!c.compat || c.kind == MANIFEST_LIBRARY);

@@ -29,7 +29,7 @@ one() {
 		mkdir -p "$work/$3" "$fuzz/corpus/$3"
 		target=$3
 		shift 3
-		TMPDIR=$work nice "$fuzz/bin/$target" "$@" "$corpus/$target" >"$log" 2>&1
+		TMPDIR=$work "$fuzz/bin/$target" "$@" "$corpus/$target" >"$log" 2>&1
 		;;
 	esac
 	echo "exit $?" >>"$log"
