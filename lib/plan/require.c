@@ -9,63 +9,102 @@
 #include "base/str.h"
 
 #define EXPRESSION_MAX (64u << 10)
-#define TERM_MAX 96
+#define TERM_MAX 126
 
 enum op { OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE };
+enum property { CUDA, DRIVER, ARCH, BRAND };
 
 struct term {
 	const char *text; /* where it stands in the expression */
 	size_t len;
-	char property[16], value[TERM_MAX];
+	enum property property;
 	enum op op;
+	char value[TERM_MAX];
 };
 
-static bool is_word(const char *s)
+static const char operators[] = "<>=!";
+
+static bool parse_property(const char *s, size_t len, enum property *ret)
 {
-	for (const char *p = s; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", *p))
-			return false;
-	return *s != '\0';
+	static const char *const names[] = { [CUDA] = "cuda", [DRIVER] = "driver", [ARCH] = "arch", [BRAND] = "brand" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (len == strlen(names[i]) && strncasecmp(s, names[i], len) == 0) {
+			*ret = (enum property)i;
+			return true;
+		}
+	return false;
 }
 
-static size_t parse_operator(const char *s, enum op *ret)
+static bool parse_operator(const char *s, size_t len, enum op *ret)
 {
-	/* Longer ones first. */
 	static const struct {
 		const char *text;
 		enum op op;
-	} all[] = { { "!=", OP_NE }, { "<=", OP_LE }, { ">=", OP_GE }, { "=", OP_EQ }, { "<", OP_LT }, { ">", OP_GT } };
+	} all[] = { { "=", OP_EQ },  { "!=", OP_NE }, { "!", OP_NE }, { "<", OP_LT },
+		    { "<=", OP_LE }, { ">", OP_GT },  { ">=", OP_GE } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (str_starts(s, all[i].text)) {
+		if (len == strlen(all[i].text) && memcmp(s, all[i].text, len) == 0) {
 			*ret = all[i].op;
-			return strlen(all[i].text);
+			return true;
 		}
-	return 0;
+	return false;
+}
+
+static bool number_fits(const char *digits, size_t len)
+{
+	static const char end[] = "18446744073709551615"; /* what NVIDIA's tool takes for an overflow */
+	size_t max = strlen(end);
+
+	while (len && *digits == '0') {
+		digits++;
+		len--;
+	}
+	return len < max || (len == max && memcmp(digits, end, max) < 0);
+}
+
+/* Numbers and dots; several dots count as one, one at the end as none. Brings it into the form of str_version_cmp. */
+static bool normalize_version(char *version)
+{
+	char *out = version;
+	const char *in = version;
+
+	while (*in) {
+		size_t digits = strspn(in, "0123456789"), dots = strspn(in + digits, ".");
+
+		if (!digits || !number_fits(in, digits))
+			return false;
+		memmove(out, in, digits);
+		out += digits;
+		in += digits + dots;
+		if (*in && !dots)
+			return false;
+		if (*in)
+			*out++ = '.';
+	}
+	*out = '\0';
+	return out != version;
 }
 
 /* NULL, or why the term is malformed. */
 static const char *parse_term(struct term *t)
 {
-	size_t name = strspn(t->text, "abcdefghijklmnopqrstuvwxyz"), op;
+	size_t name = strcspn(t->text, operators), op, value;
 
-	if (name >= t->len || t->len >= TERM_MAX || name >= sizeof(t->property))
+	if (name >= t->len || t->len >= TERM_MAX)
 		return "not understood";
-	memcpy(t->property, t->text, name);
-	t->property[name] = '\0';
-	op = parse_operator(t->text + name, &t->op);
-	if (!op)
+	op = strspn(t->text + name, operators);
+	value = t->len - name - op;
+	if (!name || !value || !parse_operator(t->text + name, op, &t->op))
 		return "not understood";
-	memcpy(t->value, t->text + name + op, t->len - name - op);
-	t->value[t->len - name - op] = '\0';
-	if (str_eq(t->property, "brand")) {
-		if (t->op != OP_EQ && t->op != OP_NE)
-			return "a brand is compared by = and != only";
-		return is_word(t->value) ? NULL : "not a brand";
-	}
-	if (!str_eq(t->property, "cuda") && !str_eq(t->property, "driver") && !str_eq(t->property, "arch"))
+	if (!parse_property(t->text, name, &t->property))
 		return "unknown property";
-	return str_is_version(t->value) ? NULL : "not a version";
+	memcpy(t->value, t->text + name + op, value);
+	t->value[value] = '\0';
+	if (t->property != BRAND)
+		return normalize_version(t->value) ? NULL : "not a version";
+	return t->op == OP_EQ || t->op == OP_NE ? NULL : "a brand is compared by = and != only";
 }
 
 static bool compare(enum op op, int c)
@@ -87,39 +126,49 @@ static bool compare(enum op op, int c)
 	return false;
 }
 
-static const char *fact_of(const struct require_facts *f, const char *property)
+static const char *fact_of(const struct require_facts *f, enum property property)
 {
-	if (str_eq(property, "cuda"))
+	switch (property) {
+	case CUDA:
 		return f->cuda;
-	if (str_eq(property, "driver"))
+	case DRIVER:
 		return f->driver;
-	return str_eq(property, "arch") ? f->arch : f->brand;
+	case ARCH:
+		return f->arch;
+	case BRAND:
+		return f->brand;
+	}
+	return NULL;
 }
 
 static bool holds(const struct term *t, const struct require_facts *f)
 {
 	const char *fact = fact_of(f, t->property);
 
+	/* Where there is no GPU, or nobody has asked NVML, nothing speaks against the image. */
 	if (!fact)
-		return false;
-	if (str_eq(t->property, "brand"))
+		return true;
+	if (t->property == BRAND)
 		return (strcasecmp(fact, t->value) == 0) == (t->op == OP_EQ);
 	return compare(t->op, str_version_cmp(fact, t->value));
 }
 
-/* What the host has of it, for people. */
-static void describe(const struct term *t, const struct require_facts *f, char *buf, size_t size)
+/* What the host has of it, for people: always with the driver and the GPU. */
+static void describe(const struct term *t, const struct require_facts *f, struct strbuf *out)
 {
-	const char *fact = fact_of(f, t->property), *driver = f->driver ? f->driver : "of unknown version";
+	const char *driver = f->driver ? f->driver : "of unknown version";
+	const char *known = fact_of(f, t->property), *fact = known ? known : "unknown";
 
-	if (str_eq(t->property, "cuda"))
-		snprintf(buf, size, "driver %s supports CUDA %s", driver, fact ? fact : "of unknown version");
-	else if (str_eq(t->property, "driver"))
-		snprintf(buf, size, "the driver is %s", fact ? fact : "unknown");
-	else if (str_eq(t->property, "arch"))
-		snprintf(buf, size, "compute capability is %s", fact ? fact : "unknown");
+	if (t->property == CUDA)
+		strbuf_printf(out, "driver %s supports CUDA %s", driver, fact);
+	else if (t->property == DRIVER)
+		strbuf_printf(out, "the driver is %s", fact);
 	else
-		snprintf(buf, size, "brand is %s", fact ? fact : "unknown");
+		strbuf_printf(out, "%s is %s", t->property == ARCH ? "compute capability" : "brand", fact);
+	if (f->gpu)
+		strbuf_printf(out, ", %s", f->gpu);
+	if (t->property == ARCH || t->property == BRAND)
+		strbuf_printf(out, ", driver %s", driver);
 }
 
 struct verdict {
@@ -128,45 +177,44 @@ struct verdict {
 	struct term first, last; /* the first failing terms of the first and of the last of them */
 };
 
-/* One alternative, all of it, so that what is malformed is found wherever it stands. */
-static int check_alternative(const struct term *alternative, const struct require_facts *facts, struct verdict *v,
+/* Term by term up to the first that fails, as NVIDIA's tool does: what stands behind it is not looked at. */
+static int check_alternative(const char *text, size_t len, const struct require_facts *facts, struct verdict *v,
 			     struct err *err)
 {
-	const char *end = alternative->text + alternative->len;
-	struct term t = { .text = alternative->text }, failed = { 0 };
+	struct term t = { .text = text };
 
-	for (; t.text <= end; t.text += t.len + 1) {
+	for (; t.text < text + len; t.text += t.len + 1) {
 		const char *why;
 
 		t.len = strcspn(t.text, ", ");
+		if (!t.len)
+			continue;
 		why = parse_term(&t);
 		if (why) {
 			err_set(err, ERR_REQUIRE, 0, "%.*s: %s", t.len > 64 ? 64 : (int)t.len, t.text, why);
 			return err_hint(err, "correct the expression, or set NVIDIA_DISABLE_REQUIRE=1");
 		}
-		if (!failed.text && !holds(&t, facts))
-			failed = t;
+		if (holds(&t, facts))
+			continue;
+		if (v->n_failed++ == 0)
+			v->first = t;
+		v->last = t;
+		return 0;
 	}
-	if (!failed.text)
-		v->met = true;
-	else if (v->n_failed++ == 0)
-		v->first = failed;
-	v->last = failed;
+	v->met = true;
 	return 0;
 }
 
 static int not_met(const struct verdict *v, const struct require_facts *facts, struct err *err)
 {
-	char has[128];
+	cleanup_strbuf struct strbuf has = STRBUF_INIT;
 
-	describe(&v->first, facts, has, sizeof(has));
+	describe(&v->first, facts, &has);
 	if (v->n_failed == 1)
-		return err_set(err, ERR_REQUIRE, 0, "%.*s (%s%s%s)", (int)v->first.len, v->first.text, has,
-			       facts->gpu ? ", " : "", facts->gpu ? facts->gpu : "");
+		return err_set(err, ERR_REQUIRE, 0, "%.*s (%s)", (int)v->first.len, v->first.text, has.buf);
 	/* The first alternative is what the image wants; the last one says that the others were looked at. */
-	return err_set(err, ERR_REQUIRE, 0, "%.*s (%s%s%s), and the last of %u alternatives fails at %.*s",
-		       (int)v->first.len, v->first.text, has, facts->gpu ? ", " : "", facts->gpu ? facts->gpu : "",
-		       v->n_failed, (int)v->last.len, v->last.text);
+	return err_set(err, ERR_REQUIRE, 0, "%.*s (%s), and the last of %u alternatives fails at %.*s",
+		       (int)v->first.len, v->first.text, has.buf, v->n_failed, (int)v->last.len, v->last.text);
 }
 
 int require_check(const char *name, const char *expression, const struct require_facts *facts, struct err *err)
@@ -179,11 +227,10 @@ int require_check(const char *name, const char *expression, const struct require
 		err_set(err, ERR_REQUIRE, 0, "%s: longer than %u bytes", name, EXPRESSION_MAX);
 		return err_hint(err, "correct the expression, or set NVIDIA_DISABLE_REQUIRE=1");
 	}
-	while (r == 0 && *(expression += strspn(expression, " "))) {
-		struct term alternative = { .text = expression, .len = strcspn(expression, " ") };
-
-		r = check_alternative(&alternative, facts, &v, err);
-		expression += alternative.len;
+	while (r == 0 && !v.met && *(expression += strspn(expression, " "))) {
+		len = strcspn(expression, " ");
+		r = check_alternative(expression, len, facts, &v, err);
+		expression += len;
 	}
 	if (r == 0 && !v.met && v.n_failed)
 		r = not_met(&v, facts, err);
