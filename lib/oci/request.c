@@ -186,18 +186,25 @@ static const char *major_minor(struct arena *a, const char *version)
 	return arena_strndup(a, version, n);
 }
 
+/* NVIDIA's images before NVIDIA_REQUIRE_CUDA say by this alone what they need; NULL for all others. */
+static const char *legacy_version(const struct spec *spec)
+{
+	const char *version = spec_env(spec, "CUDA_VERSION"), *require = spec_env(spec, "NVIDIA_REQUIRE_CUDA");
+
+	return version && *version && !(require && *require) ? version : NULL;
+}
+
 static int read_environment(struct reader *x)
 {
 	cleanup_strbuf struct strbuf joined = STRBUF_INIT;
-	const char *value = swarm_value(x->spec, &joined), *version;
+	const char *value = swarm_value(x->spec, &joined), *version = legacy_version(x->spec);
 
 	if (value)
 		return take_value(x, REQUEST_FROM_SWARM, "DOCKER_RESOURCE_GPU", value);
 	value = spec_env(x->spec, "NVIDIA_VISIBLE_DEVICES");
 	if (value)
 		return take_value(x, REQUEST_FROM_ENVIRONMENT, "NVIDIA_VISIBLE_DEVICES", value);
-	version = spec_env(x->spec, "CUDA_VERSION");
-	if (!version || !*version || spec_env(x->spec, "NVIDIA_REQUIRE_CUDA"))
+	if (!version)
 		return 0;
 	/* NVIDIA's old images hold a plain version; what does not is some other image's variable and no request. */
 	if (!str_is_version(version)) {
@@ -275,6 +282,7 @@ static int add_requirement(struct reader *x, const char *name, const char *value
 
 static int read_requirements(struct reader *x)
 {
+	const char *legacy = legacy_version(x->spec);
 	struct arena *a = &x->r->arena;
 	unsigned seen = 0;
 	bool disabled;
@@ -298,11 +306,9 @@ static int read_requirements(struct reader *x)
 		if (spec_env(x->spec, name) == equals + 1)
 			r = add_requirement(x, name, equals + 1);
 	}
-	if (r == 0 && x->r->source == REQUEST_FROM_LEGACY) {
-		const char *version = spec_env(x->spec, "CUDA_VERSION");
-
-		r = add_requirement(x, "CUDA_VERSION", arena_printf(a, "cuda>=%s", major_minor(a, version)));
-	}
+	/* However the devices are asked for: `docker run --gpus` sets NVIDIA_VISIBLE_DEVICES for such images too. */
+	if (r == 0 && legacy && str_is_version(legacy))
+		r = add_requirement(x, "CUDA_VERSION", arena_printf(a, "cuda>=%s", major_minor(a, legacy)));
 	return r;
 }
 

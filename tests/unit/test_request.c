@@ -198,11 +198,23 @@ TEST(legacy_images)
 	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_REQUIRE_CUDA=cuda>=12.4", NULL);
 	CHECK(t.r == 0 && !t.req.wanted);
 	run_free(&t);
-	/* A newer image that happens to have the variable. */
-	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_VISIBLE_DEVICES=0", NULL);
+	/* Asked for in another way: what it needs stays what it needs. */
+	run_env(&t, "CUDA_VERSION=12.4.1", "NVIDIA_VISIBLE_DEVICES=0", NULL);
 	CHECK_INT(t.req.source, REQUEST_FROM_ENVIRONMENT);
 	CHECK_INT(t.req.capabilities, CAP_COMPUTE | CAP_UTILITY);
+	REQUIRE(t.req.n_requirements == 1);
+	CHECK_STR(t.req.requirements[0].value, "cuda>=12.4");
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12.4.1", "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_REQUIRE_CUDA=cuda>=12.0", NULL);
+	REQUIRE(t.req.n_requirements == 1);
+	CHECK_STR(t.req.requirements[0].value, "cuda>=12.0");
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=cu124", "NVIDIA_VISIBLE_DEVICES=0", NULL);
 	CHECK_INT(t.req.n_requirements, 0);
+	run_free(&t);
+	run_env(&t, "CUDA_VERSION=12.4", "NVIDIA_REQUIRE_CUDA=", NULL);
+	CHECK_INT(t.req.source, REQUEST_FROM_LEGACY);
+	CHECK_INT(t.req.n_requirements, 1);
 	run_free(&t);
 	run_env(&t, "CUDA_VERSION=12-4", NULL);
 	CHECK(t.r == 0 && !t.req.wanted && t.req.why_not);
