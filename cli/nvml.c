@@ -106,15 +106,16 @@ static bool resolve(struct nvml *n, void *library)
 	return n->init && n->driver && n->count && n->handle && n->pci && n->uuid;
 }
 
-/* NVML's numbers for brands; NULL for those that nobody can require by name. */
+/* NVML's numbers for brands; images name the one that it does not know, or that is newer, "unknown". */
 static const char *brand_name(unsigned brand)
 {
 	static const char *const names[] = {
-		NULL,  "quadro", "tesla",	"nvs",	     "grid",	  "geforce", "titan",	   "vapps",    "vpc",
-		"vcs", "vws",	 "cloudgaming", "quadrortx", "nvidiartx", "nvidia",  "geforcertx", "titanrtx",
+		"unknown",   "quadro",	  "tesla",  "nvs",	  "grid",     "geforce",
+		"titan",     "vapps",	  "vpc",    "vcs",	  "vws",      "cloudgaming",
+		"quadrortx", "nvidiartx", "nvidia", "geforcertx", "titanrtx",
 	};
 
-	return brand < ARRAY_SIZE(names) ? names[brand] : NULL;
+	return names[brand < ARRAY_SIZE(names) ? brand : 0];
 }
 
 static struct json *mig_devices(const struct nvml *n, nvml_device gpu)
@@ -162,7 +163,7 @@ static struct json *gpu_facts(const struct nvml *n, unsigned index)
 	json_set_str(o, "pci", text);
 	if (n->uuid(gpu, text, sizeof(text)) == 0)
 		json_set_str(o, "uuid", text);
-	if (n->brand && n->brand(gpu, &brand) == 0 && brand_name(brand))
+	if (n->brand && n->brand(gpu, &brand) == 0)
 		json_set_str(o, "brand", brand_name(brand));
 	if (n->capability && n->capability(gpu, &major, &minor) == 0) {
 		snprintf(text, sizeof(text), "%d.%d", major, minor);

@@ -59,6 +59,33 @@ TEST(facts_are_written_as_inventory_json)
 	free(text);
 }
 
+/* Images name the unknown brand in their requirements: it is one, and not the absence of one. */
+TEST(brands)
+{
+	static const struct {
+		const char *define, *brand;
+	} all[] = {
+		{ "-DFAKE_BRAND=0", "\"brand\":\"unknown\"" },
+		{ "-DFAKE_BRAND=2", "\"brand\":\"tesla\"" },
+		{ "-DFAKE_BRAND=16", "\"brand\":\"titanrtx\"" },
+		{ "-DFAKE_BRAND=17", "\"brand\":\"unknown\"" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const char *library = fake(all[i].define);
+		struct err err = ERR_INIT;
+		char *text = NULL;
+		size_t len = 0;
+
+		if (!library)
+			return;
+		CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+		if (!CHECK(text && strstr(text, all[i].brand)))
+			printf("# %s: %s\n", all[i].define, text ? text : "nothing");
+		free(text);
+	}
+}
+
 TEST(the_child_has_no_rights)
 {
 	const char *library = fake("-DFAKE_ROOT");
