@@ -185,7 +185,8 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 
 	switch (s->kind) {
 	case SOURCE_DIR:
-		return inside_target_dir(c, s->target, err);
+		/* NVIDIA's images have a link here, to the directory of their version. */
+		return inside_target_dir(c, s->target, str_eq(s->target, PLAN_CUDA_DIR), err);
 	case SOURCE_IPC:
 		return inside_target_ipc(c, s->target, s->mode, err);
 	case SOURCE_NODE:

@@ -38,7 +38,41 @@ static int parent_on_root(const struct container *c, const char *path, struct er
 	return take_fd(dir);
 }
 
-static int target_dir(const struct container *c, const char *path, struct err *err)
+/* Whether two directories are the same one, seen through the same mount. */
+static bool same_dir(int a, const struct stat *b, uint64_t b_mount)
+{
+	struct stat st;
+	uint64_t id;
+
+	return fstat(a, &st) == 0 && path_mount_id(a, &id) == 0 && st.st_dev == b->st_dev && st.st_ino == b->st_ino &&
+	       id == b_mount;
+}
+
+/*
+ * What a link leads to, where that is a directory beside it on the root's own mount. Nothing else: a link of the image
+ * could lead to its own root, or to a volume.
+ */
+static int follow_beside(const struct container *c, const char *path, struct err *err)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY), parent = -EBADF;
+	char name[PATH_MAX];
+	struct stat up;
+	uint64_t root_id, id;
+
+	if (fd < 0 || path_parent(path, name, sizeof(name)) < 0)
+		return err_set(err, ERR_TARGET, fd < 0 ? -fd : ENAMETOOLONG, "%s", path);
+	parent = path_open(c->rootfd, name, O_PATH | O_DIRECTORY);
+	if (parent < 0 || path_mount_id(c->rootfd, &root_id) < 0 || path_mount_id(fd, &id) < 0 ||
+	    fstatat(fd, "..", &up, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(err, ERR_TARGET, errno, "%s", path);
+	if (id != root_id)
+		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
+	if (!same_dir(parent, &up, root_id))
+		return err_set(err, ERR_TARGET, ELOOP, "%s leads out of %s", path, name);
+	return take_fd(fd);
+}
+
+static int target_dir(const struct container *c, const char *path, bool follow, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
 	struct stat st;
@@ -49,19 +83,21 @@ static int target_dir(const struct container *c, const char *path, struct err *e
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
 	if (fstat(fd, &st) < 0)
 		return err_set(err, ERR_TARGET, errno, "%s", path);
-	/* A symlink as a mount target could name any place of the image; none of ours is one. */
+	if (follow && S_ISLNK(st.st_mode))
+		return follow_beside(c, path, err);
+	/* A symlink as a mount target could name any place of the image. */
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_TARGET, ENOTDIR, "%s", path);
 	return take_fd(fd);
 }
 
-int inside_target_dir(const struct container *c, const char *path, struct err *err)
+int inside_target_dir(const struct container *c, const char *path, bool follow, struct err *err)
 {
 	int r = container_own_begin(c, err);
 
 	if (r < 0)
 		return r;
-	r = target_dir(c, path, err);
+	r = target_dir(c, path, follow, err);
 	container_own_end(c);
 	return r;
 }
@@ -170,7 +206,7 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
 	int r;
 
 	if (S_ISDIR(mode))
-		return inside_target_dir(c, path, err);
+		return inside_target_dir(c, path, false, err);
 	r = container_own_begin(c, err);
 	if (r < 0)
 		return r;

@@ -12,10 +12,10 @@
 #include "base/err.h"
 
 /*
- * The directory `path` as a mount target (O_PATH), made where it is missing. -errno with ERR_TARGET,
- * ERR_FOREIGN_MOUNT, ERR_WRITE.
+ * The directory `path` as a mount target (O_PATH), made where it is missing; with `follow` a link at its place is
+ * followed to a directory beside it on the root's own mount. -errno with ERR_TARGET, ERR_FOREIGN_MOUNT, ERR_WRITE.
  */
-int inside_target_dir(const struct container *c, const char *path, struct err *err) must_check;
+int inside_target_dir(const struct container *c, const char *path, bool follow, struct err *err) must_check;
 
 enum inside_node {
 	INSIDE_NODE_TARGET, /* *ret_fd is an empty file to mount on */

@@ -64,6 +64,12 @@ static int check_requirements(const struct plan_work *w, struct err *err)
 	return 0;
 }
 
+/* NVIDIA's images have their toolkit in a directory that bears its version, and a link to that. */
+static bool is_version_link(const char *target, const struct rootfacts_path *fact)
+{
+	return str_eq(target, PLAN_CUDA_DIR) && fact->kind == ROOTFACTS_LINK && fact->resolves_to_dir && fact->on_root;
+}
+
 static int add_mount(struct plan_work *w, const char *source, const char *target, struct err *err)
 {
 	struct plan *p = w->plan;
@@ -74,7 +80,9 @@ static int add_mount(struct plan_work *w, const char *source, const char *target
 		err_set(err, ERR_FOREIGN_MOUNT, 0, "%s: %s covers its place", target, plan_work_cover(w, &fact));
 		return err_hint(err, "mount the volume elsewhere, or make the directory %s in it", target);
 	}
-	if (fact.kind != ROOTFACTS_ABSENT && fact.kind != ROOTFACTS_DIR) {
+	if (is_version_link(target, &fact)) {
+		plan_work_note(w, "The image's %s is a link: what it leads to is covered.", target);
+	} else if (fact.kind != ROOTFACTS_ABSENT && fact.kind != ROOTFACTS_DIR) {
 		err_set(err, ERR_TARGET, 0, "%s is no directory in the image", target);
 		return err_hint(err, "make it a directory in the image, or remove it there");
 	}

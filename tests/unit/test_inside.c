@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "apply/inside.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -92,7 +93,7 @@ static int on_volumes(const char *dir)
 	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
 	bool ok = inside_write(&c, "/etc/ld.so.cache", "x", 1, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	ok &= inside_link(&c, "/etc/sub/link", "x", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
-	ok &= inside_target_dir(&c, "/etc/made", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
+	ok &= inside_target_dir(&c, "/etc/made", false, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	/* A volume over /dev is not ours to make nodes in; the container's own tmpfs is. */
 	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err) == -EXDEV;
 	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err) == INSIDE_NODE_TARGET && fd >= 0;
@@ -147,15 +148,15 @@ TEST(directory_targets)
 	char path[4096];
 	int fd;
 
-	fd = inside_target_dir(&c, "/usr/local/nvidia", &err);
+	fd = inside_target_dir(&c, "/usr/local/nvidia", false, &err);
 	CHECK(fd >= 0);
 	fd_close(fd);
 	tap_write(dir, "usr/local/cuda", "a file");
-	CHECK_INT(inside_target_dir(&c, "/usr/local/cuda", &err), -ENOTDIR);
+	CHECK_INT(inside_target_dir(&c, "/usr/local/cuda", false, &err), -ENOTDIR);
 	CHECK_INT(err.code, ERR_TARGET);
 	snprintf(path, sizeof(path), "%s/usr/local/link", dir);
 	CHECK_INT(symlink("nvidia", path), 0);
-	CHECK_INT(inside_target_dir(&c, "/usr/local/link", &err), -ENOTDIR);
+	CHECK_INT(inside_target_dir(&c, "/usr/local/link", false, &err), -ENOTDIR);
 	container_close(&c);
 }
 
@@ -181,7 +182,7 @@ TEST(mode_bits_do_not_keep_root_out)
 	CHECK_INT(inside_link(&c, "/usr/bin/nvidia-smi", "x", &err), 0);
 	CHECK_INT(inside_write(&c, "/etc/ld.so.cache", "x", 1, &err), 0);
 	CHECK_INT(chmod(dir, 0555), 0);
-	fd = inside_target_dir(&c, "/made", &err);
+	fd = inside_target_dir(&c, "/made", false, &err);
 	CHECK(fd >= 0);
 	fd_close(fd);
 	container_close(&c);
@@ -218,4 +219,66 @@ TEST(files_belong_to_the_containers_root)
 	snprintf(path, sizeof(path), "%s/after", dir);
 	CHECK_INT(stat(path, &st), 0);
 	CHECK_INT(st.st_uid, 0);
+}
+
+static int follow(const struct container *c, const char *dir, const char *target, struct err *err)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/usr/local/cuda", dir);
+	unlink(path);
+	CHECK_INT(symlink(target, path), 0);
+	*err = (struct err)ERR_INIT;
+	return inside_target_dir(c, "/usr/local/cuda", true, err);
+}
+
+static int links_to_a_version(const char *dir)
+{
+	static const char *const good[] = { "cuda-12.4", "/usr/local/cuda-12.4", "/etc/alternatives/cuda",
+					    "./cuda-12.4/." };
+	static const char *const bad[] = { "/",
+					   ".",
+					   "..",
+					   "/usr",
+					   "../../etc",
+					   "cuda-12.4/lib64",
+					   "none",
+					   "file",
+					   "cuda",
+					   "/proc/self/root/usr/local/cuda-12.4",
+					   "../../../../tmp" };
+	struct container c = container_at(dir);
+	struct err err;
+	struct stat want, st;
+	char path[4096];
+	bool ok = true;
+	int fd;
+
+	tap_write(dir, "usr/local/cuda-12.4/lib64/x", "");
+	tap_write(dir, "usr/local/volume/x", "");
+	tap_write(dir, "usr/local/file", "");
+	tap_write(dir, "etc/alternatives/x", "");
+	snprintf(path, sizeof(path), "%s/etc/alternatives/cuda", dir);
+	CHECK_INT(symlink("/usr/local/cuda-12.4", path), 0);
+	snprintf(path, sizeof(path), "%s/usr/local/volume", dir);
+	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	CHECK_INT(fstatat(c.rootfd, "usr/local/cuda-12.4", &want, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		fd = follow(&c, dir, good[i], &err);
+		ok &= CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == want.st_ino);
+		fd_close(fd);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ok &= tap_check_int(follow(&c, dir, bad[i], &err) < 0 ? err.code : 0, ERR_TARGET, __FILE__, __LINE__,
+				    bad[i]);
+	ok &= CHECK_INT(follow(&c, dir, "volume", &err), -EXDEV);
+	ok &= CHECK_INT(err.code, ERR_FOREIGN_MOUNT);
+	ok &= CHECK_INT(inside_target_dir(&c, "/usr/local/cuda", false, &err), -ENOTDIR);
+	container_close(&c);
+	return ok ? 0 : 1;
+}
+
+TEST(a_link_to_a_version)
+{
+	in_mount_namespace(links_to_a_version, tap_tmpdir());
 }
