@@ -149,8 +149,9 @@ units: $(UNITS)
 check-unit: $(UNITS)
 	$(Q)tests/lib/run-units.sh $(UNITS)
 
-golden-accept: $(BUILD)/unit/test_golden
+golden-accept: $(BUILD)/unit/test_golden $(BUILD)/unit/test_compat
 	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_golden
+	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_compat
 
 # The programs with real engines; *.slow.bats are for check-slow.
 check-integration: all

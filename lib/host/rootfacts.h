@@ -41,8 +41,11 @@ struct rootfacts {
 	enum rootfacts_libc
 		libc; /* by the loaders that are there: /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1 */
 	bool has_cuda; /* /usr/local/cuda or a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
-	const char
-		*compat; /* newest <version> of /usr/local/cuda/compat/libcuda.so.<version>; NULL where there is none */
+	/*
+	 * The <version> of /usr/local/cuda/compat/libcuda.so.<version> to which libcuda.so.1 there leads, the newest where
+	 * it is a copy. NULL where there is none, or no libcuda.so.1.
+	 */
+	const char *compat;
 	bool dev_is_tmpfs; /* /dev is a file system of the container's own (type tmpfs in config.json), where nodes may be made */
 };
 

@@ -117,6 +117,9 @@ static const char *reason_for_none(const struct request *req, const struct rootf
 		return "No CUDA toolkit: compute is not asked for.";
 	if (facts->has_cuda)
 		return "No CUDA toolkit: the image has its own.";
+	/* It would cover them. */
+	if (facts->compat)
+		return "No CUDA toolkit: the image has CUDA's compatibility libraries in its place.";
 	if (!facts->known || !target)
 		return NULL;
 	if ((target->kind == ROOTFACTS_DIR || target->kind == ROOTFACTS_ABSENT) && target->on_root)

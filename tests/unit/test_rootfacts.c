@@ -268,6 +268,16 @@ TEST(forward_compatibility)
 	REQUIRE(mkfifoat(f.root, "usr/local/cuda-12.4/compat/libcuda.so.995.1", 0600) == 0);
 	REQUIRE(collect(&f) == 0);
 	CHECK_STR(f.facts.compat, "551.1");
+	/* The one that the loader takes is the one that counts. */
+	REQUIRE(unlinkat(f.root, "usr/local/cuda-12.4/compat/libcuda.so.1", 0) == 0);
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.compat);
+	add_link(&f, "libcuda.so.535.54.03", "usr/local/cuda-12.4/compat/libcuda.so.1");
+	REQUIRE(collect(&f) == 0);
+	CHECK_STR(f.facts.compat, "535.54.03");
+	REQUIRE(unlinkat(f.root, "usr/local/cuda-12.4/compat/libcuda.so.535.54.03", 0) == 0);
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.compat);
 }
 
 /* However large a directory is made, no more than a bounded part of it is read. */

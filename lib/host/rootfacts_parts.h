@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the root facts share, for lib/host/rootfacts*.c alone. */
+#ifndef NVCOREOS_HOST_ROOTFACTS_PARTS_H
+#define NVCOREOS_HOST_ROOTFACTS_PARTS_H
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "host/rootfacts.h"
+
+/* What a name in an image can do to its own resolution; everything else is an error of ours or of the kernel. */
+static inline bool rootfacts_blocked(int r)
+{
+	return r == -ELOOP || r == -EXDEV || r == -ENOTDIR || r == -ENAMETOOLONG || r == -EACCES;
+}
+
+static inline int rootfacts_failed(int r, const char *path, struct err *err)
+{
+	return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", path);
+}
+
+/* Fills libc, has_cuda and compat. -errno with ERR_ROOTFS or ERR_KERNEL. */
+int rootfacts_image_look(struct rootfacts *facts, int rootfd, struct err *err) must_check;
+
+#endif
