@@ -151,13 +151,19 @@ static int probe_path(const struct probe *p, struct rootfacts_path *f, struct er
 		return r;
 	if (blocked)
 		f->kind = ROOTFACTS_BLOCKED;
+	over = spec_mount_over(p->spec, norm);
+	if (f->on_root && over) {
+		/* A container that is not started yet: what will lie there is not what lies there now. */
+		f->unseen = true;
+		f->on_root = f->resolves_to_dir = false;
+		f->kind = ROOTFACTS_ABSENT;
+	}
 	if (f->on_root && p->read_only) {
 		f->on_root = false;
 		f->volume = READ_ONLY_ROOT;
 	}
 	if (f->on_root || f->volume)
 		return 0;
-	over = spec_mount_over(p->spec, norm);
 	f->volume = over ? arena_strdup(&p->facts->arena, over->destination) : ANOTHER_MOUNT;
 	return 0;
 }

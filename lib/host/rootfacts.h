@@ -28,6 +28,7 @@ struct rootfacts_path {
 	enum rootfacts_kind kind; /* of the last component, not followed */
 	bool resolves_to_dir;	  /* following symlinks inside the root it is a directory */
 	bool on_root; /* nearest existing parent, the path itself and what it leads to lie on the root's own mount */
+	bool unseen;  /* a mount of config.json that is not made yet will cover it: what it holds is not known */
 	const char *volume; /* where it does not: the destination in config.json that covers it, or "another mount" */
 };
 

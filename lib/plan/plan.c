@@ -76,7 +76,7 @@ static int add_mount(struct plan_work *w, const char *source, const char *target
 	struct rootfacts_path fact = plan_work_fact(w, target);
 
 	/* Of a root that nobody has looked at, it is not known whether the volume has the directory. */
-	if (fact.kind == ROOTFACTS_ABSENT && !fact.on_root && w->in->facts->known) {
+	if (fact.kind == ROOTFACTS_ABSENT && !fact.on_root && w->in->facts->known && !fact.unseen) {
 		err_set(err, ERR_FOREIGN_MOUNT, 0, "%s: %s covers its place", target, plan_work_cover(w, &fact));
 		return err_hint(err, "mount the volume elsewhere, or make the directory %s in it", target);
 	}

@@ -89,8 +89,9 @@ static void volumes_in_child(struct fixture *f)
 	/* And one that a link leads to. */
 	check_volume(f, "/link", ROOTFACTS_LINK, "another mount");
 	check_volume(f, "/link/x", ROOTFACTS_ABSENT, "another mount");
-	/* What config.json says of a mount that is not there counts for nothing. */
-	check_volume(f, "/notmounted/x", ROOTFACTS_ABSENT, NULL);
+	/* A mount that config.json tells of will be there; what it holds is not known, whatever the image has in its place. */
+	check_volume(f, "/notmounted/x", ROOTFACTS_ABSENT, "/notmounted");
+	MUST(rootfacts_get(&f->facts, "/notmounted/x")->unseen && !rootfacts_get(&f->facts, ROOTFACTS_CACHE)->unseen);
 	_exit(0);
 }
 
@@ -108,6 +109,7 @@ TEST(volumes)
 	add_dir(&f, "vol/ld.so.conf.d");
 	tap_write(f.dir, "usr/bin/program", "x");
 	tap_write(f.dir, "file", "x");
+	tap_write(f.dir, "notmounted/x", "x");
 	add_link(&f, "hidden", "link");
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
 		ask(&f, asked[i]);
