@@ -174,8 +174,9 @@ roots_run() {
 # only_ours: of all files and links that a start and an ldconfig have made in the root, none is another than these.
 only_ours() {
 	local made
+	[ "$(findmnt -no FSTYPE "$B/rootfs")" = overlay ] || return 0
 	made=$(find "$B/upper" -mindepth 1 ! -type d -printf '%P\n' | grep -vxE \
-		'etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/00-nvcoreos\.conf|usr/bin/nvidia-smi|var/cache/ldconfig/aux-cache')
+		'etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/00-nvcoreos\.conf|usr/bin/nvidia-smi|var/cache/ldconfig/aux-cache') || :
 	[ -z "$made" ] || { echo "made: $made" && return 1; }
 }
 
