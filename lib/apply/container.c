@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +14,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "apply/caps.h"
@@ -25,7 +25,7 @@
 
 /* A hook is done in some milliseconds; one that waits for a slow disk may take longer. */
 #define LOCK_TRIES 1500
-#define LOCK_PAUSE_NS 2000000L
+#define LOCK_PAUSE_MS 2
 
 /*
  * Namespace file and id maps are opened by pid, so the pidfd must still answer afterwards: then the pid was not
@@ -114,14 +114,12 @@ static int open_proc_self(struct err *err)
  */
 static int lock(int ns, struct err *err)
 {
-	static const struct timespec pause = { 0, LOCK_PAUSE_NS };
-
 	for (int i = 0; flock(ns, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_set(err, ERR_NAMESPACE, errno, "locking its mount namespace");
 		if (i == LOCK_TRIES)
 			return err_set(err, ERR_BUSY, 0, "another nvcoreos-hook works on this container");
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		poll(NULL, 0, LOCK_PAUSE_MS);
 	}
 	return 0;
 }

@@ -223,7 +223,7 @@ int inside_write(const struct container *c, const char *path, const void *data, 
 	if (r < 0)
 		return r;
 	dir = parent_on_root(c, path, err);
-	r = dir < 0 ? dir : fd_replace_file(dir, path_base(path), data, len, 0644, FD_REPLACE_ALONE);
+	r = dir < 0 ? dir : fd_replace_file(dir, path_base(path), data, len, 0644, FD_REPLACE_TIDY);
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }
@@ -236,7 +236,7 @@ int inside_link(const struct container *c, const char *path, const char *target,
 	if (r < 0)
 		return r;
 	dir = parent_on_root(c, path, err);
-	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target, FD_REPLACE_ALONE);
+	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }

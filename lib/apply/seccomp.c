@@ -100,6 +100,7 @@ static const struct {
 	{ SCMP_SYS(setfsuid), ALL },
 	/* Files of the container: resolved, looked at, made, replaced. */
 	{ SCMP_SYS(fchmod), ALL },
+	{ SCMP_SYS(flock), ALL },
 	{ SCMP_SYS(fstat), ALL },
 	{ SCMP_SYS(fstatfs), ALL },
 	{ SCMP_SYS(mkdirat), ALL },
@@ -114,8 +115,6 @@ static const struct {
 	{ SCMP_SYS(mount_setattr), HOOK | INSIDE },
 	{ SCMP_SYS(move_mount), HOOK | INSIDE },
 	/* The host is read, sources are cloned, the container is entered. */
-	{ SCMP_SYS(clock_nanosleep), HOOK },
-	{ SCMP_SYS(flock), HOOK },
 	{ SCMP_SYS(fsconfig), HOOK },
 	{ SCMP_SYS(fsmount), HOOK },
 	{ SCMP_SYS(fsopen), HOOK },

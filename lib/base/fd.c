@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -84,16 +85,40 @@ int fd_write_all(int fd, const void *buf, size_t len)
 	return 0;
 }
 
+/* openat2, because a hook inside a container may call no other; of one component. */
+static int open_beneath(int dirfd, const char *name, int flags, mode_t mode)
+{
+	struct open_how how = { .flags = (unsigned)(flags | O_NOFOLLOW | O_CLOEXEC),
+				.mode = mode,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
 /*
- * A name that nobody else takes: process and clock, retried on EEXIST. Alone it is the same name each time, so that the
+ * While this fd is open no other process tidies in the directory, or takes the names of one who does. -errno where another
+ * is at it, or the directory cannot be read: then the names are such that nobody else takes them.
+ */
+static int lock_dir(int dirfd)
+{
+	cleanup_fd int fd = open_beneath(dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+/*
+ * A name that nobody else takes: process and clock, retried on EEXIST. Who tidies takes the same name each time, so that the
  * next run finds what a killed one has left; only where something stands there that cannot be removed it is another.
  */
-static void temp_name(char *buf, size_t size, const char *name, unsigned flags, unsigned attempt)
+static void temp_name(char *buf, size_t size, const char *name, bool tidy, unsigned attempt)
 {
 	struct timespec t;
 
-	if ((flags & FD_REPLACE_ALONE) && attempt < 2) {
-		snprintf(buf, size, FD_TEMP_ALONE "%.200s", name);
+	if (tidy && attempt < 2) {
+		snprintf(buf, size, FD_TEMP_TIDY "%.200s", name);
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t);
@@ -103,15 +128,11 @@ static void temp_name(char *buf, size_t size, const char *name, unsigned flags, 
 static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags,
 		     const struct stat *like)
 {
-	/* openat2, because a hook inside a container may call no other. */
-	struct open_how how = { .flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-				.mode = 0600,
-				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
-	cleanup_fd int fd = (int)syscall(SYS_openat2, dirfd, temp, &how, sizeof(how));
+	cleanup_fd int fd = open_beneath(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = fd_write_all(fd, buf, len);
 	if (r == 0 && like && fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM)
 		r = -errno;
@@ -139,13 +160,14 @@ static int rename_over(int dirfd, const char *temp, const char *name)
 static int replace(int dirfd, const char *name, const void *buf, size_t len, mode_t mode, unsigned flags,
 		   const struct stat *like)
 {
+	cleanup_fd int lock = flags & FD_REPLACE_TIDY ? lock_dir(dirfd) : -EBADF;
 	char temp[256];
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
-		temp_name(temp, sizeof(temp), name, flags, i);
+		temp_name(temp, sizeof(temp), name, lock >= 0, i);
 		r = write_new(dirfd, temp, buf, len, mode, flags, like);
-		if (r == -EEXIST && (flags & FD_REPLACE_ALONE) && i == 0)
+		if (r == -EEXIST && lock >= 0 && i == 0)
 			unlinkat(dirfd, temp, 0);
 	}
 	if (r == 0)
@@ -171,6 +193,7 @@ int fd_replace_file_like(int dirfd, const char *name, const void *buf, size_t le
 
 int fd_replace_link(int dirfd, const char *name, const char *target, unsigned flags)
 {
+	cleanup_fd int lock = -EBADF;
 	char temp[256];
 	int r = -EEXIST;
 
@@ -179,10 +202,12 @@ int fd_replace_link(int dirfd, const char *name, const char *target, unsigned fl
 		return 0;
 	if (errno != EEXIST)
 		return -errno;
+	if (flags & FD_REPLACE_TIDY)
+		lock = lock_dir(dirfd);
 	for (unsigned i = 0; r == -EEXIST && i < 16; i++) {
-		temp_name(temp, sizeof(temp), name, flags, i);
+		temp_name(temp, sizeof(temp), name, lock >= 0, i);
 		r = symlinkat(target, dirfd, temp) < 0 ? -errno : 0;
-		if (r == -EEXIST && (flags & FD_REPLACE_ALONE) && i == 0)
+		if (r == -EEXIST && lock >= 0 && i == 0)
 			unlinkat(dirfd, temp, 0);
 	}
 	return r == 0 ? rename_over(dirfd, temp, name) : r;

@@ -38,10 +38,14 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, siz
 int fd_write_all(int fd, const void *buf, size_t len) must_check;
 
 enum {
-	FD_REPLACE_SYNC = 1 << 0,  /* file and directory are synced */
-	FD_REPLACE_ALONE = 1 << 1, /* nobody else replaces this name now; what a killed run has left beside it goes */
+	FD_REPLACE_SYNC = 1 << 0, /* file and directory are synced */
+	/*
+	 * What a run that was killed has left beside `name` goes. That it is none of a run that lives is known by a lock on the
+	 * directory, taken if nobody has it.
+	 */
+	FD_REPLACE_TIDY = 1 << 1,
 };
-#define FD_TEMP_ALONE ".nvcoreos-" /* how the temporary file's name begins then; `name` follows */
+#define FD_TEMP_TIDY ".nvcoreos-" /* how the temporary file's name begins then; `name` follows */
 /*
  * Makes `name` (one component) in dirfd a new regular file with this content and mode, by a temporary file
  * of ours beside it and one rename. What stood there is replaced, a symlink too, never followed. 0 or -errno; on

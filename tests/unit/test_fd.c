@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,7 +168,7 @@ TEST(replacing_links)
 }
 
 /* What a run that was killed has left is gone after the next one, whatever it is. */
-TEST(replacing_alone_takes_over_what_was_left)
+TEST(tidying_takes_away_what_was_left)
 {
 	const char *dir = tap_tmpdir();
 	cleanup_fd int d = fd_open_dir(dir);
@@ -176,24 +177,46 @@ TEST(replacing_alone_takes_over_what_was_left)
 	REQUIRE(d >= 0);
 	tap_write(dir, "victim", "safe");
 	tap_write(dir, ".nvcoreos-f", "half");
-	CHECK_INT(fd_replace_file(d, "f", "whole", 5, 0644, FD_REPLACE_ALONE), 0);
+	CHECK_INT(fd_replace_file(d, "f", "whole", 5, 0644, FD_REPLACE_TIDY), 0);
 	check_content(d, "f", "whole");
 	REQUIRE(symlinkat("victim", d, ".nvcoreos-f") == 0);
-	CHECK_INT(fd_replace_file(d, "f", "again", 5, 0644, FD_REPLACE_ALONE), 0);
+	CHECK_INT(fd_replace_file(d, "f", "again", 5, 0644, FD_REPLACE_TIDY), 0);
 	check_content(d, "f", "again");
 	check_content(d, "victim", "safe");
 	tap_write(dir, "l", "a file");
 	tap_write(dir, ".nvcoreos-l", "half");
-	CHECK_INT(fd_replace_link(d, "l", "there", FD_REPLACE_ALONE), 0);
+	CHECK_INT(fd_replace_link(d, "l", "there", FD_REPLACE_TIDY), 0);
 	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 5);
 	CHECK_INT(count(d), 3);
 	/* An image may even have a directory there: it stays, and is no reason to fail. */
 	REQUIRE(mkdirat(d, ".nvcoreos-f", 0755) == 0 && mkdirat(d, ".nvcoreos-l", 0755) == 0);
-	CHECK_INT(fd_replace_file(d, "f", "third", 5, 0644, FD_REPLACE_ALONE), 0);
-	CHECK_INT(fd_replace_link(d, "l", "elsewhere", FD_REPLACE_ALONE), 0);
+	CHECK_INT(fd_replace_file(d, "f", "third", 5, 0644, FD_REPLACE_TIDY), 0);
+	CHECK_INT(fd_replace_link(d, "l", "elsewhere", FD_REPLACE_TIDY), 0);
 	check_content(d, "f", "third");
 	CHECK_INT(readlinkat(d, "l", target, sizeof(target)), 9);
 	CHECK_INT(count(d), 5);
+}
+
+TEST(tidying_leaves_what_another_is_at)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir), other = fd_open_dir(dir);
+
+	REQUIRE(d >= 0 && flock(other, LOCK_EX) == 0);
+	tap_write(dir, ".nvcoreos-f", "being written");
+	tap_write(dir, ".nvcoreos-l", "being made");
+	tap_write(dir, "l", "a file");
+	CHECK_INT(fd_replace_file(d, "f", "whole", 5, 0644, FD_REPLACE_TIDY), 0);
+	CHECK_INT(fd_replace_link(d, "l", "there", FD_REPLACE_TIDY), 0);
+	check_content(d, "f", "whole");
+	check_content(d, ".nvcoreos-f", "being written");
+	check_content(d, ".nvcoreos-l", "being made");
+	CHECK_INT(count(d), 4);
+	flock(other, LOCK_UN);
+	CHECK_INT(fd_replace_file(d, "f", "again", 5, 0644, FD_REPLACE_TIDY), 0);
+	CHECK_INT(count(d), 3);
+	/* And nobody is kept out behind it. */
+	CHECK_INT(flock(other, LOCK_EX | LOCK_NB), 0);
 }
 
 TEST(mkdir_p)
