@@ -44,8 +44,9 @@ setup() {
 	kill_sweep 17 init
 }
 
-@test "two hooks on one container: one after the other" {
+@test "two hooks on one container, and on two that share a root" {
 	kill_sweep 37 second
+	kill_sweep 37 beside
 }
 
 @test "driver or toolkit changed meanwhile: all is of one" {
@@ -59,4 +60,30 @@ setup() {
 
 @test "64 starts at once" {
 	kill_sweep 1 parallel 64
+}
+
+@test "nvcoreos-load does not outlive the hook" {
+	mkdir -p "$BATS_TEST_TMPDIR/libexec" "$BATS_TEST_TMPDIR/bundle"
+	# It is given no environment, and a mount namespace is all that it needs to be found in.
+	printf '#!/bin/sh\necho $$ >%s\nexec sleep 300\n' "$BATS_TEST_TMPDIR/pid" >"$BATS_TEST_TMPDIR/libexec/nvcoreos-load"
+	chmod 755 "$BATS_TEST_TMPDIR/libexec/nvcoreos-load"
+	sed -e "s|^libexec-dir=.*|libexec-dir=$BATS_TEST_TMPDIR/libexec|" -e 's|^load-modules=.*|load-modules=yes|' \
+		-e "s|^dev-root=.*|dev-root=$BATS_TEST_TMPDIR|" "$KILL/conf" >"$BATS_TEST_TMPDIR/conf"
+	cp "$KILL/config.json" "$BATS_TEST_TMPDIR/bundle"
+	for signal in KILL TERM; do
+		rm -f "$BATS_TEST_TMPDIR/pid"
+		printf '{"ociVersion":"1.0.2","id":"x","status":"creating","pid":%d,"bundle":"%s"}' $$ "$BATS_TEST_TMPDIR/bundle" |
+			"$NVCOREOS_BUILD/nvcoreos-hook" --config "$BATS_TEST_TMPDIR/conf" prestart 2>"$BATS_TEST_TMPDIR/said" 3>&- &
+		hook=$!
+		for ((i = 0; i < 100; i++)); do
+			[ ! -s "$BATS_TEST_TMPDIR/pid" ] || break
+			sleep 0.1
+		done
+		load=$(cat "$BATS_TEST_TMPDIR/pid")
+		kill -0 "$load"
+		kill -s "$signal" "$hook"
+		wait "$hook" || :
+		cleanup_gone "$load" 10
+	done
+	grep -q '^nvcoreos-hook: E08: ' "$BATS_TEST_TMPDIR/said"
 }

@@ -55,8 +55,9 @@ teardown() {
 	kill_sweep 1 init
 }
 
-@test "a second hook at every system call; one that finds the container held gives up" {
+@test "a second hook at every system call, on the container and on one that shares its root; one that finds the container held gives up" {
 	kill_sweep 1 second
+	kill_sweep 1 beside
 	kill_sweep 1 busy
 }
 

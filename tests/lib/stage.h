@@ -145,8 +145,15 @@ static inline void stage_look(const struct stage *s, struct listing *ret)
 		listing_take(ret, stage_path(path, s->dir, "run/guard-%s", stage_guarded[i]), path, LISTING_CONTENT);
 	listing_take(ret, "/dev", "/dev", LISTING_INODE);
 	listing_take(ret, "/run", "/run", LISTING_INODE);
-	while (f && fgets(line, sizeof(line), f))
-		listing_add(ret, "%.*s", (int)strcspn(line, "\n"), line);
+	while (f && fgets(line, sizeof(line), f)) {
+		char id[32], device[32], root[4096];
+
+		/* Others may rename the place of a mount of theirs, or change its options. */
+		if (strstr(line, s->dir))
+			listing_add(ret, "%.*s", (int)strcspn(line, "\n"), line);
+		else if (sscanf(line, "%31s %*s %31s %4095s", id, device, root) == 3)
+			listing_add(ret, "mount %s %s %s", id, device, root);
+	}
 	if (f)
 		fclose(f);
 	qsort(ret->line, ret->n, sizeof(*ret->line), listing_compare);

@@ -8,6 +8,7 @@
  *   short         a read or a write gets one byte
  *   init          the container's init is killed
  *   second        a second hook is started on the container
+ *   beside        a hook is started on another container that has the same root
  *   flip LINK     the relative symlinks LINK and LINK.other, below DIR, change places (and the files in FLIP_FILES with them)
  *   busy          no tracing: another holds the container
  *   again K       no tracing: K starts on one layer
@@ -23,7 +24,8 @@
 
 #define FAILURES_SHOWN 20
 #define TIMEOUT_MS 10000
-#define END_MS 1000 /* within which a hook ends whose container has gone */
+#define SIGNALS_SET 40 /* calls after its start, at most, in which the hook sets what it does at signals */
+#define END_MS 1000    /* within which a hook ends whose container has gone */
 #define REFERENCES 2
 
 struct reference {
@@ -32,13 +34,14 @@ struct reference {
 
 struct sweep {
 	struct stage stage;
-	struct box box;
+	struct box box, other;
 	unsigned long step, first;
 	const char *mode;
 	struct trace trace;
 	struct reference ref[REFERENCES];
 	unsigned refs;
 	unsigned long own_start; /* the first call behind the C library's own start */
+	unsigned long ready;	 /* the last one that sets what is done at signals */
 	unsigned long ref_calls;
 	long *nrs;	  /* the calls of an undisturbed run, from 1 */
 	uint64_t *layers; /* digests of the layers on which a second run has been right */
@@ -267,6 +270,8 @@ static void find_start(void *arg, unsigned long n, long nr)
 
 	if (!s->own_start && nr == SYS_fcntl)
 		s->own_start = n;
+	if (nr == SYS_rt_sigaction && n < s->own_start + SIGNALS_SET)
+		s->ready = n;
 	s->nrs = realloc(s->nrs, (n + 1) * sizeof(*s->nrs));
 	if (!s->nrs)
 		abort();
@@ -311,7 +316,7 @@ static void each_call(struct sweep *s, void (*each)(struct sweep *s))
 static void signal_point(struct sweep *s)
 {
 	s->trace.what = TRACE_SIGNAL;
-	point(s, true);
+	point(s, s->trace.value == SIGKILL || s->trace.at <= s->ready);
 }
 
 static void short_point(struct sweep *s)
@@ -405,6 +410,46 @@ static void start_second(void *arg)
 	}
 }
 
+/* A namespace of its own, with mounts of its own, over the same directories. */
+static void start_beside(void *arg)
+{
+	struct sweep *s = arg;
+	struct box first = s->box;
+
+	box_start(&s->box);
+	s->other = s->box;
+	start_second(s);
+	s->box = first;
+}
+
+static void beside_point(struct sweep *s)
+{
+	struct outcome o[2];
+
+	s->trace.what = TRACE_STOP;
+	s->trace.stopped = start_beside;
+	s->trace.arg = s;
+	run(s, &o[0]);
+	if (s->trace.at > s->trace.calls) {
+		box_end(&s->box);
+		return;
+	}
+	while (waitpid(s->second, &o[1].status, 0) < 0 && errno == EINTR)
+		;
+	stage_said(s->second_said, &o[1]);
+	s->points++;
+	for (int i = 0; i < 2; i++) {
+		judge_end(s, &o[i], false);
+		if (outcome_error(&o[i]))
+			fail(s, "it said: %s", o[i].said);
+		box_end(&s->box);
+		s->box = s->other;
+	}
+	check_host(s);
+	no_children(s);
+	rerun(s);
+}
+
 static void second_point(struct sweep *s)
 {
 	struct outcome o[2];
@@ -421,8 +466,12 @@ static void second_point(struct sweep *s)
 		;
 	stage_said(s->second_said, &o[1]);
 	s->points++;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		judge_end(s, &o[i], false);
+		/* The one waits for the other, and neither finds the other's things half-made. */
+		if (outcome_error(&o[i]))
+			fail(s, "it said: %s", o[i].said);
+	}
 	check_host(s);
 	box_end(&s->box);
 	no_children(s);
@@ -582,6 +631,8 @@ static bool choose(struct sweep *s, char *arg)
 		each_call(s, init_point);
 	else if (strcmp(s->mode, "second") == 0)
 		each_call(s, second_point);
+	else if (strcmp(s->mode, "beside") == 0)
+		each_call(s, beside_point);
 	else if (strcmp(s->mode, "busy") == 0)
 		busy(s);
 	else if (!arg)
