@@ -50,14 +50,11 @@ kill_root() {
 	cp /etc/ld.so.cache "$1/etc/ld.so.cache"
 }
 
-# kill_config KEY=VALUE...: config.json of a container with these variables; KILL_USERNS=FIRST maps its users.
+# kill_config KEY=VALUE...: config.json of a container with these variables.
 kill_config() {
 	jq -n '{ociVersion: "1.0.2", process: {args: ["/x"], cwd: "/", env: $ARGS.positional}, root: {path: "root"},
 		mounts: [{destination: "/proc", type: "proc", source: "proc"}, {destination: "/dev", type: "tmpfs", source: "tmpfs"}],
-		linux: {namespaces: [{type: "mount"}, {type: "pid"}]}}
-		| if $first == "" then . else .linux.namespaces += [{type: "user"}]
-			| .linux.uidMappings = [{containerID: 0, hostID: ($first | tonumber), size: 65536}]
-			| .linux.gidMappings = .linux.uidMappings end' --arg first "${KILL_USERNS:-}" --args -- "$@" >"$KILL/config.json"
+		linux: {namespaces: [{type: "mount"}, {type: "pid"}]}}' --args -- "$@" >"$KILL/config.json"
 }
 
 # kill_sweep STEP MODE [ARG]: one sweep, from a call among the first STEP that is another one each time; its counts are shown.
@@ -65,7 +62,7 @@ kill_sweep() {
 	local step=$1 out rc=0
 	shift
 	out=$("$KILL/bin/sweep" --dir "$KILL" --hook "$NVCOREOS_BUILD/nvcoreos-hook" --lower "${KILL_LOWER:-$KILL/root}" \
-		--step "$step" --first $((RANDOM % step + 1)) "$@" 2>&1) || rc=$?
+		--users "${KILL_USERS:-0}" --step "$step" --first $((RANDOM % step + 1)) "$@" 2>&1) || rc=$?
 	printf '%s\n' "$out"
 	printf '%s\n' "$out" | grep -v FAILED | grep '^# [a-z0-9]' | sed "s/^# /# (each ${step}th) /; s/(each 1th) //" >&3
 	return "$rc"

@@ -36,8 +36,8 @@ teardown() {
 @test "SIGKILL, in a user namespace, with all capabilities" {
 	cp -a "$KILL/root" "$KILL/mapped"
 	chown -hR 100000:100000 "$KILL/mapped"
-	KILL_USERNS=100000 kill_config NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all
-	KILL_LOWER=$KILL/mapped kill_sweep "$KILL_STEP" signal 9
+	kill_config NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all
+	KILL_LOWER=$KILL/mapped KILL_USERS=100000 kill_sweep "$KILL_STEP" signal 9
 	kill_config NVIDIA_VISIBLE_DEVICES=all
 }
 

@@ -27,6 +27,7 @@
 struct stage {
 	const char *dir, *hook;
 	const char *lower; /* the container's root as the image has it */
+	unsigned users;	   /* each container gets a user namespace whose ids from 0 on are these; 0: none */
 	struct listing before;
 };
 
@@ -34,6 +35,7 @@ struct stage {
 struct box {
 	char dir[STAGE_PATH]; /* the bundle: root, upper, work, config.json */
 	pid_t init;
+	unsigned users;
 };
 
 /* How a program ended, and what it said on stderr. */
@@ -226,6 +228,7 @@ static inline void box_open(struct stage *s, struct box *b, unsigned id)
 	char from[STAGE_PATH], to[STAGE_PATH];
 
 	b->init = 0;
+	b->users = s->users;
 	stage_mkdir(stage_path(b->dir, s->dir, "run/box%u", id));
 	stage_mkdir(stage_path(to, b->dir, "root"));
 	stage_copy(stage_path(from, s->dir, "config.json"), stage_path(to, b->dir, "config.json"));
@@ -258,11 +261,23 @@ static inline void box_child(const struct box *b, int ready)
 		stage_die("the mounts of %s", root);
 	stage_tmpfs(stage_path(path, root, "dev"), "mode=755,size=64k");
 	stage_nodes(path);
-	if (chdir(root) < 0 || write(ready, "", 1) != 1)
+	if (chdir(root) < 0 || (b->users && unshare(CLONE_NEWUSER) < 0) || write(ready, "", 1) != 1)
 		_exit(98);
 	close(ready);
 	for (;;)
 		pause();
+}
+
+static inline void box_map(const struct box *b, const char *map)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)b->init, map);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || dprintf(fd, "0 %u 65536\n", b->users) < 0)
+		stage_die("%s", path);
+	close(fd);
 }
 
 static inline void box_start(struct box *b)
@@ -280,6 +295,10 @@ static inline void box_start(struct box *b)
 	if (read(p[0], &byte, 1) != 1)
 		stage_die("the box in %s did not start", b->dir);
 	close(p[0]);
+	if (b->users) {
+		box_map(b, "uid_map");
+		box_map(b, "gid_map");
+	}
 }
 
 static inline void box_end(struct box *b)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sweep --dir DIR --hook FILE --lower DIR [--step K] [--first N] MODE [ARG]: runs nvcoreos-hook once for each of its system
+ * sweep --dir DIR --hook FILE --lower DIR [--users UID] [--step K] [--first N] MODE [ARG]: runs nvcoreos-hook once for each of its system
  * calls and does something to it there (see trace.h, stage.h). After each run: the host is as it was, no process is left,
  * the container's layer holds whole files of ours alone, and a second run on that layer gives what an undisturbed run gives.
  *   signal N      the hook gets this signal
@@ -25,7 +25,7 @@
 #define FAILURES_SHOWN 20
 #define TIMEOUT_MS 10000
 #define SIGNALS_SET 40 /* calls after its start, at most, in which the hook sets what it does at signals */
-#define END_MS 1000    /* within which a hook ends whose container has gone */
+#define END_MS 3000    /* within which a hook ends whose container has gone; its own deadline is 5 s */
 #define REFERENCES 2
 
 struct reference {
@@ -655,8 +655,13 @@ static bool choose(struct sweep *s, char *arg)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "dir", 1, 0, 'd' },	{ "hook", 1, 0, 'h' },	{ "lower", 1, 0, 'l' },
-						 { "step", 1, 0, 's' }, { "first", 1, 0, 'f' }, { 0 } };
+	static const struct option options[] = { { "dir", 1, 0, 'd' },
+						 { "hook", 1, 0, 'h' },
+						 { "lower", 1, 0, 'l' },
+						 { "users", 1, 0, 'u' },
+						 { "step", 1, 0, 's' },
+						 { "first", 1, 0, 'f' },
+						 { 0 } };
 	struct sweep s = { .step = 1, .first = 1, .refs = 1 };
 	char *mode, *arg;
 	int c;
@@ -668,6 +673,8 @@ int main(int argc, char **argv)
 			s.stage.hook = optarg;
 		else if (c == 'l')
 			s.stage.lower = optarg;
+		else if (c == 'u')
+			s.stage.users = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 's')
 			s.step = strtoul(optarg, NULL, 10);
 		else if (c == 'f')
