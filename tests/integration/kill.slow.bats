@@ -29,6 +29,15 @@ teardown() {
 	done
 }
 
+# kill_hook BUNDLE KILLAT_OPTION...: the bundle's one hook is ours, under killat; what that prints goes to BUNDLE/calls.
+kill_hook() {
+	local dir=$1
+	shift
+	bundle_jq "$dir" 'del(.hooks)'
+	bundle_hook "$dir" createRuntime /bin/sh -c 'calls=$1; shift; exec "$@" 2>"$calls"' sh "$dir/calls" \
+		"$KILL/bin/killat" "$@" "$NVCOREOS_BUILD/nvcoreos-hook" --config "$KILL/conf" createRuntime
+}
+
 @test "SIGKILL at every system call" {
 	kill_sweep 1 signal 9
 }
@@ -64,6 +73,34 @@ teardown() {
 @test "driver or toolkit changed at every system call" {
 	kill_sweep 1 flip "$KILL_DRIVER"
 	kill_sweep "$KILL_STEP" flip "$KILL_TOOLKIT"
+}
+
+@test "SIGKILL under runc and crun: no container, and the next start is right" {
+	need_cgroups
+	need_root runc crun
+	have_root --busybox
+	local b=$BATS_TEST_TMPDIR/b runtime calls points=0
+	bundle_make "$b" "$ROOT"
+	bundle_env "$b" NVIDIA_VISIBLE_DEVICES=all
+	bundle_args "$b" /bin/sh -c 'ls /dev | grep -c nvidia; grep -c " /usr/local/nvidia " /proc/self/mountinfo'
+	for runtime in runc crun; do
+		export CGROUP_VIEW=legacy
+		kill_hook "$b" --count
+		[ "$(bundle_run "$b" $runtime)" = $'5\n1' ]
+		calls=$(cat "$b/calls")
+		before=$(grep -c -e "$b" -e "$KILL" /proc/self/mountinfo || :)
+		for ((n = 1 + RANDOM % 60; n < calls; n += 60)); do
+			kill_hook "$b" --at "$n"
+			run bundle_run "$b" $runtime
+			[ "$status" != 0 ]
+			[[ $output != 5* ]]
+			kill_hook "$b"
+			[ "$(bundle_run "$b" $runtime)" = $'5\n1' ]
+			points=$((points + 1))
+		done
+		[ "$(grep -c -e "$b" -e "$KILL" /proc/self/mountinfo || :)" = "$before" ]
+	done
+	echo "# killed under runc and crun: $points of $calls system calls" >&3
 }
 
 @test "64 times runc run at once" {
