@@ -189,7 +189,7 @@ check-sanitize:
 
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
-	$(Q)$(MAKE) --no-print-directory all lint
+	$(Q)$(MAKE) --no-print-directory all units lint
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The five things that nvcoreos asks of bpf(2), all about device programs of cgroup v2. Each needs CAP_SYS_ADMIN. */
+/* The five things that nvcoreos asks of bpf(2), all about device programs of cgroup v2. They need CAPS_BPF. */
 #ifndef NVCOREOS_APPLY_BPF_H
 #define NVCOREOS_APPLY_BPF_H
 

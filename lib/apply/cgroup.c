@@ -40,6 +40,8 @@ static int allow(pid_t pid, const char *cgroups_path, const struct devprog_rule 
 	if (r == 0 && places.v1.path)
 		r = cgroup_v1_allow(&places.v1, rules, n, err);
 	if (r == 0 && places.v2.path)
+		r = caps_raise(CAPS_BPF, err);
+	if (r == 0 && places.v2.path)
 		r = cgroup_v2_allow(&places.v2, rules, n, err);
 	if (r == 0 && !places.v1.path && !places.v2.path)
 		log_info("init %d has no cgroup of its own: no device rules are changed", (int)pid);

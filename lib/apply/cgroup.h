@@ -15,8 +15,8 @@
  * Allows exactly the plan's nodes, reading and writing, in the cgroups of init `pid`. cgroups_path is
  * linux.cgroupsPath, NULL if absent. There is never a moment with wider rights, and what fails midway has granted
  * nothing but a part of this. Nothing is done, and said in the log, where the container has no cgroup of its own, and
- * in a user namespace of the engine's own (rootless), where no cgroup is to be changed. Runs with CAPS_CGROUP, ends
- * with none. -errno with ERR_CGROUP, ERR_PRIVILEGE or ERR_KERNEL.
+ * in a user namespace of the engine's own (rootless), where no cgroup is to be changed. Runs with CAPS_CGROUP and CAPS_BPF,
+ * ends with none. -errno with ERR_CGROUP, ERR_PRIVILEGE or ERR_KERNEL.
  */
 int cgroup_allow(pid_t pid, const char *cgroups_path, const struct plan *plan, struct err *err) must_check;
 

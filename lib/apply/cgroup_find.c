@@ -163,8 +163,8 @@ int cgroup_find(struct cgroup_places *ret, pid_t pid, const char *cgroups_path, 
 		r = find_both(ret, &init, cgroups_path, err);
 	if (r < 0)
 		return r;
-	/* What was read by pid was init's only if init is still there. */
-	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
+	/* What was read by pid was init's only if init is still there. EPERM: it is, and another user's. */
+	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno != EPERM)
 		return err_set(err, ERR_CGROUP, errno, "init %d has ended", (int)pid);
 	return 0;
 }

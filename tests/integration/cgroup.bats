@@ -5,6 +5,7 @@
 
 load helpers
 load gpu
+load cgroup
 
 setup_file() {
 	need_root runc jq cc || return "$SKIPPED"
@@ -16,7 +17,7 @@ setup_file() {
 	gpu_host "$HOST" 535.261.03
 	fakehost_conf "$HOST/host" "$HOST/store" "$HOST/cuda-store" device-cgroup=none >"$HOST/conf-none"
 	probe_build "$HOST/probes"
-	cc -std=gnu11 -D_GNU_SOURCE -I"$NVC_TESTS/../lib" -o "$HOST/devprogs" "$NVC_TESTS/integration/devprogs.c" "$NVCOREOS_BUILD/libnvcoreos.a"
+	devprogs_build "$HOST/devprogs"
 	cc -shared -fPIC -o "$HOST/nomemlock.so" "$NVC_TESTS/integration/nomemlock.c"
 }
 
@@ -52,28 +53,10 @@ cgroup_namespace() {
 	[ "$1" = host ] || bundle_jq "$B" '.linux.namespaces += [{type: "cgroup"}]'
 }
 
-# What passes ends with ENXIO, as no driver has these majors; all else, nodes of one's own too, with EPERM.
-oracle='cd /dev; for n in nvidia1 nvidiactl nvidia-uvm; do echo "$n $(/probe open $n)"; done
-	open() { /probe mknod /tmp/n "$@" >/dev/null && /probe open /tmp/n; rm -f /tmp/n; }
-	echo "other $(open c 195 0) $(open c 195 2) $(open c 195 254) $(open c 10 229) $(open b 8 0) $(open b 195 1)"
-	echo "engine $(/probe open /dev/zero)"'
-
-exactly='nvidia1 ENXIO
-nvidiactl ENXIO
-nvidia-uvm ENXIO
-other EPERM EPERM EPERM EPERM EPERM EPERM
-engine OK'
-
-nothing='nvidia1 EPERM
-nvidiactl EPERM
-nvidia-uvm EPERM
-other EPERM EPERM EPERM EPERM EPERM EPERM
-engine OK'
-
 # is_exact RUNTIME...: the bundle runs, and exactly its GPU is open in it.
 is_exact() {
 	run bundle_run "$B" "$@"
-	[ "$status" = 0 ] && [ "$output" = "$exactly" ] && return 0
+	[ "$status" = 0 ] && [ "$output" = "$(exactly)" ] && return 0
 	echo "${CGROUP_VIEW:-}: $* $output"
 	return 1
 }
@@ -84,7 +67,7 @@ on_v2() {
 }
 
 @test "hostile 84: runc in hybrid, v1 and v2, prestart and createRuntime, cgroup namespaces" {
-	gpu_sh "$B" "$oracle"
+	gpu_sh "$B" "$(oracle)"
 	for stage in prestart createRuntime; do
 		hook "$stage"
 		for namespace in host private; do
@@ -98,7 +81,7 @@ on_v2() {
 
 @test "hostile 84: crun in v1 and v2, prestart and createRuntime, cgroup namespaces" {
 	need_root crun
-	gpu_sh "$B" "$oracle"
+	gpu_sh "$B" "$(oracle)"
 	for stage in prestart createRuntime; do
 		hook "$stage"
 		for namespace in host private; do
@@ -110,12 +93,12 @@ on_v2() {
 }
 
 @test "without the hook's step nothing of it is open: the oracle tells" {
-	gpu_sh "$B" "$oracle"
+	gpu_sh "$B" "$(oracle)"
 	bundle_hook "$B" createRuntime "$NVCOREOS_BUILD/nvcoreos-hook" --config "$HOST/conf-none" createRuntime
 	for CGROUP_VIEW in hybrid v2; do
 		run bundle_run "$B"
 		echo "$output"
-		[ "$output" = "$nothing" ]
+		[ "$output" = "$(nothing)" ]
 	done
 }
 
@@ -170,13 +153,13 @@ on_v2() {
 	for CGROUP_VIEW in hybrid v2; do
 		export CGROUP_VIEW
 		bundle_start "$B"
-		[ "$(bundle_exec "$B" /bin/sh -c "$oracle")" = "$exactly" ]
+		[ "$(bundle_exec "$B" /bin/sh -c "$(oracle)")" = "$(exactly)" ]
 		# On v2 a machine may have no controller whose limit could be changed; all of the cgroup is gone through all the same.
 		limit=()
 		[ "$CGROUP_VIEW" = v2 ] || limit=(--pids-limit 77)
 		bundle_oci "$B" runc update "${limit[@]}" "$(bundle_id "$B")"
 		[ "$CGROUP_VIEW" = v2 ] || [ "$(cat "/sys/fs/cgroup/pids/$(bundle_id "$B")/pids.max")" = 77 ]
-		[ "$(bundle_exec "$B" /bin/sh -c "$oracle")" = "$exactly" ]
+		[ "$(bundle_exec "$B" /bin/sh -c "$(oracle)")" = "$(exactly)" ]
 		bundle_oci "$B" runc delete --force "$(bundle_id "$B")"
 	done
 	command -v crun >/dev/null || return 0
@@ -240,7 +223,7 @@ docker_gpus() {
 		docker_import_root "$2" nvtest:1
 		docker run --rm --network none --gpus device=1 nvtest:1 sh -c "$3"
 		docker run --rm --network none --cgroupns private --gpus device=1 nvtest:1 sh -c "$3"
-	' - "$BATS_TEST_TMPDIR/d" "$B/rootfs" "$oracle" 3>&-
+	' - "$BATS_TEST_TMPDIR/d" "$B/rootfs" "$(oracle)" 3>&-
 }
 
 @test "docker run --gpus, with nothing else configured: v2 and v1" {
@@ -254,6 +237,6 @@ docker_gpus() {
 		run docker_gpus "$view"
 		echo "$view: $output"
 		[ "$status" = 0 ]
-		[ "$output" = "$exactly"$'\n'"$exactly" ]
+		[ "$output" = "$(exactly)"$'\n'"$(exactly)" ]
 	done
 }

@@ -21,6 +21,7 @@ enum {
 	SETGID = 6,
 	SETUID,
 	NET_ADMIN = 12,
+	NET_RAW,
 	SYS_MODULE = 16,
 	SYS_CHROOT = 18,
 	SYS_PTRACE,
@@ -54,8 +55,14 @@ static int each_phase(const char *unused)
 		enum caps_phase phase;
 		uint64_t set;
 	} rows[] = {
-		{ CAPS_READ, BIT(DAC_READ_SEARCH) }, { CAPS_LOAD, LOAD_SET }, { CAPS_ENTER, ENTER_SET },
-		{ CAPS_MOUNT, BIT(SYS_ADMIN) },	     { CAPS_OWN, OWN_SET },   { CAPS_WRITE, WRITE_SET },
+		{ CAPS_READ, BIT(DAC_READ_SEARCH) },
+		{ CAPS_LOAD, LOAD_SET },
+		{ CAPS_ENTER, ENTER_SET },
+		{ CAPS_CGROUP, BIT(SYS_ADMIN) },
+		{ CAPS_BPF, BIT(SYS_ADMIN) | BIT(NET_ADMIN) },
+		{ CAPS_MOUNT, BIT(SYS_ADMIN) },
+		{ CAPS_OWN, OWN_SET },
+		{ CAPS_WRITE, WRITE_SET },
 	};
 	struct err err = ERR_INIT;
 	bool ok = true;
@@ -86,7 +93,7 @@ static int give_up(const char *dir)
 	CHECK_SET("CapAmb", 0);
 	ok &= CHECK_INT(set_of("CapPrm") & all, all);
 	ok &= CHECK_INT(set_of("CapBnd"), set_of("CapPrm"));
-	ok &= CHECK_INT(set_of("CapPrm") & BIT(NET_ADMIN), 0);
+	ok &= CHECK_INT(set_of("CapPrm") & BIT(NET_RAW), 0);
 	ok &= CHECK(mount("tmpfs", dir, "tmpfs", 0, NULL) < 0 && errno == EPERM);
 	ok &= CHECK_INT(caps_keep(CAPS_ALL & ~CAPS_BIT(CAPS_LOAD), &err), 0);
 	ok &= CHECK_INT(set_of("CapPrm") & (BIT(SYS_MODULE) | BIT(MKNOD) | BIT(CHOWN)), 0);
