@@ -171,11 +171,11 @@ int cgroup_find(struct cgroup_places *ret, pid_t pid, const char *cgroups_path, 
 
 static void close_place(struct cgroup_place *p)
 {
-	free(take_ptr(p->path));
+	free(p->path);
 	for (size_t i = 0; i < p->n_levels; i++)
 		fd_close(p->levels[i]);
-	p->n_levels = 0;
-	fd_close(take_fd(p->self));
+	fd_close(p->self);
+	*p = (struct cgroup_place){ .self = -EBADF };
 }
 
 void cgroup_find_close(struct cgroup_places *p)

@@ -83,7 +83,7 @@ int cgroup_paths_parse(struct cgroup_paths *ret, const char *text, size_t len, s
 	*ret = (struct cgroup_paths){ NULL, NULL };
 	if (strlen(copy) != len)
 		return err_set(err, ERR_CGROUP, EBADMSG, "/proc/PID/cgroup has a NUL byte");
-	while (r == 0 && *rest) {
+	while (r == 0 && rest && *rest) {
 		line = strsep(&rest, "\n");
 		/* Every line ends with a newline. */
 		if (!rest)
@@ -98,8 +98,9 @@ int cgroup_paths_parse(struct cgroup_paths *ret, const char *text, size_t len, s
 
 void cgroup_paths_free(struct cgroup_paths *p)
 {
-	free(take_ptr(p->v1));
-	free(take_ptr(p->v2));
+	free(p->v1);
+	free(p->v2);
+	*p = (struct cgroup_paths){ NULL, NULL };
 }
 
 /* "slice:prefix:name" is the unit prefix-name.scope, or name where that is a slice (runc and crun alike). */

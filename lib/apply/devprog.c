@@ -152,7 +152,7 @@ static int check_rules(const struct devprog_rule *rules, size_t n, struct err *e
 int devprog_prepend(const struct bpf_insn *insns, size_t n, const struct devprog_rule *rules, size_t n_rules,
 		    struct bpf_insn **ret_insns, size_t *ret_n, struct err *err)
 {
-	cleanup_free struct devprog_rule *all = mem_alloc(2 * DEVPROG_RULES_MAX * sizeof(*all));
+	cleanup_free struct devprog_rule *all = mem_alloc(sizeof(*all) * 2 * DEVPROG_RULES_MAX);
 	size_t had = devprog_rules(insns, n, all), before = prefix_len(had), len;
 	struct bpf_insn *p;
 	int r = check_rules(rules, n_rules, err);
