@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup_allow on cgroup v2 stopped at each of its system calls: what holds there, and what a death there leaves. */
+#include <stddef.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 
 #include "apply/cgroup.h"
 #include "apply/devprog.h"
@@ -31,7 +33,7 @@ static const struct bpf_insn writers[] = {
 
 struct scene {
 	struct devcgroup c;
-	pid_t init;
+	pid_t init, hook;
 	int left; /* how often the other writer still comes */
 };
 
@@ -80,6 +82,7 @@ static int walk(struct scene *s, step_fn *fn, int *ret_steps)
 		raise(SIGSTOP);
 		_exit(-cgroup_allow(s->init, NULL, &plan, &err));
 	}
+	s->hook = pid;
 	waitpid(pid, &status, 0);
 	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
 	while (!WIFEXITED(status) && !WIFSIGNALED(status)) {
@@ -209,6 +212,53 @@ TEST(init_ends_at_each_system_call)
 	}
 	CHECK(refused > 0 && done > 0);
 }
+
+#ifdef __x86_64__
+static int fail_with;
+
+/* The die_at'th stop, if a system call begins there, ends with an error instead: it is not made. */
+static bool fail(struct scene *s, int step, const struct __ptrace_syscall_info *info)
+{
+	static bool failing;
+	bool memory = info->op == PTRACE_SYSCALL_INFO_ENTRY &&
+		      (info->entry.nr == SYS_brk || info->entry.nr == SYS_mmap || info->entry.nr == SYS_exit_group);
+
+	if (info->op == PTRACE_SYSCALL_INFO_ENTRY && step == die_at && !memory)
+		failing = ptrace(PTRACE_POKEUSER, s->hook, offsetof(struct user_regs_struct, orig_rax), -1L) == 0;
+	else if (info->op == PTRACE_SYSCALL_INFO_EXIT && failing)
+		failing =
+			ptrace(PTRACE_POKEUSER, s->hook, offsetof(struct user_regs_struct, rax), (long)-fail_with) != 0;
+	return true;
+}
+
+TEST(each_system_call_fails_and_success_is_never_false)
+{
+	static const int errors[] = { EIO, EPERM, ENOENT, EAGAIN };
+	int refused = 0, done = 0;
+
+	for (size_t e = 0; e < ARRAY_SIZE(errors); e++)
+		for (die_at = 0; die_at < STEPS_MAX; die_at += 2) {
+			struct scene s;
+			int steps, r;
+
+			fail_with = errors[e];
+			if (!scene_make(&s, 2))
+				return;
+			r = walk(&s, fail, &steps);
+			if (!CHECK(r <= 0 && r > -1000) || !CHECK_INT(programs(&s), 2) ||
+			    !CHECK(devcgroup_closed_otherwise(&s.c)) ||
+			    !CHECK(r < 0 || devcgroup_opens(&s.c, 195, 255)))
+				printf("# step %d fails with %s: %d\n", die_at, strerrorname_np(fail_with), r);
+			refused += r < 0;
+			done += r == 0;
+			scene_end(&s);
+			if (steps <= die_at + 2)
+				break;
+		}
+	printf("# refused %d times, done %d times\n", refused, done);
+	CHECK(refused > done);
+}
+#endif
 
 /* Before each replacement that the hook asks for, another one replaces all programs, as long as s->left says. */
 static bool intervene(struct scene *s, int step, const struct __ptrace_syscall_info *info)
