@@ -85,7 +85,7 @@ setup_file() {
 	[ $rc = 0 ]
 	guest_script >"$BATS_FILE_TMPDIR/run.sh"
 	make_guest "$GUEST" && vm_pack "$GUEST" "$BATS_FILE_TMPDIR/run.sh" "$BATS_FILE_TMPDIR/image" &&
-		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 170
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 300
 }
 
 teardown_file() {
