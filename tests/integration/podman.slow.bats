@@ -94,13 +94,12 @@ both_ways() {
 
 @test "--read-only, --user, --cap-drop, --pid host, --cgroups=disabled, --cgroupns, --tmpfs" {
 	while read -r runtime options; do
-		# shellcheck disable=SC2086 # options are words
+		# shellcheck disable=SC2086 # options and nodes are words
 		run by_hooks "$runtime" -e NVIDIA_VISIBLE_DEVICES=1 $options localhost/seen:1 /seen
 		echo "--- $runtime $options: $output"
-		[ "${lines[0]}" = "nodes $ONE" ]
-		[ "${lines[1]}" = 'open ENXIO ENXIO ENXIO ENXIO' ]
-		[ "${lines[2]}" = 'loader driver' ]
-		[ "${lines[-1]}" = 'nvidia-smi 9' ]
+		# Not everybody may write the cache with ldconfig.
+		# shellcheck disable=SC2086 # a list
+		grep -v '^ldconfig' <<<"$output" | diff <(seen_expected - $ONE | grep -v '^ldconfig') -
 	done <<-EOF
 		runc --read-only
 		crun --read-only

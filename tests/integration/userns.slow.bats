@@ -89,12 +89,15 @@ each_user_namespace() {
 		# shellcheck disable=SC2086 # options are words
 		run as_user "$@" -- $options localhost/seen:1 /seen
 		echo "$output"
+		# What Podman says of its own; and a root that is read-only keeps ldconfig from writing.
+		output=$(grep -v 'is not a shared mount' <<<"$output")
 		if [ "$options" = --read-only ]; then
-			[ "$(grep -c '^nodes\|^open ENXIO ENXIO ENXIO ENXIO$\|^loader driver$\|^nvidia-smi 9$' <<<"$output")" = 4 ]
+			# shellcheck disable=SC2086 # a list
+			grep -v '^ldconfig' <<<"$output" | diff <(seen_expected - $ONE | grep -v '^ldconfig') -
 		else
 			[ "$status" = 0 ]
 			# shellcheck disable=SC2086 # a list
-			seen_same "$(grep -v '"/" is not a shared mount' <<<"$output")" - $ONE
+			seen_same "$output" - $ONE
 		fi
 	done
 	podman_user_forget
@@ -123,7 +126,7 @@ each_user_namespace() {
 	echo "$output"
 	[ "$status" = 0 ]
 	cat "$BASE/user.log"
-	grep -q 'in a user namespace the device cgroup is left' "$BASE/user.log"
+	grep -q 'in a user namespace: the device cgroup of init [0-9]* is not ours to change' "$BASE/user.log"
 	# The machine's own log is root's.
 	[ ! -w "$HOST/host/nvcoreos.log" ] || [ "$(stat -c %U "$HOST/host/nvcoreos.log")" = root ]
 }
@@ -137,11 +140,18 @@ each_user_namespace() {
 	mv "$HOST/host/dev/nvidiactl" "$BASE/nvidiactl"
 	run as_user hybrid --runtime runc --hooks-dir "$BASE/load.d" -- localhost/seen:1 true
 	mv "$BASE/nvidiactl" "$HOST/host/dev/nvidiactl"
+	engines_watch >"$BASE/before"
 	echo "$output"
 	[ "$status" != 0 ]
 	[ ! -e "$BASE/run/attempted" ]
 	[[ $output == *"nvcoreos-hook: E07: not permitted: in a user namespace kernel modules cannot be loaded: run 'nvcoreos load' as root on the host"* ]]
-	# As root the same host gets its attempt: the sentence is about the namespace.
+	# Root's attempt on the same host is made.
+	mv "$HOST/host/dev/nvidiactl" "$BASE/nvidiactl"
+	podman_root hybrid --runtime runc --hooks-dir "$BASE/load.d" run --rm -e NVIDIA_VISIBLE_DEVICES=1 --rootfs "$IMAGE" true || :
+	mv "$BASE/nvidiactl" "$HOST/host/dev/nvidiactl"
+	engines_watch >"$BASE/before"
+	podman_root_end
+	[ -e "$BASE/run/attempted" ]
 }
 
 @test "rootless podman on fuse-overlayfs" {
@@ -163,7 +173,7 @@ each_user_namespace() {
 	echo "$output"
 	[ "$status" = 0 ]
 	# shellcheck disable=SC2086 # a list
-	diff <(for i in 1 2; do echo 1; seen_expected - $ONE; done) - <<<"$output"
+	diff <(for count in 1 1; do echo $count; seen_expected - $ONE; done) - <<<"$output"
 }
 
 # --- Docker of a user --------------------------------------------------------

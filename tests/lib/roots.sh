@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# roots.sh RELEASE|--busybox|--remove NAME
+# roots.sh RELEASE|--with RELEASE PACKAGE...|--busybox|--remove NAME
 # Prints the path of a cached root: bullseye (glibc 2.31), bookworm (2.36),
-# trixie (2.41), or one static busybox without any loader. Callers must not
-# write into it (put an overlay over it). Exit 3: cannot be had here.
+# trixie (2.41), or one static busybox without any loader; --with has these
+# packages besides, as new as the archive has them. Callers must not write into
+# it (put an overlay over it). Exit 3: cannot be had here.
 set -u
+include=
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/lib/aptlists.sh
 . "$here/aptlists.sh"
@@ -30,11 +32,11 @@ mmdebstrap_root() {
 		--aptopt='Acquire::Retries "3"' --aptopt='Acquire::Check-Valid-Until "false"' \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--dpkgopt='path-exclude=/usr/share/locale/*' \
-		"$1" "$2" "deb [signed-by=$4] $3 $1 main"
+		${include:+--include="$include"} "$1" "$2" "deb [signed-by=$4] $3 $1 main"
 }
 
 debootstrap_root() {
-	debootstrap --variant=minbase --keyring="$4" "$1" "$2" "$3" && rm -rf "$2/var/cache/apt/archives" "$2/var/lib/apt/lists"
+	debootstrap --variant=minbase ${include:+--include="$include"} --keyring="$4" "$1" "$2" "$3" && rm -rf "$2/var/cache/apt/archives" "$2/var/lib/apt/lists"
 }
 
 # mmdebstrap hands a descriptor to a shell by number, and dash knows only those below 10: what a caller (bats) has open goes.
@@ -49,19 +51,20 @@ close_fds() {
 	done
 }
 
+# build_debian NAME DIR: of the release that the name begins with.
 build_debian() {
-	local mirror keyring tool attempt
+	local mirror keyring tool attempt suite=${1%%-*}
 	[ "$(id -u)" = 0 ] || die 3 'making a root needs root'
 	mirror=$(aptlists_mirror) || exit
 	keyring=$(aptlists_keyring) || exit
-	aptlists_has "$1" || exit
+	aptlists_has "$suite" || exit
 	for tool in mmdebstrap debootstrap; do
 		command -v $tool >/dev/null && break
 	done
 	command -v "$tool" >/dev/null || die 3 'neither mmdebstrap nor debootstrap is installed'
 	# A mirror may be busy for a moment; what it said the last time is what counts.
 	for attempt in 1 2 3; do
-		"${tool}_root" "$1" "$2" "$mirror" "$keyring" >"$2.log" 2>&1 && break
+		"${tool}_root" "$suite" "$2" "$mirror" "$keyring" >"$2.log" 2>&1 && break
 		cleanup_umount "$2"
 		find "$2" -mindepth 1 -xdev -delete
 		sleep $((attempt * 5))
@@ -70,8 +73,8 @@ build_debian() {
 	if [ "$attempt" = failed ]; then
 		tail -n 15 "$2.log" >&2
 		# An archived release keeps its index on some mirrors after its packages are gone.
-		grep -q ' 404 ' "$2.log" && die 3 "the mirror no longer has the packages of '$1'"
-		die 1 "$tool $1 failed"
+		grep -q ' 404 ' "$2.log" && die 3 "the mirror no longer has the packages of '$suite'"
+		die 1 "$tool $suite failed"
 	fi
 	finish_debian "$2"
 }
@@ -131,6 +134,21 @@ cached() {
 	printf '%s\n' "$root"
 }
 
+# Named after the versions, so that a newer one in the archive makes a new root; those of before go after a day.
+with() {
+	local suite=$1 versions name
+	shift
+	aptlists_update "$suite" main || exit
+	versions=$(aptlists_query "$suite" show --no-all-versions "$@" | sed -n 's/^Package: \(.*\)/\1/p; s/^Version: \(.*\)/\1/p') || exit
+	[ "$(wc -l <<<"$versions")" = $((2 * $#)) ] || die 3 "'$suite' has not all of: $*"
+	name=$suite-$(cksum <<<"$versions" | cut -d' ' -f1)
+	include=$(IFS=, && echo "$*")
+	find "$roots" -mindepth 1 -maxdepth 1 -name "$suite-*" -not -name "$name*" -mtime +0 -printf '%f\n' | while read -r old; do
+		remove "$old" || :
+	done
+	cached "$name" debian
+}
+
 remove() {
 	(
 		exec 9>"$roots/.lock-$1"
@@ -142,7 +160,14 @@ roots=$(aptlists_cache)/roots
 mkdir -p "$roots" || exit 1
 case ${1-} in
 --busybox) cached busybox busybox ;;
+--with)
+	case ${2-} in
+	'' | *[!a-z]*) die 2 'usage: roots.sh --with RELEASE PACKAGE...' ;;
+	esac
+	shift
+	with "$@"
+	;;
 --remove) remove "${2:?name}" ;;
-'' | -* | *[!a-z]*) die 2 'usage: roots.sh RELEASE | --busybox | --remove NAME' ;;
+'' | -* | *[!a-z]*) die 2 'usage: roots.sh RELEASE | --with RELEASE PACKAGE... | --busybox | --remove NAME' ;;
 *) cached "$1" debian ;;
 esac
