@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # One bundle, run by a runtime with the hook alone in each stage, or with the shim. With TREE, in another release (tree.sh).
+# shellcheck disable=SC2154 # output and status are set by run
 
 ONE='nvidia-uvm nvidia-uvm-tools nvidia1 nvidiactl'
 
