@@ -2,35 +2,14 @@
 #include "apply/cgroup.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 
 #include "apply/caps.h"
 #include "apply/cgroup_find.h"
 #include "apply/cgroup_v1.h"
 #include "apply/cgroup_v2.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-#define UID_MAP_MAX 65536
-
-/* Both versions ask for rights in the initial user namespace, which maps every id to itself. 1, 0 or -errno. */
-static int in_initial_user_ns(struct err *err)
-{
-	cleanup_free char *text = NULL;
-	unsigned inside, outside, count;
-	size_t len;
-	int r = fd_read_file_at(AT_FDCWD, "/proc/self/uid_map", UID_MAP_MAX, &text, &len);
-
-	/* A kernel without user namespaces. */
-	if (r == -ENOENT)
-		return 1;
-	if (r < 0)
-		return err_set(err, ERR_CGROUP, -r, "/proc/self/uid_map");
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 && outside == 0 &&
-	       count == UINT32_MAX;
-}
+#include "host/userns.h"
 
 static int allow(pid_t pid, const char *cgroups_path, const struct devprog_rule *rules, size_t n, struct err *err)
 {
@@ -51,13 +30,13 @@ static int allow(pid_t pid, const char *cgroups_path, const struct devprog_rule 
 int cgroup_allow(pid_t pid, const char *cgroups_path, const struct plan *plan, struct err *err)
 {
 	cleanup_free struct devprog_rule *rules = mem_zalloc((plan->n_nodes + 1) * sizeof(*rules));
-	int r = plan->n_nodes ? in_initial_user_ns(err) : 0;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (r == 0) {
-		if (plan->n_nodes)
-			log_info("in a user namespace: the device cgroup of init %d is not ours to change", (int)pid);
+	if (!plan->n_nodes)
+		return 0;
+	/* Both versions ask for rights in the first user namespace. */
+	if (!userns_is_first()) {
+		log_info("in a user namespace: the device cgroup of init %d is not ours to change", (int)pid);
 		return 0;
 	}
 	for (size_t i = 0; i < plan->n_nodes; i++)

@@ -177,27 +177,48 @@ TEST(an_init_that_has_ended)
 	CHECK_INT(caps_restore(&err), 0);
 }
 
-TEST(in_a_user_namespace_the_cgroup_is_not_ours)
+/* In a user namespace with that map, which its parent writes: the answer of cgroup_allow. */
+static int answer_in_user_namespace(pid_t init, const char *map)
 {
-	cleanup_free char *list = NULL;
-	struct devcgroup c;
-	int status = 0;
-	pid_t pid, child;
+	int ready[2], go[2], status = 0;
+	char proc[64], c = 0;
+	pid_t child;
 
-	NEED_V1(c, "");
-	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
-	pid = devcgroup_init(&c);
+	if (pipe(ready) < 0 || pipe(go) < 0)
+		return -1;
 	fflush(stdout);
 	child = fork();
 	if (child == 0) {
 		struct err err = ERR_INIT;
 
-		_exit(unshare(CLONE_NEWUSER) == 0 && devcgroup_put("/proc/self", "uid_map", "0 0 1") &&
-				      cgroup_allow(pid, NULL, &plan, &err) == 0
-			      ? 0
-			      : 1);
+		close(go[1]);
+		if (unshare(CLONE_NEWUSER) < 0 || write(ready[1], "+", 1) != 1 || read(go[0], &c, 1) != 1)
+			_exit(2);
+		_exit(cgroup_allow(init, NULL, &plan, &err) == 0 ? 0 : 1);
 	}
-	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(ready[1]);
+	snprintf(proc, sizeof(proc), "/proc/%d", (int)child);
+	CHECK(read(ready[0], &c, 1) == 1 && devcgroup_put(proc, "uid_map", map) && write(go[1], "+", 1) == 1);
+	close(ready[0]);
+	close(go[0]);
+	close(go[1]);
+	CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+TEST(in_a_user_namespace_the_cgroup_is_not_ours)
+{
+	cleanup_free char *list = NULL;
+	struct devcgroup c;
+	pid_t pid;
+
+	NEED_V1(c, "");
+	CHECK(devcgroup_put(c.dir, "devices.deny", "a"));
+	pid = devcgroup_init(&c);
+	CHECK_INT(answer_in_user_namespace(pid, "0 0 1"), 0);
+	CHECK_INT(answer_in_user_namespace(pid, "0 100000 65536"), 0);
+	/* One that looks like the first. */
+	CHECK_INT(answer_in_user_namespace(pid, "0 0 4294967295"), 0);
 	list = list_of(&c);
 	CHECK_STR(list, "");
 	devcgroup_end(pid);
