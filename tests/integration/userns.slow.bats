@@ -27,6 +27,7 @@ teardown_file() {
 	# shellcheck source=tests/lib/dockerd.sh
 	. "$NVC_LIB/dockerd.sh"
 	[ ! -d "${BASE:-/nowhere}/d" ] || dockerd_stop "$BASE/d"
+	[ ! -d "${BASE:-/nowhere}/home/b" ] || bundle_clean "$BASE/home/b"
 	user_remove
 	engines_clean
 }
@@ -152,6 +153,44 @@ each_user_namespace() {
 	engines_watch >"$BASE/before"
 	podman_root_end
 	[ -e "$BASE/run/attempted" ]
+}
+
+# delegated CMD...: as the user, as root of a user namespace, in a part of cgroup v2 that is the user's, as systemd gives it.
+delegated() {
+	# shellcheck disable=SC2016 # for the inner shell
+	cgroup_view v2 sh -c 'part=/sys/fs/cgroup/$1 user=$2
+		shift 2
+		mkdir -p "$part/me"
+		chown "$user:$user" "$part" "$part/cgroup.procs" "$part/cgroup.subtree_control" "$part/cgroup.threads" "$part/me" "$part/me/cgroup.procs"
+		echo $$ >"$part/me/cgroup.procs"
+		cd /
+		exec setpriv --reuid "$user" --regid "$user" --init-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+			unshare --user --map-root-user --map-auto --mount "$@"' sh "$USER_NAME" "$USER_NAME" "$@" </dev/null 3>&-
+}
+
+@test "rootless runc and crun, a cgroup of the container's own: it is left as it is" {
+	B=$BASE/home/b
+	bundle_make "$B" "$IMAGE"
+	chown -hR "$USER_NAME:$USER_NAME" "$B"
+	bundle_jq "$B" '.linux.cgroupsPath = "/" + $part + "/c" | .linux.resources = {}' --arg part "$USER_NAME"
+	install -m 666 /dev/null "$BASE/own.log"
+	bundle_hook "$B" createRuntime "$BIN/nvcoreos-hook" --config "$HOST/conf" --debug "$BASE/own.log" createRuntime
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=1
+	bundle_args "$B" /bin/sh -c 'grep ^0: /proc/self/cgroup; /seen'
+	for runtime in runc crun; do
+		run delegated $runtime --root "$BASE/run/state" run --no-new-keyring --bundle "$B" nvctest
+		echo "--- $runtime: $output"
+		[ "$status" = 0 ]
+		# A cgroup namespace shows it as "/"; it was not the one that the runtime was started in.
+		[[ ${lines[0]} == 0::/* && ${lines[0]} != */me* ]]
+		# shellcheck disable=SC2086 # a list
+		seen_same "$(tail -n +2 <<<"$output")" - $ONE
+	done
+	cat "$BASE/own.log"
+	[ "$(grep -c 'in a user namespace: the device cgroup' "$BASE/own.log")" = 2 ]
+	bundle_clean "$B"
+	cgroup_view v2 find "/sys/fs/cgroup/$USER_NAME" -depth -type d -exec rmdir {} +
+	engines_unchanged
 }
 
 @test "rootless podman on fuse-overlayfs" {
