@@ -92,6 +92,7 @@ user_remove() {
 	for pid in $(user_processes); do
 		cleanup_end "$pid" 5 || :
 	done
+	cleanup_cgroup "$USER_NAME" || :
 	userdel "$USER_NAME"
 	getent group "$USER_NAME" >/dev/null && groupdel "$USER_NAME"
 	return 0

@@ -189,7 +189,6 @@ delegated() {
 	cat "$BASE/own.log"
 	[ "$(grep -c 'in a user namespace: the device cgroup' "$BASE/own.log")" = 2 ]
 	bundle_clean "$B"
-	cgroup_view v2 find "/sys/fs/cgroup/$USER_NAME" -depth -type d -exec rmdir {} +
 	engines_unchanged
 }
 
