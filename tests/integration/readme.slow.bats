@@ -48,10 +48,12 @@ fresh() {
 
 @test "make check on a fresh Debian 12" {
 	fresh bookworm check
+	grep -q '^fuzz: [0-9]* passed, 0 failed, 0 skipped' "$BATS_TEST_TMPDIR/log"
 	grep -q '^integration: [0-9]* passed, 0 failed' "$BATS_TEST_TMPDIR/log"
 }
 
 @test "make check on a fresh Debian 13" {
 	fresh trixie check
+	grep -q '^fuzz: [0-9]* passed, 0 failed, 0 skipped' "$BATS_TEST_TMPDIR/log"
 	grep -q '^integration: [0-9]* passed, 0 failed' "$BATS_TEST_TMPDIR/log"
 }
