@@ -18,7 +18,7 @@ bool tree_is_file_name(const char *s)
 	if (str_eq(s, ".") || str_eq(s, ".."))
 		return false;
 	for (; s[n]; n++)
-		if (n >= NAME_MAX || s[n] == '/' || s[n] < 0x20 || s[n] == 0x7f)
+		if (n >= NAME_MAX || s[n] == '/' || s[n] < ' ' || s[n] > '~')
 			return false;
 	return n > 0;
 }

@@ -54,7 +54,8 @@ static void check_tree(const struct tree *t)
 	cleanup_strbuf struct strbuf path = STRBUF_INIT;
 
 	for (size_t i = 0; i < t->n_libraries; i++) {
-		MUST(fuzz_matches(t->libraries[i].soname, relative));
+		MUST(fuzz_matches(t->libraries[i].soname, relative) &&
+		     fuzz_matches(t->libraries[i].soname, "^[ -~]+$"));
 		path.len = 0;
 		strbuf_printf(&path, "/%s", t->libraries[i].dir);
 		MUST(fuzz_is_normal(path.buf));

@@ -2,6 +2,8 @@
 #include "store/tree.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 
 #include "tap.h"
 
@@ -154,4 +156,20 @@ TEST(view_shows)
 	CHECK(tree_view_shows(CAP_GRAPHICS, CAP_DISPLAY));
 	CHECK(tree_view_shows(CAP_GRAPHICS, CAP_COMPUTE | CAP_GRAPHICS));
 	CHECK(!tree_view_shows(CAP_UTILITY, CAP_COMPUTE | CAP_GRAPHICS));
+}
+
+TEST(file_names)
+{
+	static const char *const bad[] = { "", ".", "..", "a/b", "a\nb", "a\x7f", "a\x80", "lib\xc3\xa4.so" };
+	char longest[NAME_MAX + 2];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (!CHECK(!tree_is_file_name(bad[i])))
+			printf("# row %zu\n", i);
+	CHECK(tree_is_file_name("...") && tree_is_file_name(" a~") && tree_is_file_name(".so"));
+	memset(longest, 'a', sizeof(longest));
+	longest[NAME_MAX + 1] = '\0';
+	CHECK(!tree_is_file_name(longest));
+	longest[NAME_MAX] = '\0';
+	CHECK(tree_is_file_name(longest));
 }
