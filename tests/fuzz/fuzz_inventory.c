@@ -10,6 +10,7 @@
 #include "fuzz.h"
 #include "host/inventory.h"
 #include "host/inventory_json.h"
+#include "oracle.h"
 
 #define HEX4 "[0-9a-f]{4}"
 #define UUID "[0-9a-f]{8}-" HEX4 "-" HEX4 "-" HEX4 "-[0-9a-f]{12}"
@@ -170,5 +171,6 @@ FUZZ(proc)
 		for (size_t k = 0; k < inv.gpus[i].n_drm; k++)
 			MUST(inv.gpus[i].drm[k].major < 1u << 12 && inv.gpus[i].drm[k].minor < 1u << 20);
 	}
+	oracle_plan_all(&inv, NULL, NULL);
 	inventory_free(&inv);
 }

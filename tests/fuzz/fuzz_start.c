@@ -23,30 +23,6 @@ static const struct inventory host = { .driver = "535.261.03",
 				       .gpus = &gpu,
 				       .n_gpus = 1 };
 
-static void plan_with(const struct tree *t)
-{
-	cleanup_arena struct arena a = ARENA_INIT;
-	const struct tree plain = { .driver = "535.261.03", .os = "3975.2.0", .path = PATH, .cuda = "12.2" };
-	struct request_device all = { .kind = REQUEST_ALL, .text = "all" };
-	const struct request request = { .wanted = true, .devices = &all, .n_devices = 1, .capabilities = CAP_ALL };
-	struct strlist candidates = { NULL, 0 };
-	struct rootfacts facts = { 0 };
-	struct config conf;
-	struct spec spec;
-	struct plan_input in = { .conf = &conf, .request = &request, .inventory = &host, .facts = &facts };
-
-	in.driver = t->is_cuda ? &plain : t;
-	in.toolkit = t->is_cuda ? t : NULL;
-	config_init(&conf);
-	spec_init(&spec);
-	plan_candidates(&a, &candidates, in.driver, CAP_ALL);
-	rootfacts_assume(&facts, &spec, &candidates);
-	oracle_plan(&in, false);
-	rootfacts_free(&facts);
-	spec_free(&spec);
-	config_free(&conf);
-}
-
 /* Nothing in a tree leads out of it. */
 static void check_tree(const struct tree *t)
 {
@@ -92,7 +68,7 @@ FUZZ(start)
 	MUST(str_eq(text, second));
 	for (unsigned set = 1; set <= CAP_ALL; set++)
 		MUST(fuzz_matches(tree_view_name(&t, set, set & 1, view), "^[a-z0-9+]+(\\.nocuda)?$"));
-	plan_with(&t);
+	oracle_plan_all(&host, t.is_cuda ? NULL : &t, t.is_cuda ? &t : NULL);
 	free(second);
 	free(text);
 	tree_free(&again);

@@ -13,5 +13,10 @@ bool oracle_request(struct request *r, const struct spec *spec, const struct con
  * inventory, plan_check lets every plan pass. False where the planner, or the check, refused.
  */
 bool oracle_plan(const struct plan_input *in, bool trusted);
+/*
+ * The same for a container that asks for all that a host and its trees have, neither of them trusted. Without a driver
+ * tree (NULL) it is a plain one.
+ */
+void oracle_plan_all(const struct inventory *host, const struct tree *driver, const struct tree *toolkit);
 
 #endif

@@ -205,3 +205,31 @@ bool oracle_plan(const struct plan_input *in, bool trusted)
 	plan_free(&p);
 	return true;
 }
+
+void oracle_plan_all(const struct inventory *host, const struct tree *driver, const struct tree *toolkit)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	const struct tree plain = { .driver = "535.261.03",
+				    .os = "3975.2.0",
+				    .path = "/opt/nvidia/535.261.03/3975.2.0",
+				    .cuda = "12.2",
+				    .capabilities = CAP_ALL };
+	struct request_device all = { .kind = REQUEST_ALL, .text = "all" };
+	const struct request request = { .wanted = true, .devices = &all, .n_devices = 1, .capabilities = CAP_ALL };
+	struct strlist candidates = { NULL, 0 };
+	struct rootfacts facts = { 0 };
+	struct config conf;
+	struct spec spec;
+	struct plan_input in = { .conf = &conf, .request = &request, .inventory = host, .facts = &facts };
+
+	in.driver = driver ? driver : &plain;
+	in.toolkit = toolkit;
+	config_init(&conf);
+	spec_init(&spec);
+	plan_candidates(&a, &candidates, in.driver, CAP_ALL);
+	rootfacts_assume(&facts, &spec, &candidates);
+	oracle_plan(&in, false);
+	rootfacts_free(&facts);
+	spec_free(&spec);
+	config_free(&conf);
+}
