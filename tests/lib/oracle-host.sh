@@ -1,0 +1,25 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# oracle-host.sh RECORD WRITABLE CMD...: runs a runtime on a host that it cannot hurt: to be called in a mount namespace of its own,
+# where all of the root file system but WRITABLE becomes read-only. RECORD/prelude is run before; what the runtime and its hooks
+# did to the host is in RECORD/host.{before,after} (mounts) and RECORD/cgroups.{before,after} (device rules, bystanders').
+record=$1 writable=$2
+shift 2
+
+# Others use the machine's cgroups at the same time: only those count that no test makes on its way.
+cgroups() {
+	for list in /sys/fs/cgroup/devices/devices.list /sys/fs/cgroup/devices/bystander-*/devices.list; do
+		[ -e "$list" ] && sed "s,^,$list ," "$list"
+	done
+}
+
+mount --rbind "$writable" "$writable" && mount -o remount,bind,ro / || exit 125
+# shellcheck source=/dev/null
+[ ! -e "$record/prelude" ] || . "$record/prelude" || exit 125
+cat /proc/self/mountinfo >"$record/host.before"
+cgroups >"$record/cgroups.before"
+rc=0
+"$@" || rc=$?
+cat /proc/self/mountinfo >"$record/host.after"
+cgroups >"$record/cgroups.after"
+exit $rc
