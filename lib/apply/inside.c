@@ -4,13 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
+
+/* Not in every release's headers. */
+#ifndef CONFIGFS_MAGIC
+#define CONFIGFS_MAGIC 0x62656570
+#endif
+#ifndef MQUEUE_MAGIC
+#define MQUEUE_MAGIC 0x19800202
+#endif
 
 /*
  * Opens the directory of a file of ours; what is missing is made on the root's mount, and the directory must
@@ -72,10 +82,29 @@ static int follow_beside(const struct container *c, const char *path, struct err
 	return take_fd(fd);
 }
 
+/* An image's links can make a target of a place in /proc, /sys or a control group: nothing of ours is ever mounted there. */
+static int not_the_kernels(int fd, const char *path, struct err *err)
+{
+	static const long kernels[] = {
+		BPF_FS_MAGIC,	    CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, CONFIGFS_MAGIC, DEBUGFS_MAGIC,
+		DEVPTS_SUPER_MAGIC, EFIVARFS_MAGIC,	 MQUEUE_MAGIC,	     NSFS_MAGIC,     PROC_SUPER_MAGIC,
+		PSTOREFS_MAGIC,	    SECURITYFS_MAGIC,	 SYSFS_MAGIC,	     TRACEFS_MAGIC,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return err_set(err, ERR_TARGET, errno, "%s", path);
+	for (size_t i = 0; i < ARRAY_SIZE(kernels); i++)
+		if (fs.f_type == kernels[i])
+			return err_set(err, ERR_TARGET, 0, "%s lies on a file system of the kernel's", path);
+	return 0;
+}
+
 static int target_dir(const struct container *c, const char *path, bool follow, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
 	struct stat st;
+	int r;
 
 	if (fd == -ENOENT)
 		return path_make_dir(c->rootfd, path, err);
@@ -88,7 +117,8 @@ static int target_dir(const struct container *c, const char *path, bool follow, 
 	/* A symlink as a mount target could name any place of the image. */
 	if (!S_ISDIR(st.st_mode))
 		return err_set(err, ERR_TARGET, ENOTDIR, "%s", path);
-	return take_fd(fd);
+	r = not_the_kernels(fd, path, err);
+	return r < 0 ? r : take_fd(fd);
 }
 
 int inside_target_dir(const struct container *c, const char *path, bool follow, struct err *err)
@@ -161,7 +191,9 @@ static int target_node(const struct container *c, const char *path, dev_t rdev, 
 	}
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
-	r = classify_node(fd, path, rdev, err);
+	r = not_the_kernels(fd, path, err);
+	if (r == 0)
+		r = classify_node(fd, path, rdev, err);
 	if (r == INSIDE_NODE_TARGET)
 		*ret_fd = take_fd(fd);
 	return r;
@@ -187,6 +219,7 @@ static int target_file(const struct container *c, const char *path, struct err *
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
 	struct stat st;
+	int r;
 
 	if (fd == -ENOENT) {
 		dir = parent_on_root(c, path, err);
@@ -198,7 +231,8 @@ static int target_file(const struct container *c, const char *path, struct err *
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
 	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)))
 		return err_set(err, ERR_TARGET, EEXIST, "%s", path);
-	return take_fd(fd);
+	r = not_the_kernels(fd, path, err);
+	return r < 0 ? r : take_fd(fd);
 }
 
 int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err)

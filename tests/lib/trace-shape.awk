@@ -90,7 +90,7 @@ call == "openat2" && /^openat2\(AT_FDCWD/ {
 		bad("a path that does not begin at a root")
 }
 
-call == "openat2" && !/^openat2\(AT_FDCWD/ && !(/RESOLVE_IN_ROOT/ && /RESOLVE_NO_MAGICLINKS/) {
+call == "openat2" && !/^openat2\(AT_FDCWD/ && !(/RESOLVE_IN_ROOT/ && /RESOLVE_NO_MAGICLINKS/) && !(/RESOLVE_BENEATH/ && /RESOLVE_NO_SYMLINKS/ && single($0)) {
 	bad("a path that could leave its root")
 }
 

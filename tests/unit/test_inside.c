@@ -78,6 +78,24 @@ TEST(parents_that_are_links_stay_inside)
 	container_close(&c);
 }
 
+/* The process's own /proc, by a root above it: what an engine's bind mount or an image's link makes of a target. */
+TEST(nothing_is_mounted_on_what_is_the_kernels)
+{
+	struct container c = container_at("/");
+	struct err err = ERR_INIT;
+
+	CHECK(inside_target_dir(&c, "/proc/sys", false, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK_STR(err.what, "/proc/sys lies on a file system of the kernel's");
+	CHECK(inside_target_ipc(&c, "/proc/version", S_IFSOCK, &err) < 0);
+	CHECK_STR(err.what, "/proc/version lies on a file system of the kernel's");
+	container_close(&c);
+	c = container_at("/proc");
+	CHECK(inside_target_node(&c, "../version", 0, false, &(int){ -1 }, &err) < 0);
+	CHECK_STR(err.what, "/dev/../version lies on a file system of the kernel's");
+	container_close(&c);
+}
+
 static int on_volumes(const char *dir)
 {
 	struct container c = container_at(dir);
