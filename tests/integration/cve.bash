@@ -64,16 +64,30 @@ cve_new() {
 		sed "s,@ID@,$(bundle_id "$B"),; s,@RECORD@,$RECORD," "$HOST/template.json" >"$B/config.json"
 }
 
+# cve_conf KEY=VALUE...: a configuration of the test's own.
+cve_conf() {
+	local pair
+	CVE_CONF=$BATS_TEST_TMPDIR/conf
+	cp "$HOST/conf" "$CVE_CONF"
+	for pair; do
+		sed -i "/^${pair%%=*}=/d" "$CVE_CONF"
+		printf '%s\n' "$pair" >>"$CVE_CONF"
+	done
+}
+
 cve_teardown() {
 	[ -z "${B:-}" ] || bundle_clean "$B"
 	B=
 }
 
+# cve_view RUNTIME: the view of the cgroups that it can use.
+cve_view() {
+	if [ "$1" = crun ]; then echo legacy; else echo hybrid; fi
+}
+
 # cve_oci RUNTIME...: runs B on a host that it cannot hurt; the container's status.
 cve_oci() {
-	local view=hybrid
-	[ "${1##*/}" != crun ] || view=legacy
-	CGROUP_VIEW=${CVE_VIEW:-$view} bundle_run "$B" "$NVC_LIB/oracle-host.sh" "$RECORD" "$BATS_RUN_TMPDIR" "$@"
+	CGROUP_VIEW=${CVE_VIEW:-$(cve_view "$1")} bundle_run "$B" "$NVC_LIB/oracle-host.sh" "$RECORD" "$BATS_RUN_TMPDIR" "$@"
 }
 
 # cve_ready [STAGE]: the last word on the bundle.
@@ -93,8 +107,21 @@ cve_run() {
 	status=0
 	output=$(cve_oci "$1" 2>&1) || status=$?
 	said=$(cat "$RECORD/stderr" 2>/dev/null) || :
+	mapfile -t lines <<<"$output"
 	printf '%s %s: %s\n%s\n' "$1" "${2:-createRuntime}" "$status" "$output"
 	cve_check "$status"
+}
+
+# cve_shim RUNTIME: a start through nvcoreos-runtime, which makes the hook entry itself.
+cve_shim() {
+	cve_conf "low-level-runtimes=$1"
+	bundle_jq "$B" 'del(.hooks)'
+	cve_ready
+	status=0
+	output=$(CVE_VIEW=${CVE_VIEW:-$(cve_view "$1")} cve_oci "$NVCOREOS_BUILD/nvcoreos-runtime" --nvcoreos-config "$CVE_CONF" 2>&1) || status=$?
+	mapfile -t lines <<<"$output"
+	printf 'shim, %s: %s\n%s\n' "$1" "$status" "$output"
+	bash "$NVC_TESTS/integration/oracles.bash" oracle_host "$RECORD" && bash "$NVC_TESTS/integration/oracles.bash" oracle_mounts "$RECORD"
 }
 
 # started: the hook and the container have done their work. refused E<nn>...: the hook has refused with one of these.

@@ -7,6 +7,7 @@
  *   probe mknod PATH c MAJ MIN OK or the errno
  *   probe write PATH           OK or the errno (opens for writing, creates nothing)
  *   probe create PATH          OK or the errno
+ *   probe socket PATH          OK or the errno (makes one)
  *   probe flags PATH           mount flags that hold there: "ro,nosuid,nodev"
  *   probe mounts               number of mounts
  *   probe fds                  number of open file descriptors
@@ -19,9 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static int answer(int failed)
@@ -73,6 +76,25 @@ static int make_node(const char *path, const char *type, const char *maj, const 
 	mode_t mode = (*type == 'b' ? S_IFBLK : S_IFCHR) | 0666;
 
 	return answer(mknod(path, mode, makedev(atoi(maj), atoi(min))) < 0);
+}
+
+static int make_socket(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const char *slash = strrchr(path, '/');
+
+	/* The name of a socket is short. */
+	if (slash) {
+		char *dir = strndup(path, (size_t)(slash - path + 1));
+
+		if (!dir || chdir(dir) < 0)
+			return answer(1);
+		free(dir);
+		path = slash + 1;
+	}
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	return answer(fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0);
 }
 
 static int show_flags(const char *path)
@@ -139,12 +161,14 @@ int main(int argc, char **argv)
 		return answer_open(arg, O_WRONLY | O_CREAT | O_EXCL);
 	if (arg && !strcmp(verb, "stat"))
 		return show_stat(arg);
+	if (arg && !strcmp(verb, "socket"))
+		return make_socket(arg);
 	if (arg && !strcmp(verb, "flags"))
 		return show_flags(arg);
 	if (arg && !strcmp(verb, "env"))
 		return show_env(arg);
 	if (argc == 6 && !strcmp(verb, "mknod"))
 		return make_node(arg, argv[3], argv[4], argv[5]);
-	fprintf(stderr, "usage: probe open|write|create|stat|flags|env ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
+	fprintf(stderr, "usage: probe open|write|create|stat|socket|flags|env ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
 	return 2;
 }

@@ -3,7 +3,7 @@
 # hook-recorder.sh RECORD HOOK ARG...: an OCI hook that runs another one and writes down what it did, in RECORD: rc, stderr; mounts,
 # fds (of the container's init) and root (its files), each .before and .after; trace where RECORD/want-trace is there.
 # RECORD/only-hook: guarded.hook-before and -after too, see oracles.bash. RECORD/environment: variables for the hook, with a trace.
-# RECORD/want-fds: the hook inherits descriptors 3 to 40 of host directories; want-closed: and none of these of the three.
+# devices: its rules on cgroup v1. RECORD/want-fds: SIGCHLD, SIGTERM and SIGHUP are ignored, and the hook inherits descriptors 3 to 40 of host directories; want-closed: and none of these of the three.
 record=$1
 shift
 # shellcheck source=tests/integration/oracles.bash
@@ -18,6 +18,9 @@ record() {
 	cat "/proc/$pid/mountinfo" >"$record/mounts.$1"
 	find "/proc/$pid/fd" -mindepth 1 -printf '%f %l\n' 2>/dev/null | sort >"$record/fds.$1"
 	root_files >"$record/root.$1"
+	cat /proc/self/mountinfo >"$record/host.hook-$1"
+	devices=$(sed -n 's,^[0-9]*:devices:,/sys/fs/cgroup/devices,p' "/proc/$pid/cgroup")
+	[ ! -e "$devices/devices.list" ] || cat "$devices/devices.list" >"$record/devices.$1"
 	[ ! -e "$record/only-hook" ] || oracle_guard "$record" "hook-$1"
 }
 
@@ -32,15 +35,16 @@ pid=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$record/state")
 record before
 rc=0
 if [ -e "$record/want-fds" ]; then
+	trap '' CHLD TERM HUP
 	for ((i = 3; i <= 40; i++)); do
 		eval "exec $i</etc"
 	done
 fi
 case $(cat "$record/want-closed" 2>/dev/null) in
 '') "${run[@]}" <"$record/state" 2>"$record/stderr" || rc=$? ;;
-*2*) "${run[@]}" <"$record/state" 2>&- || rc=$? ;;
-*1*) "${run[@]}" <"$record/state" >&- 2>"$record/stderr" || rc=$? ;;
-*0*) "${run[@]}" <&- 2>"$record/stderr" || rc=$? ;;
+2) "${run[@]}" <"$record/state" 2>&- || rc=$? ;;
+1) "${run[@]}" <"$record/state" >&- 2>"$record/stderr" || rc=$? ;;
+0) "${run[@]}" <&- 2>"$record/stderr" || rc=$? ;;
 esac
 for ((i = 3; i <= 40; i++)); do
 	eval "exec $i<&-"
