@@ -192,6 +192,12 @@ check-slow: check-sanitize
 	$(Q)$(MAKE) --no-print-directory all units lint
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
+	$(Q)CVE_FULL=1 CVE_STORM=$${CVE_STORM:-60} tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/cve-*.bats)
+	$(Q)$(MAKE) --no-print-directory check-weakened
+
+# Shows that the tests of hostile images can fail: each rule is taken out of a copy of the tree, and they must notice.
+check-weakened: all
+	$(Q)BUILD=$(BUILD) tests/lib/with-cgroups.sh tests/weakened/run.sh $(WEAKENED)
 
 # On a machine with a real driver and GPU.
 check-gpu: all
@@ -239,12 +245,13 @@ help:
 	@echo 'all            the four programs in $(BUILD)/'
 	@echo 'demo           installs packages, builds, shows a container before and after'
 	@echo 'check          unit, golden, fuzz and integration tests (check-unit, check-fuzz, check-integration)'
-	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases'
+	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases, check-weakened'
+	@echo 'check-weakened shows that the tests of hostile images can fail (WEAKENED=NAME... of tests/weakened)'
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'check-gpu      containers on a real GPU'
 	@echo 'lint, deps, golden-accept, install, uninstall, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-gpu golden-accept lint deps demo install uninstall \
+.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu golden-accept lint deps demo install uninstall \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,11 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what tests look at
+# shellcheck disable=SC2016 # what looks like shell variables belongs to jq
 # For cve-*.bats: hostile images of a few files, under each runtime, with every oracle looking.
-# CVE_RUNTIMES='runc crun' chooses the runtimes.
+# CVE_RUNTIMES='runc crun' chooses the runtimes. The rows of a test's table are dealt among them; CVE_FULL=1 does each row under each.
 
 load oracles
 
 CVE_RUNTIMES=${CVE_RUNTIMES:-runc crun}
+
+# cve_rows ROW...: sets `rows` to lines of "RUNTIME:ROW".
+cve_rows() {
+	local all runtime row n=0
+	read -ra all <<<"$CVE_RUNTIMES"
+	rows=()
+	for row; do
+		if [ "${CVE_FULL:-0}" = 1 ]; then
+			for runtime in "${all[@]}"; do
+				rows+=("$runtime:$row")
+			done
+		else
+			rows+=("${all[n++ % ${#all[@]}]}:$row")
+		fi
+	done
+}
 
 # cve_file: in setup_file. HOST gets two GPUs, a driver, and a canary: a directory that stands for the machine's own files.
 cve_file() {
@@ -49,8 +67,8 @@ cve_clean_file() {
 }
 
 cve_rootfs() {
-	mkdir -p "$B"/{rootfs,upper,work} &&
-		mount -t overlay overlay -o "lowerdir=$HOST/image:$ROOT,upperdir=$B/upper,workdir=$B/work" "$B/rootfs" 2>/dev/null ||
+	mkdir -p "$B"/{rootfs,upper,work}
+	mount -t overlay overlay -o "lowerdir=$HOST/image:$ROOT,upperdir=$B/upper,workdir=$B/work" "$B/rootfs" 2>/dev/null ||
 		cp -a --reflink=auto "$ROOT/." "$HOST/image/." "$B/rootfs"
 }
 
@@ -75,8 +93,9 @@ cve_conf() {
 	done
 }
 
+# The runtime has taken its own things away, or else all is looked for.
 cve_teardown() {
-	[ -z "${B:-}" ] || bundle_clean "$B"
+	[ -z "${B:-}" ] || { umount "$B/rootfs" 2>/dev/null && [ -z "$(ls -A "$B/state" 2>/dev/null)" ]; } || bundle_clean "$B"
 	B=
 }
 

@@ -157,7 +157,7 @@ oracle_root() {
 	local found ours=$ORACLE_OURS from='//' to='//'
 	[ -e "$1/root.after" ] || return 0
 	[ ! -e "$1/ours" ] || ours="$ours|$(cat "$1/ours")"
-	[ ! -e "$1/alias" ] || IFS== read -r from to <"$1/alias"
+	[ ! -e "$1/alias" ] || IFS='=' read -r from to <"$1/alias"
 	found=$(diff "$1/root.before" "$1/root.after" | sed -n "s/^[<>] //p" | sed "s,^${from#/}\([/ ]\),${to#/}\1," | grep -Ev "$ours" | head -n 5)
 	[ -n "$found" ] || return 0
 	printf 'O6: not a file of ours in the container:\n%s\n' "$found"
@@ -172,7 +172,7 @@ oracle_left() {
 		rc=1
 	}
 	[ ! -e "$1/fds.after" ] || oracle_same O7 "$1/fds.before" "$1/fds.after" "the descriptors of the container's init have changed" || rc=1
-	found=$(grep -E '(^|/)\.[^/ ]*\.[0-9a-f]+-[0-9a-f]+ ' "$1/root.after" 2>/dev/null) && {
+	found=$(grep -E '(^|/)\.(nvcoreos-[^/ ]*|[^/ ]*\.[0-9a-f]+-[0-9a-f]+) ' "$1/root.after" 2>/dev/null) && {
 		printf 'O7: a temporary file is left:\n%s\n' "$found"
 		rc=1
 	}

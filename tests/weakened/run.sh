@@ -24,12 +24,10 @@ escape() {
 
 # The timestamps are kept, so that make builds only what a patch changes.
 copy_tree() {
-	local tree=$1 part
+	local tree=$1
 	mkdir -p "$tree/build/obj/tests" && cp -a Makefile lib hook cli config "$tree/" && cp -a "$build"/obj/{lib,hook,cli} "$tree/build/obj/" &&
 		cp -a "$build"/libnvcoreos.a "$build"/flags "$build"/nvcoreos{,-hook,-runtime,-load} "$tree/build/" || return
-	for part in config.mak; do
-		[ ! -e $part ] || cp -a $part "$tree/"
-	done
+	[ ! -e config.mak ] || cp -a config.mak "$tree/"
 }
 
 # build_tree PATCH TREE LOG
