@@ -19,6 +19,11 @@ Q := @
 say = @printf '  %-8s %s\n'
 endif
 
+ifeq ($(COVERAGE),1)
+BUILD := build/coverage
+OPT := -O0 -g
+COVERAGE_FLAGS := --coverage
+endif
 ifneq ($(SANITIZE),)
 BUILD := build/sanitize
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -41,17 +46,18 @@ WARNINGS += -Werror
 endif
 OPT ?= -O2 -g
 HARDEN := -fstack-protector-strong -fno-common -fPIE
-ifeq ($(SANITIZE),)
+ifeq ($(SANITIZE)$(COVERAGE),)
 HARDEN += -D_FORTIFY_SOURCE=2
 else
 HARDEN += -DMEM_ARENA_BLOCK=0
 endif
 CPPFLAGS += -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
 	-DNVCOREOS_PREFIX='"$(PREFIX)"' -DNVCOREOS_SYSCONFDIR='"$(SYSCONFDIR)"'
-CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS)
-LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS)
+CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
+LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
 
 # Each library has one file that knows it; only what links that file needs the library.
+comma := ,
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
@@ -118,16 +124,21 @@ $(BUILD)/nvcoreos-load: $(call obj,$(LOAD_SRC)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
 
-$(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit
+$(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit $(if $(COVERAGE_FLAGS),-DTAP_COVERAGE)
+
+# What tests/unit/faults.c stands in for.
+FAULT_CALLS := cap_set_proc fchmod fchown fstat64 fstatfs64 mkdirat mknodat open64 openat64 poll read renameat seccomp_load \
+	setfsgid setfsuid setns statx symlinkat syscall write
+FAULTS := $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS))
 
 $(BUILD)/libunit.a: $(call obj,$(UNIT_PARTS))
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUILD)/libunit.a $(LIB)
+$(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUILD)/obj/tests/unit/faults.o $(BUILD)/libunit.a $(LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS))
+	$(Q)$(CC) $(LDFLAGS) $(FAULTS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS))
 
 $(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS += -Itests/fuzz -Itests/unit
 

@@ -35,8 +35,7 @@ static inline void in_mount_namespace(int (*fn)(const char *dir), const char *di
 
 		if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
 			r = fn(dir);
-		fflush(stdout);
-		_exit(r);
+		tap_exit(r);
 	}
 	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
 	CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);

@@ -66,6 +66,19 @@ void tap_skip(const char *why)
 	skipped = why;
 }
 
+#ifdef TAP_COVERAGE
+void __gcov_dump(void);
+#endif
+
+void tap_exit(int status)
+{
+	fflush(stdout);
+#ifdef TAP_COVERAGE
+	__gcov_dump();
+#endif
+	_exit(status);
+}
+
 const char *tap_tmpdir(void)
 {
 	static unsigned n;

@@ -16,6 +16,8 @@ bool tap_check_int(long long got, long long want, const char *file, int line, co
 bool tap_check_str(const char *got, const char *want, const char *file, int line, const char *expr);
 /* Marks the running test as skipped. */
 void tap_skip(const char *why);
+/* Ends a child that a test has forked, as _exit does; what it covered counts too. */
+void tap_exit(int status) __attribute__((noreturn));
 /* A new empty directory below $TMPDIR or /tmp, removed with all it holds at the end of the program. */
 const char *tap_tmpdir(void);
 /* Writes a file below dir, making directories on the way. */

@@ -182,8 +182,7 @@ TEST(mount_ids)
 	do { \
 		if (!(expr)) { \
 			printf("# %s:%d: failed in the child: %s\n", __FILE__, __LINE__, #expr); \
-			fflush(stdout); \
-			_exit(1); \
+			tap_exit(1); \
 		} \
 	} while (0)
 enum { NO_NAMESPACE = 77 };
@@ -195,7 +194,7 @@ static void in_own_namespace(const char *dir)
 	int fd, root;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		_exit(NO_NAMESPACE);
+		tap_exit(NO_NAMESPACE);
 	/* An fd from before would still lead through the old namespace. */
 	snprintf(path, sizeof(path), "%s/root", dir);
 	root = fd_open_dir(path);
@@ -204,7 +203,7 @@ static void in_own_namespace(const char *dir)
 	MUST(symlinkat("vol", root, "to-vol") == 0);
 	snprintf(path, sizeof(path), "%s/root/vol", dir);
 	if (mount("tmpfs", path, "tmpfs", 0, NULL) < 0)
-		_exit(NO_NAMESPACE);
+		tap_exit(NO_NAMESPACE);
 	snprintf(path, sizeof(path), "%s/root/proc", dir);
 	MUST(mount("/proc", path, NULL, MS_BIND | MS_REC, NULL) == 0);
 	MUST(mkdirat(root, "vol/there", 0755) == 0);
@@ -230,7 +229,7 @@ static void in_own_namespace(const char *dir)
 	MUST(path_open(root, "/magic/etc", O_PATH) == -ELOOP);
 	MUST(path_make_dir(root, "/magic/tmp/new", &err) == -ELOOP && err.code == ERR_TARGET);
 	MUST(path_make_dir(root, "/proc/self/root/new", &err) < 0 && err.code == ERR_TARGET);
-	_exit(0);
+	tap_exit(0);
 }
 
 TEST(volumes_and_magic_links)
