@@ -94,10 +94,10 @@ int mnt_contain(int root, struct err *err)
 /* A line: id parent maj:min root target options [tags...] - type source options. */
 static int line_is_shared(char *line, uint64_t id)
 {
-	char *end = strstr(line, " - "), *space = strchr(line, ' ');
+	char *end = strstr(line, " - "), *space = line + strcspn(line, " ");
 	uint64_t v;
 
-	if (!end || !space)
+	if (!end)
 		return -EBADMSG;
 	*end = *space = '\0';
 	if (str_to_u64(line, UINT64_MAX, &v) < 0 || v != id)
@@ -105,24 +105,25 @@ static int line_is_shared(char *line, uint64_t id)
 	return strstr(space + 1, " shared:") != NULL;
 }
 
-int mnt_is_shared(int proc_self, uint64_t mount_id)
+int mnt_is_shared_by(char *mountinfo, uint64_t mount_id)
 {
-	cleanup_fd int fd = path_open(proc_self, "mountinfo", O_RDONLY);
-	cleanup_free char *text = NULL;
-	char *line, *next;
-	size_t len;
-	int r = fd < 0 ? fd : fd_read_all(fd, MOUNTINFO_MAX, &text, &len);
+	char *rest = NULL;
 
-	if (r < 0)
-		return r;
-	for (line = text; *line; line = next) {
-		next = strchr(line, '\n');
-		if (!next)
-			break;
-		*next++ = '\0';
-		r = line_is_shared(line, mount_id);
+	for (char *line = strtok_r(mountinfo, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		int r = line_is_shared(line, mount_id);
+
 		if (r >= 0)
 			return r;
 	}
 	return -ENOENT;
+}
+
+int mnt_is_shared(int proc_self, uint64_t mount_id)
+{
+	cleanup_fd int fd = path_open(proc_self, "mountinfo", O_RDONLY);
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = fd < 0 ? fd : fd_read_all(fd, MOUNTINFO_MAX, &text, &len);
+
+	return r < 0 ? r : mnt_is_shared_by(text, mount_id);
 }

@@ -42,5 +42,7 @@ int mnt_contain(int root, struct err *err) must_check;
  * opened before the namespace was entered). 0, 1, or -errno; -ENOENT where there is no such mount.
  */
 int mnt_is_shared(int proc_self, uint64_t mount_id) must_check;
+/* The same out of a mountinfo's text, which is taken apart. Lines that are none are passed over. */
+int mnt_is_shared_by(char *mountinfo, uint64_t mount_id) must_check;
 
 #endif

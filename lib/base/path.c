@@ -30,7 +30,8 @@ static int open_resolved(int rootfd, const char *path, int flags, uint64_t resol
 		.flags = (unsigned)(flags | O_CLOEXEC),
 		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
 	};
-	struct timespec start = { 0 };
+	struct timespec start;
+	bool again = false;
 
 	for (;;) {
 		long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
@@ -40,10 +41,11 @@ static int open_resolved(int rootfd, const char *path, int flags, uint64_t resol
 		/* EAGAIN: something was renamed while the kernel walked; it says so rather than risk an escape. */
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		if (!start.tv_sec && !start.tv_nsec)
+		if (!again)
 			clock_gettime(CLOCK_MONOTONIC, &start);
 		else if (elapsed_ns(&start) > RETRY_NS)
 			return -EAGAIN;
+		again = true;
 	}
 }
 

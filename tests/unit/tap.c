@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tap.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,21 @@ void tap_exit(int status)
 	__gcov_dump();
 #endif
 	_exit(status);
+}
+
+unsigned tap_open_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	if (!d) {
+		perror("/proc/self/fd");
+		exit(1);
+	}
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
 }
 
 const char *tap_tmpdir(void)

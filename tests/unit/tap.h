@@ -18,6 +18,8 @@ bool tap_check_str(const char *got, const char *want, const char *file, int line
 void tap_skip(const char *why);
 /* Ends a child that a test has forked, as _exit does; what it covered counts too. */
 void tap_exit(int status) __attribute__((noreturn));
+/* How many fds are open: as many before as after, or one was leaked. */
+unsigned tap_open_fds(void);
 /* A new empty directory below $TMPDIR or /tmp, removed with all it holds at the end of the program. */
 const char *tap_tmpdir(void);
 /* Writes a file below dir, making directories on the way. */

@@ -8,8 +8,9 @@
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/path.h"
-#include "apply/procfs.h"
+#include "faults.h"
 #include "sandbox.h"
 #include "tap.h"
 
@@ -101,45 +102,101 @@ TEST(a_shared_mount_becomes_a_slave)
 	in_mount_namespace(shared_is_contained, tap_tmpdir());
 }
 
-static bool has(const char *dir, const char *path, const char *content)
+TEST(lines_of_mountinfo)
 {
-	cleanup_fd int d = fd_open_dir(dir);
-	cleanup_free char *text = NULL;
-	size_t len;
+	static const struct {
+		const char *text;
+		int want;
+	} t[] = {
+		{ "", -ENOENT },
+		{ "\n\n", -ENOENT },
+		{ "7\n", -ENOENT },
+		{ "7 1 8:1 / / rw shared:1\n", -ENOENT },
+		{ "7-\n - \n", -ENOENT },
+		{ "x7 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n", -ENOENT },
+		{ "77 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n", -ENOENT },
+		{ "7 1 8:1 / / rw - ext4 /dev/sda1 rw\n", 0 },
+		{ "7 1 8:1 / / rw master:1 - ext4 shared:1 shared:1\n", 0 },
+		{ "6 1 8:1 / / rw shared:1 - ext4 x rw\n7 1 8:1 / /a rw - ext4 x rw\n", 0 },
+		{ "7 1 8:1 / /a\\040-\\040b rw shared:12 master:3 - ext4 x rw", 1 },
+		{ "what is this\n7 1 8:1 / / rw shared:1 - ext4 x rw\n", 1 },
+	};
 
-	return fd_read_file_at(d, path, 4096, &text, &len) == 0 && strcmp(text, content) == 0;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_free char *copy = mem_strdup(t[i].text);
+
+		tap_check_int(mnt_is_shared_by(copy, 7), t[i].want, __FILE__, __LINE__, t[i].text);
+	}
+	faults_arm("openat", 1, EMFILE);
+	CHECK_INT(mnt_is_shared(7), -EMFILE);
+	CHECK_INT(faults_disarm(), 1);
 }
 
-static int proc_tree(const char *dir)
+static int clone_root(struct err *err)
 {
-	static struct plan_proc_cap caps[] = { { "gpu0/mig/gi1/access", 12 }, { "gpu0/mig/gi1/ci0/access", 13 } };
-	static struct plan_proc_gpu gpu = { "0000:01:00.0", "Model: X\n" };
-	const struct plan_proc p = { .wanted = true,
-				     .version = "NVRM\n",
-				     .params = "ModifyDeviceFiles: 0\n",
-				     .gpus = &gpu,
-				     .n_gpus = 1,
-				     .caps = caps,
-				     .n_caps = 2 };
-	struct err err = ERR_INIT;
-	int tree = procfs_build(&p, &err), d = open(dir, O_PATH | O_CLOEXEC);
-	char path[4096];
-	bool ok = CHECK(tree >= 0);
+	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC);
 
-	ok &= CHECK_INT(mnt_move(tree, d, dir, &err), 0);
-	ok &= CHECK(has(dir, "version", "NVRM\n"));
-	ok &= CHECK(has(dir, "params", "ModifyDeviceFiles: 0\n"));
-	ok &= CHECK(has(dir, "gpus/0000:01:00.0/information", "Model: X\n"));
-	ok &= CHECK(has(dir, "capabilities/gpu0/mig/gi1/ci0/access",
-			"DeviceFileMinor: 13\nDeviceFileMode: 292\nDeviceFileModify: 0\n"));
-	snprintf(path, sizeof(path), "%s/registry", dir);
-	ok &= CHECK(access(path, F_OK) < 0);
-	snprintf(path, sizeof(path), "%s/new", dir);
-	ok &= CHECK(open(path, O_WRONLY | O_CREAT, 0600) < 0 && errno == EROFS);
+	return mnt_clone(root, MNT_NODE, "what", err);
+}
+
+static int move_root(struct err *err)
+{
+	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC), tree = mnt_clone(root, MNT_SOCKET, "what", err);
+
+	return mnt_move(tree, root, "what", err);
+}
+
+static int seal(struct err *err)
+{
+	cleanup_fd int tree = mnt_tmpfs(err);
+
+	return mnt_seal(tree, err);
+}
+
+static int contain(struct err *err)
+{
+	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC);
+
+	return mnt_contain(root, err);
+}
+
+static int each_call_fails(const char *unused)
+{
+	static const struct {
+		int (*fn)(struct err *err);
+		const char *call, *what;
+		unsigned nth;
+	} t[] = {
+		{ clone_root, "open_tree", "open_tree of what", 1 },
+		{ clone_root, "mount_setattr", "mount_setattr of what", 1 },
+		{ move_root, "move_mount", "move_mount of what", 1 },
+		{ mnt_tmpfs, "fsopen", "fsopen of tmpfs", 1 },
+		{ mnt_tmpfs, "fsconfig", "fsconfig of tmpfs", 1 },
+		{ mnt_tmpfs, "fsconfig", "fsconfig of tmpfs", 2 },
+		{ mnt_tmpfs, "fsconfig", "fsconfig of tmpfs", 3 },
+		{ mnt_tmpfs, "fsmount", "fsmount of tmpfs", 1 },
+		{ seal, "mount_setattr", "mount_setattr of tmpfs", 1 },
+		{ contain, "mount_setattr", "mount_setattr of the container's root", 1 },
+	};
+	bool ok = true;
+
+	(void)unused;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(t); i++) {
+		/* A kernel or an outer filter without the call is told apart from one that refuses this mount. */
+		int errnum = i < ARRAY_SIZE(t) ? ENOSYS : EPERM;
+		size_t row = i % ARRAY_SIZE(t);
+		struct err err = ERR_INIT;
+
+		faults_arm(t[row].call, t[row].nth, errnum);
+		ok &= CHECK_INT(t[row].fn(&err), -errnum);
+		ok &= CHECK_INT(faults_disarm(), 1);
+		ok &= CHECK_INT(err.code, errnum == ENOSYS ? ERR_KERNEL : ERR_MOUNT);
+		ok &= CHECK_STR(err.what, t[row].what);
+	}
 	return ok ? 0 : 1;
 }
 
-TEST(proc_driver_nvidia_is_a_small_sealed_tree)
+TEST(a_mount_call_that_fails_is_named)
 {
-	in_mount_namespace(proc_tree, tap_tmpdir());
+	in_mount_namespace(each_call_fails, NULL);
 }

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "faults.h"
 #include "tap.h"
 
 TEST(texts)
@@ -21,7 +22,7 @@ TEST(texts)
 	} norm[] = {
 		{ "/", "/" },	      { "//", "/" },	      { "/a/b", "/a/b" },   { "/a//b/", "/a/b" },
 		{ "/a/./b", "/a/b" }, { "/a/../b", "/b" },    { "/../../a", "/a" }, { "/a/b/../..", "/" },
-		{ "/...", "/..." },   { "/a/..b", "/a/..b" }, { "/.", "/" },
+		{ "/...", "/..." },   { "/a/..b", "/a/..b" }, { "/.", "/" },	    { "/.a/b", "/.a/b" },
 	};
 	char buf[64];
 
@@ -32,6 +33,7 @@ TEST(texts)
 	CHECK_INT(path_normalize("a", buf, sizeof(buf)), -EINVAL);
 	CHECK_INT(path_normalize("", buf, sizeof(buf)), -EINVAL);
 	CHECK_INT(path_normalize("/12345", buf, 6), -ENAMETOOLONG);
+	CHECK_INT(path_normalize("/", buf, 1), -ENAMETOOLONG);
 	CHECK_INT(path_normalize("/1234", buf, 6), 0);
 	CHECK_STR(path_base("/a/b"), "b");
 	CHECK_STR(path_base("b"), "b");
@@ -50,6 +52,7 @@ TEST(texts)
 	CHECK(path_is_below("/a", "/"));
 	CHECK(!path_is_below("/ab", "/a"));
 	CHECK(!path_is_below("/", "/a"));
+	CHECK(path_is_below("a", "a") && !path_is_below("/a", "a"));
 }
 
 /* A root with links that would leave it; beside it, not below, the file that nothing may reach. */
@@ -175,6 +178,80 @@ TEST(mount_ids)
 	CHECK_INT(path_mount_id(proc, &b), 0);
 	CHECK(a != b);
 	CHECK_INT(path_mount_id(-1, &a), -EBADF);
+}
+
+/* A kernel that cannot say where an fd lies must not be taken for one that says "there". */
+TEST(a_kernel_without_mount_ids)
+{
+	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC);
+	uint64_t id = 7;
+
+	faults_arm("statx", 1, 0);
+	CHECK_INT(path_mount_id(root, &id), -ENOSYS);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(id, 7);
+}
+
+TEST(the_walk_is_tried_again_and_given_up)
+{
+	const char *dir;
+	cleanup_fd int root = make_root(&dir);
+
+	REQUIRE(root >= 0);
+	faults_arm("openat2", 1, EAGAIN);
+	CHECK_INT(try_open(root, "/etc/inside", O_PATH), 0);
+	CHECK_INT(faults_disarm(), 1);
+	faults_arm("openat2", 1, EINTR);
+	CHECK_INT(try_open(root, "/etc/inside", O_PATH), 0);
+	CHECK_INT(faults_disarm(), 1);
+	faults_arm_from("openat2", 1, EAGAIN);
+	CHECK_INT(try_open(root, "/etc/inside", O_PATH), -EAGAIN);
+	CHECK(faults_disarm() > 1);
+	/* The next walk has its own time. */
+	faults_arm("openat2", 1, EAGAIN);
+	CHECK_INT(try_open(root, "/etc/inside", O_PATH), 0);
+	CHECK_INT(faults_disarm(), 1);
+}
+
+/* Each call that making directories needs fails in turn: never a directory, always an error with its reason. */
+TEST(making_directories_where_a_call_fails)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int errnum;
+		enum err_code code;
+	} t[] = {
+		{ "openat2", 1, ENOSYS, ERR_KERNEL },
+		{ "openat2", 1, EMFILE, ERR_ROOTFS },
+		{ "openat2", 2, ENOSYS, ERR_KERNEL },
+		{ "openat2", 3, EMFILE, ERR_TARGET },
+		{ "openat2", 4, EACCES, ERR_TARGET },
+		{ "statx", 1, EIO, ERR_KERNEL },
+		{ "statx", 2, EIO, ERR_KERNEL },
+		{ "statx", 1, 0, ERR_KERNEL },
+		{ "mkdirat", 1, EROFS, ERR_WRITE },
+		{ "mkdirat", 1, ENOSPC, ERR_WRITE },
+		/* Somebody made it, and took it away again. */
+		{ "mkdirat", 1, EEXIST, ERR_TARGET },
+	};
+	const char *dir;
+	cleanup_fd int root = make_root(&dir);
+	struct stat st;
+
+	REQUIRE(root >= 0);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct err err = ERR_INIT;
+
+		faults_arm(t[i].call, t[i].nth, t[i].errnum);
+		CHECK(path_make_dir(root, "/usr/made", &err) < 0);
+		tap_check_int(faults_disarm(), 1, __FILE__, __LINE__, t[i].call);
+		tap_check_int(err.code, t[i].code, __FILE__, __LINE__, t[i].call);
+		/* The last component's own open comes behind its mkdir. */
+		if (fstatat(root, "usr/made", &st, AT_SYMLINK_NOFOLLOW) == 0)
+			CHECK(str_eq(t[i].call, "openat2") && t[i].nth == 4 &&
+			      unlinkat(root, "usr/made", AT_REMOVEDIR) == 0);
+	}
 }
 
 /* In a child: what fails is told by its line. */
