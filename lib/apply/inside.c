@@ -5,13 +5,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/path.h"
 
 /* Not in every release's headers. */
@@ -202,12 +202,9 @@ static int target_node(const struct container *c, const char *path, dev_t rdev, 
 int inside_target_node(const struct container *c, const char *name, dev_t rdev, bool own_dev, int *ret_fd,
 		       struct err *err)
 {
-	char path[PATH_MAX];
-	int r;
+	cleanup_free char *path = mem_printf("/dev/%s", name);
+	int r = container_own_begin(c, err);
 
-	if (snprintf(path, sizeof(path), "/dev/%s", name) >= (int)sizeof(path))
-		return err_set(err, ERR_TARGET, ENAMETOOLONG, "%s", name);
-	r = container_own_begin(c, err);
 	if (r < 0)
 		return r;
 	r = target_node(c, path, rdev, own_dev, ret_fd, err);
