@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "apply/caps.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "faults.h"
 #include "sandbox.h"
 #include "tap.h"
 
@@ -112,6 +114,135 @@ TEST(the_hosts_own_mount_namespace_is_refused)
 	container_close(&c);
 	stop(pid);
 	CHECK_INT(caps_restore(&err), 0);
+}
+
+static const struct fault_row {
+	const char *call;
+	unsigned nth;
+	int errnum, r;
+	enum err_code code;
+	const char *what; /* the end of the error's */
+} fault_rows[] = {
+	{ "cap_set_proc", 1, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
+	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
+	{ "pidfd_open", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
+	{ "pidfd_open", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "" },
+	{ "open", 2, ENOENT, -ENOENT, ERR_NAMESPACE, "/ns/mnt" },
+	{ "pidfd_send_signal", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "has ended" },
+	{ "fstat", 1, EIO, -EIO, ERR_NAMESPACE, "" },
+	{ "fstat", 2, EIO, -EIO, ERR_NAMESPACE, "" },
+	{ "setns", 1, EPERM, -EPERM, ERR_NAMESPACE, "setns to its mount namespace" },
+	{ "openat2", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
+	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
+	{ "open", 3, EMFILE, -EMFILE, ERR_ROOTFS, "" },
+	{ "fstat", 3, EIO, -EIO, ERR_ROOTFS, "" },
+	{ "fstat", 4, EIO, -EIO, ERR_ROOTFS, "" },
+	{ "setns", 2, EPERM, -EPERM, ERR_NAMESPACE, "back to the host's mount namespace" },
+	{ "cap_set_proc", 2, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
+};
+static const struct fault_row *row;
+
+static int enter_with_a_fault(const char *dir)
+{
+	struct spec spec = { 0 };
+	struct container c;
+	struct err err = ERR_INIT;
+	pid_t pid = start(dir, true);
+	unsigned fds = tap_open_fds();
+	bool ok;
+
+	faults_arm(row->call, row->nth, row->errnum);
+	ok = CHECK_INT(container_enter(&c, pid, dir, &spec, &err), row->r);
+	ok &= CHECK_INT(faults_disarm(), 1);
+	ok &= CHECK_INT(err.code, row->code);
+	ok &= CHECK(str_ends(err.what, row->what));
+	/* Its fds are closed in every case, and nothing else was opened. */
+	container_close(&c);
+	ok &= CHECK_INT(tap_open_fds(), fds);
+	stop(pid);
+	if (!ok)
+		printf("# %s %u: %s\n", row->call, row->nth, err.what);
+	return ok ? 0 : 1;
+}
+
+TEST(each_call_of_entering_fails)
+{
+	const char *dir = tap_tmpdir();
+
+	for (row = fault_rows; row < fault_rows + ARRAY_SIZE(fault_rows); row++)
+		in_mount_namespace(enter_with_a_fault, dir);
+}
+
+static int join_with_faults(const char *dir)
+{
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+	char path[4096];
+	pid_t pid = start(dir, true);
+	bool ok;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	c.mnt_ns = open(path, O_RDONLY | O_CLOEXEC);
+	faults_arm("cap_set_proc", 1, EPERM);
+	ok = CHECK_INT(container_join(&c, &err), -EPERM);
+	ok &= CHECK_INT(err.code, ERR_PRIVILEGE);
+	faults_arm("setns", 1, EPERM);
+	ok &= CHECK_INT(container_join(&c, &err), -EPERM);
+	ok &= CHECK_INT(err.code, ERR_NAMESPACE);
+	snprintf(path, sizeof(path), "%s/inside", dir);
+	ok &= CHECK(access(path, F_OK) < 0);
+	ok &= CHECK_INT(faults_disarm(), 1);
+	ok &= CHECK_INT(container_join(&c, &err), 0);
+	ok &= CHECK(access(path, F_OK) == 0);
+	container_close(&c);
+	stop(pid);
+	return ok ? 0 : 1;
+}
+
+TEST(joining_is_for_good_or_not_at_all)
+{
+	in_mount_namespace(join_with_faults, tap_tmpdir());
+}
+
+static int own_with_faults(const char *unused)
+{
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+	bool ok = true;
+
+	(void)unused;
+	c.gid = 100001;
+	ok &= CHECK_INT(container_own_begin(&c, &err), 0);
+	ok &= CHECK_INT(setfsgid((gid_t)-1), 100001);
+	container_own_end(&c);
+	ok &= CHECK_INT(setfsgid((gid_t)-1), 0);
+	c.uid = 100000;
+	/* An id that was not taken would make files that belong to the host's root. */
+	faults_arm("setfsuid", 1, EPERM);
+	ok &= CHECK_INT(container_own_begin(&c, &err), -EPERM);
+	ok &= CHECK_INT(err.code, ERR_PRIVILEGE);
+	ok &= CHECK_STR(err.what, "becoming uid 100000, gid 100001");
+	container_own_end(&c);
+	faults_arm("setfsgid", 1, EPERM);
+	ok &= CHECK_INT(container_own_begin(&c, &err), -EPERM);
+	container_own_end(&c);
+	for (unsigned nth = 1; nth <= 2; nth++) {
+		faults_arm("cap_set_proc", nth, EPERM);
+		ok &= CHECK_INT(container_own_begin(&c, &err), -EPERM);
+		ok &= CHECK_STR(err.what, "setting capabilities");
+		ok &= CHECK_INT(faults_disarm(), 1);
+		container_own_end(&c);
+		ok &= CHECK(setfsuid((uid_t)-1) == 0 && setfsgid((gid_t)-1) == 0);
+	}
+	faults_arm("cap_set_proc", 1, EPERM);
+	container_own_end(&c);
+	ok &= CHECK_INT(faults_disarm(), 1);
+	return ok ? 0 : 1;
+}
+
+TEST(owning_fails_where_an_id_is_not_taken)
+{
+	in_mount_namespace(own_with_faults, NULL);
 }
 
 static double seconds(void)
