@@ -291,8 +291,8 @@ void ldcache_free(struct ldcache *c)
 
 /* The distinct directory names, in the order of their names as ldconfig numbers them. */
 struct hwcaps {
-	const char *v[HWCAPS_MAX];
-	uint32_t offset[HWCAPS_MAX];
+	const char **v;
+	uint32_t *offset;
 	uint32_t n;
 };
 
@@ -312,11 +312,10 @@ static uint32_t hwcaps_find(const struct hwcaps *h, const char *name)
 
 static void hwcaps_collect(struct hwcaps *h, const struct ldcache *c)
 {
-	h->n = 0;
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const char *name = c->entries[i].hwcap_name;
 
-		if (name && hwcaps_find(h, name) == h->n && h->n < HWCAPS_MAX)
+		if (name && hwcaps_find(h, name) == h->n)
 			h->v[h->n++] = name;
 	}
 	qsort(h->v, h->n, sizeof(h->v[0]), compare_strings);
@@ -371,15 +370,17 @@ static void add_extension(struct strbuf *b, const struct ldcache *c, const struc
 void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 {
 	struct new_header h = { .magic = NEW_MAGIC, .n = (uint32_t)c->n_entries, .flags = ENDIAN_HERE };
-	cleanup_free struct new_entry *entries = mem_zalloc((c->n_entries + 1) * sizeof(*entries));
-	cleanup_free struct hwcaps *hwcaps = mem_alloc(sizeof(*hwcaps));
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct new_entry *entries = arena_alloc(&a, c->n_entries * sizeof(*entries));
+	struct hwcaps hwcaps = { .v = arena_alloc(&a, c->n_entries * sizeof(*hwcaps.v)),
+				 .offset = arena_alloc(&a, c->n_entries * sizeof(*hwcaps.offset)) };
 	size_t head = sizeof(h) + c->n_entries * sizeof(*entries);
 	struct strbuf b = STRBUF_INIT;
 
 	/* Offsets count from the header, so it and the entries take their place now and their content at the end. */
 	strbuf_add(&b, &h, sizeof(h));
 	strbuf_add(&b, entries, head - sizeof(h));
-	hwcaps_collect(hwcaps, c);
+	hwcaps_collect(&hwcaps, c);
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const struct ldcache_entry *e = &c->entries[i];
 
@@ -388,16 +389,16 @@ void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 		entries[i].hwcap = e->hwcap;
 		if (e->hwcap_name)
 			entries[i].hwcap =
-				HWCAP_EXTENSION | (e->hwcap & HWCAP_ISA_LEVEL) | hwcaps_find(hwcaps, e->hwcap_name);
+				HWCAP_EXTENSION | (e->hwcap & HWCAP_ISA_LEVEL) | hwcaps_find(&hwcaps, e->hwcap_name);
 		add_strings(&b, e, &entries[i]);
 	}
-	for (uint32_t i = 0; i < hwcaps->n; i++)
-		hwcaps->offset[i] = add_string(&b, hwcaps->v[i]);
+	for (uint32_t i = 0; i < hwcaps.n; i++)
+		hwcaps.offset[i] = add_string(&b, hwcaps.v[i]);
 	h.strings_len = (uint32_t)(b.len - head);
-	if (c->generator || hwcaps->n) {
+	if (c->generator || hwcaps.n) {
 		strbuf_add(&b, "\0\0\0", -b.len % 4);
 		h.extension = (uint32_t)b.len;
-		add_extension(&b, c, hwcaps);
+		add_extension(&b, c, &hwcaps);
 	}
 	memcpy(b.buf, &h, sizeof(h));
 	memcpy(b.buf + sizeof(h), entries, c->n_entries * sizeof(*entries));

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,4 +219,140 @@ TEST(shared_strings_have_a_bound)
 	r.n = n;
 	raw_new(&r, NULL, NULL);
 	CHECK_INT(found(r.data.buf, r.data.len, NULL), LDCACHE_CORRUPT);
+}
+
+/* A cache of one entry with an extension of these sections: tag, then content. */
+struct section {
+	uint32_t tag;
+	const void *data;
+	uint32_t size;
+};
+
+static void with_sections(struct raw *r, const struct section *s, uint32_t n)
+{
+	uint32_t offset;
+
+	raw_add(r, X64, "libz.so.1", "/lib/libz.so.1", 0);
+	raw_new(r, NULL, NULL);
+	while (r->data.len % 4)
+		strbuf_putc(&r->data, '\0');
+	set32(&r->data, 32, (uint32_t)r->data.len);
+	put32(&r->data, 0xeaa42174);
+	put32(&r->data, n);
+	offset = (uint32_t)r->data.len + 16 * n;
+	for (uint32_t i = 0; i < n; i++) {
+		put32(&r->data, s[i].tag);
+		put32(&r->data, 0);
+		put32(&r->data, offset);
+		put32(&r->data, s[i].size);
+		offset += s[i].size;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		strbuf_add(&r->data, s[i].data, s[i].size);
+}
+
+TEST(sections_of_the_extension)
+{
+	enum { GENERATOR, HWCAPS };
+	static uint32_t many[257]; /* offsets of the entry's SONAME */
+	static char text[1025];
+	static const struct {
+		struct section s[2];
+		uint32_t n;
+		enum ldcache_found want;
+	} t[] = {
+		{ { { 0 } }, 0, LDCACHE_NEW },
+		{ { { GENERATOR, text, 1024 } }, 1, LDCACHE_NEW },
+		{ { { GENERATOR, text, 1025 } }, 1, LDCACHE_CORRUPT },
+		{ { { HWCAPS, many, 4 * 256 } }, 1, LDCACHE_NEW },
+		{ { { HWCAPS, many, 4 * 257 } }, 1, LDCACHE_CORRUPT },
+		{ { { HWCAPS, many, 6 } }, 1, LDCACHE_CORRUPT },
+		{ { { HWCAPS, many, 4 }, { HWCAPS, many, 4 } }, 2, LDCACHE_CORRUPT },
+		/* What glibc may add one day is passed over. */
+		{ { { 7, text, 1025 }, { HWCAPS, many, 4 } }, 2, LDCACHE_NEW },
+	};
+
+	memset(text, 'g', sizeof(text));
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = 48 + 24;
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_raw struct raw r = { 0 };
+
+		with_sections(&r, t[i].s, t[i].n);
+		if (!CHECK_INT(found(r.data.buf, r.data.len, NULL), t[i].want))
+			printf("# row %zu\n", i);
+	}
+}
+
+TEST(limits_of_names_and_files)
+{
+	static const char old[] = "ld.so-1.7.0";
+	const uint32_t too_many = (1u << 18) + 1;
+	char name[66], path[PATH_MAX + 2];
+	uint32_t length[] = { 64, 65 };
+	struct strbuf b = STRBUF_INIT;
+
+	memset(name, 'x', sizeof(name));
+	for (size_t i = 0; i < ARRAY_SIZE(length); i++) {
+		cleanup_raw struct raw r = { 0 };
+
+		name[length[i]] = '\0';
+		raw_add(&r, X64, "libz.so.1", "/lib/libz.so.1", HWCAP(0));
+		raw_new(&r, name, NULL);
+		name[length[i]] = 'x';
+		CHECK_INT(found(r.data.buf, r.data.len, NULL), i ? LDCACHE_CORRUPT : LDCACHE_NEW);
+	}
+	memset(path, 'p', sizeof(path));
+	for (size_t i = PATH_MAX - 1; i <= PATH_MAX; i++) {
+		cleanup_raw struct raw r = { 0 };
+
+		path[i] = '\0';
+		raw_add(&r, X64, "libz.so.1", path, 0);
+		/* Something behind it, so that the file's end is not what ends it. */
+		raw_string(&r, "more");
+		raw_new(&r, NULL, NULL);
+		path[i] = 'p';
+		CHECK_INT(found(r.data.buf, r.data.len, NULL), i == PATH_MAX ? LDCACHE_CORRUPT : LDCACHE_NEW);
+	}
+	strbuf_add(&b, old, sizeof(old));
+	put32(&b, too_many);
+	for (uint32_t i = 0; i < too_many; i++)
+		strbuf_add(&b, "\0\0\0\0\0\0\0\0\0\0\0", 12);
+	strbuf_add(&b, "a", 2);
+	CHECK_INT(found(b.buf, b.len, NULL), LDCACHE_CORRUPT);
+	set32(&b, 12, 1);
+	set32(&b, 16 + 4, (uint32_t)b.len - 2 - 28);
+	set32(&b, 16 + 8, (uint32_t)b.len - 2 - 28);
+	CHECK_INT(found(b.buf, b.len, NULL), LDCACHE_OLD);
+	strbuf_free(&b);
+}
+
+TEST(files_over_the_limit_are_not_looked_at)
+{
+	cleanup_cache struct ldcache c;
+
+	/* There are not so many bytes behind the pointer. */
+	ldcache_parse(&c, "x", (size_t)LDCACHE_MAX + 1);
+	CHECK_INT(c.found, LDCACHE_CORRUPT);
+	CHECK_INT(c.n_entries, 0);
+}
+
+TEST(what_has_no_extension_gets_none)
+{
+	cleanup_raw struct raw r = { 0 };
+	cleanup_cache struct ldcache c;
+
+	raw_add(&r, X64, "libz.so.1", "/lib/libz.so.1", 0);
+	raw_new(&r, NULL, NULL);
+	ldcache_parse(&c, r.data.buf, r.data.len);
+	CHECK_STR(c.generator, NULL);
+	again(&c);
+	CHECK_INT(c.found, LDCACHE_NEW);
+	CHECK_STR(c.generator, NULL);
+	CHECK_STR(listing(&c), "libz.so.1=/lib/libz.so.1");
+	/* Names of directories without a generator. */
+	c.entries[0].hwcap_name = "x86-64-v2";
+	again(&c);
+	CHECK_STR(listing(&c), "libz.so.1=/lib/libz.so.1:x86-64-v2");
+	CHECK_STR(c.generator, NULL);
 }

@@ -67,6 +67,83 @@ TEST(hwcaps_are_numbered_by_name)
 	CHECK(c.entries[1].hwcap == HWCAP(0));
 }
 
+/* More names than any file may hold, one of them twice by text: each keeps its own number. */
+TEST(hwcaps_have_no_limit_of_their_own)
+{
+	enum { N = 300 };
+	cleanup_cache struct ldcache c;
+	cleanup_arena struct arena a = ARENA_INIT;
+	cleanup_free char *data = NULL;
+	struct ldcache_entry e[N + 1] = { 0 };
+	const struct ldcache_change change = { .first = e, .n_first = ARRAY_SIZE(e) };
+	uint64_t hwcap;
+	size_t len;
+
+	for (int i = 0; i <= N; i++)
+		e[i] = (struct ldcache_entry){ .flags = X64,
+					       .soname = arena_printf(&a, "lib%d.so", N - i),
+					       .path = "/x",
+					       .hwcap_name = arena_printf(&a, "level-%03d", i % N) };
+	ldcache_parse(&c, NULL, 0);
+	ldcache_merge(&c, &change);
+	ldcache_write(&c, &data, &len);
+	for (int i = 0; i <= N; i++) {
+		memcpy(&hwcap, data + 48 + i * 24 + 16, sizeof(hwcap));
+		CHECK(hwcap == HWCAP((unsigned)(i % N)));
+	}
+}
+
+TEST(order_of_equal_names)
+{
+	/* In the order in which they come out. */
+	static const struct ldcache_entry want[] = {
+		{ .flags = X64, .soname = "liba.so", .path = "/1", .hwcap_name = "x86-64-v2" },
+		{ .flags = X64, .soname = "liba.so", .path = "/2", .hwcap_name = "x86-64-v3" },
+		{ .flags = X64, .soname = "liba.so", .path = "/3", .hwcap = 9 },
+		{ .flags = X64, .soname = "liba.so", .path = "/4", .hwcap = 2 },
+		{ .flags = X64, .soname = "liba.so", .path = "/5" },
+		{ .flags = I386, .soname = "liba.so", .path = "/6" },
+	};
+	static const size_t orders[][6] = { { 0, 1, 2, 3, 4, 5 }, { 5, 4, 3, 2, 1, 0 }, { 2, 0, 4, 1, 5, 3 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		cleanup_cache struct ldcache c;
+		struct ldcache_entry e[ARRAY_SIZE(want) + 2];
+		const struct ldcache_change change = { .last = e, .n_last = ARRAY_SIZE(e) };
+
+		for (size_t k = 0; k < ARRAY_SIZE(want); k++)
+			e[k] = want[orders[i][k]];
+		/* The same library in the same directory, and the same legacy bits: the first one given stays. */
+		e[6] = want[1];
+		e[6].path = "/never";
+		e[7] = want[3];
+		e[7].path = "/never";
+		ldcache_parse(&c, NULL, 0);
+		ldcache_merge(&c, &change);
+		CHECK_STR(listing(&c), "liba.so=/1:x86-64-v2 liba.so=/2:x86-64-v3 liba.so=/3 liba.so=/4 liba.so=/5 "
+				       "32liba.so=/6");
+	}
+}
+
+TEST(several_prefixes_are_our_own)
+{
+	static const char *const two[] = { "/usr/local/nvidia", "/usr/local/cuda" };
+	static const struct strlist prefixes = { (const char **)two, 2 };
+	const struct ldcache_change change = { .own_prefixes = &prefixes }, none = { 0 };
+	cleanup_raw struct raw r = { 0 };
+	cleanup_cache struct ldcache c;
+
+	raw_add(&r, X64, "libc.so", "/usr/lib/libc.so", 0);
+	raw_add(&r, X64, "libb.so", "/usr/local/nvidia/libb.so", 0);
+	raw_add(&r, X64, "liba.so", "/usr/local/cuda/liba.so", 0);
+	raw_new(&r, NULL, NULL);
+	ldcache_parse(&c, r.data.buf, r.data.len);
+	ldcache_merge(&c, &none);
+	CHECK_INT(c.n_entries, 3);
+	ldcache_merge(&c, &change);
+	CHECK_STR(listing(&c), "libc.so=/usr/lib/libc.so");
+}
+
 TEST(merge_first_and_last)
 {
 	cleanup_raw struct raw r = { 0 };

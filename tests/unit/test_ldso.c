@@ -9,6 +9,7 @@
 
 #include "apply/ldcache.h"
 #include "base/fd.h"
+#include "faults.h"
 #include "tap.h"
 
 static struct plan_cache_library lib = { "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, EM_X86_64 };
@@ -98,6 +99,85 @@ TEST(a_cache_that_is_a_link_or_no_file)
 	CHECK_INT(mkdir(path, 0700), 0);
 	CHECK(ldso_update(&c, &p, &err) < 0);
 	CHECK_INT(err.code, ERR_WRITE);
+	arena_free(&a);
+	container_close(&c);
+}
+
+/* What cannot be read counts as none: the start goes on, and the loader gets a cache that it can read. */
+TEST(a_cache_that_cannot_be_read)
+{
+	static const struct {
+		const char *call;
+		int errnum;
+	} t[] = { { "openat2", EACCES }, { "fstat", EIO }, { "read", EIO } };
+	const char *dir = tap_tmpdir();
+	struct container c = CONTAINER_INIT;
+	struct arena a = ARENA_INIT;
+	struct plan p = plan_with_cache(&a);
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct err err = ERR_INIT;
+
+		tap_write(dir, "etc/ld.so.cache", "what was there");
+		faults_arm(t[i].call, 1, t[i].errnum);
+		CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+		CHECK_INT(faults_disarm(), 1);
+		CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
+	}
+	arena_free(&a);
+	container_close(&c);
+}
+
+TEST(a_cache_that_is_too_large_is_replaced)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = CONTAINER_INIT;
+	struct arena a = ARENA_INIT;
+	struct plan p = plan_with_cache(&a);
+	struct err err = ERR_INIT;
+	struct stat st = { 0 };
+	char path[4096];
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	tap_write(dir, "etc/ld.so.cache", "x");
+	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
+	CHECK_INT(truncate(path, (off_t)LDCACHE_MAX + 1), 0);
+	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK(stat(path, &st) == 0 && st.st_size < 4096);
+	arena_free(&a);
+	container_close(&c);
+}
+
+/* The loader has no name for a library of another machine; and the same length is not the same cache. */
+TEST(what_the_loader_cannot_use_is_left_out)
+{
+	struct plan_cache_library libs[] = {
+		{ "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, EM_X86_64 },
+		{ "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, EM_RISCV },
+	};
+	const char *dir = tap_tmpdir();
+	struct container c = CONTAINER_INIT;
+	struct arena a = ARENA_INIT;
+	struct plan p = plan_with_cache(&a);
+	struct err err = ERR_INIT;
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	p.cache.first = libs;
+	p.cache.n_first = 2;
+	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
+	libs[0].soname = "libcuda.so.2";
+	libs[0].path = "/usr/local/nvidia/lib64/libcuda.so.2";
+	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 0);
+	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.2"), 1);
 	arena_free(&a);
 	container_close(&c);
 }
