@@ -174,13 +174,11 @@ static int take_value(struct reader *x, enum request_source source, const char *
 	return take(x, source, name, &words);
 }
 
-/* "12.4" of "12.4.1"; NULL where it is no version. */
+/* "12.4" of the version "12.4.1". */
 static const char *major_minor(struct arena *a, const char *version)
 {
 	size_t n = strcspn(version, ".");
 
-	if (!str_is_version(version))
-		return NULL;
 	if (version[n])
 		n += 1 + strcspn(version + n + 1, ".");
 	return arena_strndup(a, version, n);

@@ -160,10 +160,11 @@ static int parse_destination(struct spec *s, const struct json *mount, const cha
 	const char *written = json_get_str(mount, "destination", "");
 	cleanup_free char *absolute = mem_printf("/%s", written);
 	char norm[PATH_MAX];
+	int r = strlen(absolute) < PATH_MAX ? path_normalize(absolute, norm, sizeof(norm)) : -ENAMETOOLONG;
 
 	if (!*written)
 		return err_set(err, ERR_SPEC, 0, "%s.destination is no path", name);
-	if (strlen(absolute) >= PATH_MAX || path_normalize(absolute, norm, sizeof(norm)) < 0)
+	if (r < 0)
 		return err_set(err, ERR_SPEC, 0, "%s.destination is too long", name);
 	*ret = arena_strdup(&s->arena, norm);
 	return 0;
@@ -230,7 +231,7 @@ static int parse_root(struct spec *s, const struct json *top, struct err *err)
 	if (!*path || strlen(path) >= PATH_MAX)
 		return err_set(err, ERR_SPEC, 0, "root.path is %s", *path ? "too long" : "missing or empty");
 	/* The host's own root is no container's. */
-	if (path[0] == '/' && path_normalize(path, norm, sizeof(norm)) == 0 && str_eq(norm, "/"))
+	if (path_normalize(path, norm, sizeof(norm)) == 0 && str_eq(norm, "/"))
 		return err_set(err, ERR_SPEC, 0, "root.path is %s", path);
 	s->root_path = arena_strdup(&s->arena, path);
 	s->root_readonly = json_bool(json_get(root, "readonly"), false);

@@ -35,12 +35,14 @@ static bool is_version_1(const struct json *version)
 static int check_bundle(const char *bundle, struct err *err)
 {
 	char norm[PATH_MAX];
+	int r;
 
 	if (!bundle)
 		return err_set(err, ERR_STATE, 0, "bundle is missing or no string");
 	if (bundle[0] != '/')
 		return err_set(err, ERR_STATE, 0, "bundle is not absolute: %s", bundle);
-	if (strlen(bundle) >= PATH_MAX || path_normalize(bundle, norm, sizeof(norm)) < 0)
+	r = strlen(bundle) < PATH_MAX ? path_normalize(bundle, norm, sizeof(norm)) : -ENAMETOOLONG;
+	if (r < 0)
 		return err_set(err, ERR_STATE, 0, "bundle is too long: %s", bundle);
 	/* crun before 1.27 sends "/" to hooks that run inside the container. */
 	if (str_eq(norm, "/"))

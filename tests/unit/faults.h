@@ -15,7 +15,8 @@
 
 /*
  * From now on the nth call of `call` (1 is the next one; FAULTS_ANY: of any) fails with errnum, once, and does nothing.
- * errnum 0: it does nothing and says that all went well.
+ * errnum 0: it does nothing and says that all went well; statx knows nothing then, and
+ * the clock is at the end of time.
  */
 void faults_arm(const char *call, unsigned nth, int errnum);
 /* The nth one, and all that come after it. */

@@ -118,12 +118,12 @@ TEST(numbers)
 	CHECK(json_int(json_at(j, 9), -7, -7, &v) && v == -7);
 	CHECK(!json_int(json_at(j, 10), 0, 9, &v));
 	CHECK(!json_int(NULL, 0, 9, &v));
-	CHECK(json_is_number(json_at(j, 11)));
+	CHECK(json_is_number(json_at(j, 11)) && json_is_number(json_at(j, 9)));
 }
 
 TEST(readers_take_anything)
 {
-	cleanup_json struct json *j = parse("{\"b\":true,\"a\":[1,\"x\"],\"n\":null,\"s\":\"t\\/u\"}");
+	cleanup_json struct json *j = parse("{\"b\":true,\"a\":[1,\"x\"],\"n\":null,\"s\":\"t\\/u\",\"f\":false}");
 	const char *key;
 	struct json *value;
 	void *iter = NULL;
@@ -136,12 +136,13 @@ TEST(readers_take_anything)
 	CHECK_STR(json_get_str(j, "b", "-"), "-");
 	CHECK_STR(json_get_str(NULL, "b", "-"), "-");
 	CHECK(json_bool(json_get(j, "b"), false) && json_bool(json_get(j, "s"), true) && !json_bool(NULL, false));
+	CHECK(!json_bool(json_get(j, "f"), true));
 	CHECK(!json_str(j) && !json_at(j, 0) && !json_get(json_get(j, "a"), "x") && !json_at(json_get(j, "a"), 2));
 	CHECK_INT(json_len(j), 0);
 	CHECK_INT(json_len(NULL), 0);
 	while (json_next(j, &iter, &key, &value))
 		strncat(order, key, 1);
-	CHECK_STR(order, "bans");
+	CHECK_STR(order, "bansf");
 	iter = NULL;
 	CHECK(!json_next(NULL, &iter, &key, &value));
 	json_free(NULL);
@@ -151,7 +152,7 @@ TEST(writers)
 {
 	cleanup_json struct json *j = json_new_object(), *copy = NULL;
 	struct json *a = json_new_array();
-	cleanup_free char *line = NULL, *pretty = NULL, *whole = NULL;
+	cleanup_free char *line = NULL, *pretty = NULL, *whole = NULL, *none = NULL;
 
 	json_set_str(j, "z", "a/b\"\n");
 	json_set_int(j, "i", INT64_MIN);
@@ -171,4 +172,6 @@ TEST(writers)
 	CHECK(str_starts(pretty, "{\n  \"z\": \"a/b\\\"\\n\",\n") && str_ends(pretty, "\n}"));
 	whole = json_dump(json_get(j, "z"), 0);
 	CHECK_STR(whole, "1");
+	none = json_dump(NULL, 2);
+	CHECK_STR(none, "null");
 }

@@ -279,7 +279,7 @@ TEST(mounts)
 		{ DIR "cdi/nvidia.com/gpu=0", NUL, "0" }, { DIR "cdi/runtime.nvidia.com/gpu/all", NUL, "all" },
 		{ "/run/nvidia-container-devices/cdi/vendor.com/nic/eth0", NUL, "" },
 		{ DIR "imex/7", NUL, "" }, { DIR "0", "/etc/passwd", "" }, { DIR "0", "", "" },
-		{ "/var/run/nvidia-container-devices", NUL, "" },
+		{ "/var/run/nvidia-container-devices", NUL, "" }, { DIR, NUL, "" },
 		{ "/var/run/nvidia-container-devicesx/0", NUL, "" },
 		{ "/srv/var/run/nvidia-container-devices/0", NUL, "" }, { DIR "0,1", NUL, NULL },
 		{ DIR "0/1", NUL, NULL }, { DIR "sda", NUL, NULL }, { DIR "cdi/x", NUL, NULL },
@@ -523,4 +523,94 @@ TEST(imex)
 		CHECK_INT(t.err.code, ERR_VALUE);
 		run_free(&t);
 	}
+}
+
+static char *repeat(const char *prefix, char c, size_t n)
+{
+	size_t len = strlen(prefix);
+	char *s = mem_alloc(len + n + 1);
+
+	memcpy(s, prefix, len);
+	memset(s + len, c, n);
+	s[len + n] = '\0';
+	return s;
+}
+
+/* Each variable has its limit, and what is over it is refused, cut and named. */
+TEST(long_values)
+{
+	static const struct {
+		const char *prefix;
+		size_t len;
+		enum err_code code;
+	} t[] = {
+		{ "NVIDIA_VISIBLE_DEVICES=", 4097, ERR_VALUE },	    { "NVIDIA_VISIBLE_DEVICES=", 129, ERR_VALUE },
+		{ "NVIDIA_DRIVER_CAPABILITIES=", 4097, ERR_VALUE }, { "NVIDIA_DISABLE_REQUIRE=", 129, ERR_VALUE },
+		{ "NVIDIA_IMEX_CHANNELS=", 4097, ERR_VALUE },	    { "NVIDIA_IMEX_CHANNELS=", 129, ERR_VALUE },
+		{ "NVCOREOS_CUDA=", 65, ERR_CUDA_UNKNOWN },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_free char *v = repeat(t[i].prefix, 'x', t[i].len);
+		struct run r;
+
+		run_env(&r, "NVIDIA_VISIBLE_DEVICES=0", v, NULL);
+		tap_check_int(r.r, -EINVAL, __FILE__, __LINE__, t[i].prefix);
+		CHECK_INT(r.err.code, t[i].code);
+		CHECK(strstr(r.err.what, "xxx...") && strlen(r.err.what) < 256);
+		run_free(&r);
+	}
+}
+
+TEST(long_annotations_and_mounts)
+{
+	cleanup_free char *value = repeat("nvidia.com/gpu=", '0', 4096);
+	cleanup_free char *destination = repeat("/run/nvidia-container-devices/", '0', 4097);
+	struct run t;
+
+	run_init(&t);
+	add_annotation(&t, "cdi.k8s.io/a", value);
+	parse(&t);
+	CHECK(t.r == -EINVAL && !t.req.wanted);
+	CHECK_INT(t.err.code, ERR_VALUE);
+	run_free(&t);
+	run_init(&t);
+	add_mount(&t, destination, "/dev/null");
+	parse(&t);
+	CHECK(t.r == -EINVAL && !t.req.wanted);
+	CHECK_INT(t.err.code, ERR_VALUE);
+	run_free(&t);
+}
+
+TEST(empty_parts)
+{
+	struct run t;
+
+	/* Of swarm's variables one is empty. */
+	run_env(&t, "DOCKER_RESOURCE_GPU=0", "DOCKER_RESOURCE_NVIDIA_GPU=", NULL);
+	CHECK_STR(devices(&t.req), "0");
+	/* An entry without "=" is no variable; whoever made the spec should have left it out. */
+	strlist_add(&t.spec.arena, &t.spec.env, "NVIDIA_REQUIRE_CUDA");
+	spec_add_env(&t.spec, "NVIDIA_IMEX_CHANNELS=");
+	parse(&t);
+	CHECK(t.r == 0 && t.req.wanted);
+	CHECK_INT(t.req.n_requirements, 0);
+	CHECK_INT(t.req.n_imex_channels, 0);
+	run_free(&t);
+}
+
+TEST(imex_channels_have_a_limit)
+{
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", NULL);
+	for (int i = 0; i < 64; i++)
+		add_mount(&t, arena_printf(&t.spec.arena, "/run/nvidia-container-devices/imex/%d", i), "/dev/null");
+	parse(&t);
+	CHECK(t.r == 0 && t.req.n_imex_channels == 64);
+	add_mount(&t, "/run/nvidia-container-devices/imex/64", "/dev/null");
+	parse(&t);
+	CHECK(t.r == -EINVAL && t.req.n_imex_channels == 0);
+	CHECK_STR(t.err.what, "NVIDIA_IMEX_CHANNELS: 64");
+	run_free(&t);
 }

@@ -78,7 +78,7 @@ static const char *const hostile[] = {
 	"MIG-", "MIG-2d4e8a1c", "MIG-" UUID "/0/0", "MIG-GPU-" UUID, "MIG-GPU-" UUID "/0",
 	"MIG-GPU-" UUID "/0/", "MIG-GPU-" UUID "/../0", "MIG-GPU-" UUID "/0/0/0", "MIG-GPU-" UUID "/01/0",
 	"MIG-GPU-" UUID "x/0/0", "MIG-GPU-" UUID "/128/0", "1:0.0", "01:00", "01:00.8", "01:20.0",
-	"01:00.00", "01.00.0", "01.00:0", "000:01:00.0", "000000000:01:00.0", "g000:01:00.0", ":01:00.0",
+	"01:00.00", "gg:00.0", "01.00.0", "01.00:0", "000:01:00.0", "000000000:01:00.0", "g000:01:00.0", ":01:00.0",
 	"0000:01:00.0.0", "0000:0000:01:00.0", ".", "..", "...", "nvidia.com/gpu=", "nvidia.com/gpu",
 	"nvidia.com/gpu=..", "nvidia.com/gpu=0=1", "nvidia.com/gpu=nvidia.com/gpu=0", "nvidia.com/nic=0",
 	"evil.com/gpu=0", "runtime.nvidia.com/gpu=/", "0\x1b[2J", "/var/run/nvidia-container-devices",
@@ -124,6 +124,7 @@ TEST(hostile_values)
 
 TEST(the_word_is_named)
 {
+	char word[130];
 	struct request r = { 0 };
 	struct err err = ERR_INIT;
 
@@ -133,6 +134,10 @@ TEST(the_word_is_named)
 	CHECK_STR(err.what, "sd\\x0aa: not a device");
 	CHECK_INT(request_parse_devices(&r, "0,all", &err), -EINVAL);
 	CHECK_STR(err.what, "all: must stand alone");
+	memset(word, 'w', sizeof(word) - 1);
+	word[sizeof(word) - 1] = '\0';
+	CHECK_INT(request_parse_devices(&r, word, &err), -EINVAL);
+	CHECK_INT(strlen(err.what), 128 + strlen("...: not a device"));
 	request_free(&r);
 }
 
@@ -169,10 +174,10 @@ TEST(hostile_sizes)
 TEST(cdi_names)
 {
 	static const char *const good[] = { "nvidia.com/gpu=0", "a/b=c", "v.e-n_d/c-l_s=d.e:v_1-2" };
-	static const char *const bad[] = { "",	      "/",	"=",	   "/=",      "a",	     "a/b",
-					   "a/b=",    "a/=c",	"/b=c",	   "a/b/c=d", "a/b=c=d",     "a/b=c/d",
-					   "a/b.c=d", ".a/b=c", "a./b=c",  "a/-b=c",  "a/b=.",	     "a/b=..",
-					   "a/b=c ",  " a/b=c", "a b/c=d", "a/b=c,d", "a/b=\xd9\xa3" };
+	static const char *const bad[] = { "",	      "/",	"=",	  "/=",	     "a",	"a/b",
+					   "a/b=",    "a/=c",	"/b=c",	  "a/b/c=d", "a/b=c=d", "a/b=c/d",
+					   "a/b.c=d", ".a/b=c", "a./b=c", "a/-b=c",  "a/b=.",	"a/b=..",
+					   "a/b=c ",  "a/b={",	" a/b=c", "a b/c=d", "a/b=c,d", "a/b=\xd9\xa3" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		tap_check(request_devices_is_cdi_name(good[i]), __FILE__, __LINE__, good[i]);

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "faults.h"
 #include "oci/spec.h"
 #include "tap.h"
 
@@ -92,6 +93,7 @@ TEST(little_is_enough)
 		"{\"annotations\":null,\"mounts\":null,\"root\":null,\"linux\":null,\"hooks\":null}",
 		"{\"hooks\":{\"prestart\":null,\"poststop\":7}}",
 		"{\"linux\":{\"namespaces\":null,\"uidMappings\":null}}",
+		"{\"mounts\":[{\"destination\":\"/a\",\"type\":null,\"source\":null,\"options\":null}]}",
 		"{\"windows\":{},\"vm\":{},\"zos\":1}",
 		"{\"process\":{\"env\":[\"\",\"NOTHING\",\"A=b\"],\"rlimits\":[{\"hard\":18446744073709551615}]}}",
 	};
@@ -133,6 +135,7 @@ TEST(wrong_members_are_named)
 		{ "{\"mounts\":[{}]}", "mounts[0].destination is no path" },
 		{ "{\"mounts\":[{\"destination\":7}]}", "mounts[0].destination is no path" },
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"type\":7}]}", "mounts[0].type is no string" },
+		{ "{\"mounts\":[{\"destination\":\"/a\",\"source\":[]}]}", "mounts[0].source is no string" },
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":\"ro\"}]}", "mounts[0].options is no array" },
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":[{}]}]}", "mounts[0].options[0] is no string" },
 		{ "{\"root\":\"/r\"}", "root is no object" },
@@ -186,6 +189,11 @@ TEST(user_namespaces)
 		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":4294967295,\"size\":1}],"
 		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
 		  true, true, 4294967295u, 6 },
+		/* Of two mappings of 0 the first one counts; others say nothing of it. */
+		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":1,\"hostID\":9,\"size\":1},"
+		  "{\"containerID\":0,\"hostID\":5,\"size\":1},{\"containerID\":0,\"hostID\":7,\"size\":1}],"
+		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
+		  true, true, 5, 6 },
 		{ "\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
 		  false, true, 0, 0 },
 	};
@@ -287,6 +295,46 @@ TEST(mounts)
 	CHECK(!spec_mount_over(&s, "/etcetera"));
 	CHECK(!spec_mount_over(&s, "/usr"));
 	spec_free(&s);
+	/* The deepest one counts, whichever comes last. */
+	REQUIRE(parse(&s,
+		      "{\"mounts\":[{\"destination\":\"/etc/ld\",\"options\":[\"bind\"]},{\"destination\":\"/etc\"}]}",
+		      &err) == 0);
+	CHECK(s.mounts[0].bind && !s.mounts[1].bind);
+	CHECK_STR(spec_mount_over(&s, "/etc/ld/so")->destination, "/etc/ld");
+	spec_free(&s);
+}
+
+TEST(long_paths)
+{
+	/* The length of "/aaa...", and what is said of a mount and a root there. */
+	static const struct {
+		size_t len;
+		int r;
+	} t[] = { { 4095, 0 }, { 4096, -EINVAL }, { 100000, -EINVAL } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_free char *a = mem_alloc(t[i].len + 1);
+		cleanup_free char *mount = NULL, *root = NULL;
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		memset(a, 'a', t[i].len);
+		a[0] = '/';
+		a[t[i].len] = '\0';
+		/* The destination has no slash of its own, and counts with one. */
+		mount = mem_printf("{\"mounts\":[{\"destination\":\"%s\"}]}", a + 1);
+		root = mem_printf("{\"root\":{\"path\":\"%s\"}}", a);
+		CHECK_INT(parse(&s, mount, &err), t[i].r);
+		if (t[i].r == 0)
+			spec_free(&s);
+		else
+			CHECK_STR(err.what, "mounts[0].destination is too long");
+		CHECK_INT(parse(&s, root, &err), t[i].r);
+		if (t[i].r == 0)
+			spec_free(&s);
+		else
+			CHECK_STR(err.what, "root.path is too long");
+	}
 }
 
 TEST(empty_spec_takes_environment)
@@ -403,6 +451,12 @@ TEST(only_a_regular_file_is_read)
 	CHECK_INT(ftruncate(file, (off_t)1 << 40), 0);
 	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EFBIG);
 	CHECK_INT(ftruncate(file, SPEC_FILE_MAX), 0);
+	faults_arm("fstat", 1, EIO);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EIO);
+	faults_arm("read", 3, EIO);
+	CHECK_INT(spec_read_file(fd, &text, &len, &err), -EIO);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(err.code, ERR_SPEC);
 	REQUIRE(spec_read_file(fd, &text, &len, &err) == 0);
 	CHECK_INT(len, SPEC_FILE_MAX);
 }

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "faults.h"
 #include "oci/state.h"
 #include "tap.h"
 
@@ -192,5 +193,53 @@ TEST(stdin_that_stays_open_ends_after_two_seconds)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	seconds = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
 	CHECK(seconds > 1.9 && seconds < 4);
+	CHECK_INT(err.code, ERR_STATE);
+}
+
+/* A pipe with this text and nobody who writes any more. */
+static int read_text(const char *text, struct state *s, struct err *err)
+{
+	int fds[2], r;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || fd_write_all(fds[1], text, strlen(text)) < 0)
+		return -errno;
+	fd_close(fds[1]);
+	r = state_read(s, fds[0], err);
+	fd_close(fds[0]);
+	return r;
+}
+
+TEST(interruptions_and_errors_of_reading)
+{
+	static const struct {
+		const char *call;
+		int errnum, r;
+	} t[] = {
+		{ "read", EINTR, 0 }, { "read", EAGAIN, 0 }, { "read", EIO, -EIO },
+		{ "poll", EINTR, 0 }, { "poll", EIO, -EIO }, { "poll", 0, -ETIMEDOUT },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		struct err err = ERR_INIT;
+		struct state s;
+
+		faults_arm(t[i].call, 1, t[i].errnum);
+		CHECK_INT(read_text("{\"pid\":7,\"bundle\":\"/b\"}", &s, &err), t[i].r);
+		CHECK_INT(faults_disarm(), 1);
+		CHECK_INT(err.code, t[i].r ? ERR_STATE : ERR_NONE);
+		if (t[i].r == 0)
+			state_free(&s);
+	}
+}
+
+/* The time is up though each piece came in time. */
+TEST(a_writer_that_never_ends)
+{
+	struct err err = ERR_INIT;
+	struct state s;
+
+	faults_arm_from("clock_gettime", 3, 0);
+	CHECK_INT(read_text("{\"pid\":7,", &s, &err), -ETIMEDOUT);
+	CHECK_INT(faults_disarm(), 1);
 	CHECK_INT(err.code, ERR_STATE);
 }
