@@ -176,11 +176,21 @@ static bool is_there(const struct source *s, int target)
 	return fstat(target, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino;
 }
 
+/* Nothing where the container's /proc has none; and a directory of that name elsewhere is not it. */
+static int open_proc(const struct container *c, const char *path)
+{
+	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	struct statfs fs;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+		return -ENOENT;
+	return take_fd(fd);
+}
+
 /* The target as an fd; -ENOENT without an error where there is nothing to do. */
 static int open_target(const struct apply_input *in, const struct source *s, struct err *err)
 {
 	const struct container *c = in->container;
-	struct statfs fs;
 	int fd = -EBADF, r;
 
 	switch (s->kind) {
@@ -193,15 +203,9 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_is_tmpfs, &fd, err);
 		return r < 0 ? r : r == INSIDE_NODE_THERE ? -ENOENT : fd;
 	case SOURCE_PROC:
-		break;
+	default:
+		return open_proc(c, s->target);
 	}
-	fd = path_open(c->rootfd, s->target, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	/* Nothing where the container's /proc has none; and a directory of that name elsewhere is not it. */
-	if (fd >= 0 && (fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)) {
-		fd_close(fd);
-		return -ENOENT;
-	}
-	return fd < 0 ? -ENOENT : fd;
 }
 
 static int attach(const struct apply_input *in, const struct sources *all, const struct source *s, struct err *err)

@@ -5,15 +5,20 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
+#include "base/mem.h"
 #include "base/path.h"
+#include "faults.h"
 #include "sandbox.h"
 #include "tap.h"
 
-static char base[4096], source[4096], dev[4096];
+static char base[4096], source[4096], dev[4096], run[4096];
 
 /* A process with a mount namespace of its own where `base` is the container's root with a /dev of its own. */
 static pid_t start_container(void)
@@ -46,7 +51,7 @@ static pid_t start_container(void)
 	return pid;
 }
 
-static bool __attribute__((unused)) is_file(const char *path, const char *content)
+static bool is_file(const char *path, const char *content)
 {
 	char full[8300];
 	cleanup_free char *text = NULL;
@@ -175,3 +180,331 @@ TEST(a_missing_node_fails_before_anything_is_changed)
 	make_host();
 	in_mount_namespace(run_missing, NULL);
 }
+
+/*
+ * A plan with all that there is, and its container: a mount namespace of this process's own that it goes into and comes back
+ * from, so that each try has a new one.
+ */
+struct all {
+	struct plan_mount mounts[2];
+	struct plan_node nodes[2];
+	struct plan_ipc ipc[4];
+	struct plan_proc_gpu gpu;
+	struct plan_link link;
+	struct plan_file file;
+	struct plan_cache_library library;
+	char socket[4200], directory[4200], regular[4200], absent[4200];
+	struct plan plan;
+	struct rootfacts facts;
+	struct hostroot host;
+	struct container c;
+	struct apply_input in;
+};
+
+static void make_plan(struct all *a)
+{
+	*a = (struct all){
+		.mounts = { { source, "/usr/local/nvidia" }, { source, "/usr/local/cuda" } },
+		.nodes = { { "nvidia0", 195, 0 }, { "nvidia1", 195, 1 } },
+		.ipc = { { a->socket }, { a->directory }, { a->regular }, { a->absent } },
+		.gpu = { "0000:01:00.0", "Model: X\n" },
+		.link = { "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi" },
+		.file = { "/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n" },
+		.library = { "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, 62 },
+		.facts = { .known = true, .dev_is_tmpfs = true },
+		.host = HOSTROOT_INIT,
+		.c = CONTAINER_INIT,
+	};
+	a->plan = (struct plan){
+		.mounts = a->mounts,
+		.n_mounts = 2,
+		.nodes = a->nodes,
+		.n_nodes = 2,
+		.ipc = a->ipc,
+		.n_ipc = 4,
+		.proc = { .wanted = true, .version = "v\n", .gpus = &a->gpu, .n_gpus = 1 },
+		.links = &a->link,
+		.n_links = 1,
+		.files = &a->file,
+		.n_files = 1,
+		.cache = { .wanted = true, .first = &a->library, .n_first = 1 },
+	};
+	snprintf(a->socket, sizeof(a->socket), "%s/s", run);
+	snprintf(a->directory, sizeof(a->directory), "%s/directory", run);
+	snprintf(a->regular, sizeof(a->regular), "%s/regular", run);
+	snprintf(a->absent, sizeof(a->absent), "%s/absent", run);
+	a->in = (struct apply_input){ .host = &a->host, .plan = &a->plan, .facts = &a->facts, .container = &a->c };
+}
+
+static bool mount_below(const char *what, const char *path, const char *type, unsigned long flags)
+{
+	char full[4200];
+
+	snprintf(full, sizeof(full), "%s%s", base, path);
+	return mkdir(full, 0755) == 0 && mount(what, full, type, flags, NULL) == 0;
+}
+
+/* Another tree of files stands in for procfs's directory of the driver, which no machine without one has. */
+static bool make_container(struct all *a)
+{
+	char path[4200];
+
+	a->c.host_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (unshare(CLONE_NEWNS) < 0 || mount("tmpfs", base, "tmpfs", 0, NULL) < 0 ||
+	    !mount_below("tmpfs", "/dev", "tmpfs", 0))
+		return false;
+	snprintf(path, sizeof(path), "%s/dev/nvidia1", base);
+	if (mknod(path, S_IFCHR | 0666, makedev(195, 1)) < 0)
+		return false;
+	tap_write(base, "proc/driver/x", "");
+	tap_write(base, "etc/ld.so.cache", "damaged");
+	if (!mount_below("/proc/tty", "/proc/driver/nvidia", NULL, MS_BIND))
+		return false;
+	a->c.rootfd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	a->c.mnt_ns = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (setns(a->c.host_ns, CLONE_NEWNS) < 0)
+		return false;
+	a->host.dev = open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return a->host.dev >= 0 && a->c.rootfd >= 0 && a->c.mnt_ns >= 0;
+}
+
+static void leave(struct all *a)
+{
+	hostroot_close(&a->host);
+	container_close(&a->c);
+}
+
+static bool has_mode(const char *below, const char *path, mode_t type)
+{
+	char full[8300];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s%s", base, below, path);
+	return stat(full, &st) == 0 && (st.st_mode & S_IFMT) == type;
+}
+
+/* All of it is in the container; seen from inside. */
+static bool is_done(const struct all *a)
+{
+	bool ok = CHECK(is_file("/usr/local/nvidia/lib64/libx.so", "x"));
+
+	ok &= CHECK(is_file("/usr/local/cuda/lib64/libx.so", "x"));
+	ok &= CHECK(is_file("/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n"));
+	ok &= CHECK(has_mode("", "/dev/nvidia0", S_IFCHR) && has_mode("", "/dev/nvidia1", S_IFCHR));
+	ok &= CHECK(has_mode("", a->socket, S_IFSOCK) && has_mode("", a->directory, S_IFDIR));
+	ok &= CHECK(!has_mode("", a->regular, S_IFREG) && !has_mode("", a->absent, S_IFREG));
+	ok &= CHECK(is_file("/proc/driver/nvidia/version", "v\n"));
+	return ok;
+}
+
+static void make_everything(void)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	char path[4200];
+	int fd;
+
+	make_host();
+	/* Where it is put in the container is where it is here, so the test's path must be no longer than a socket's. */
+	snprintf(run, sizeof(run), "%s", tap_tmpdir());
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%.90s/s", run);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	fd_close(fd);
+	tap_write(run, "directory/x", "");
+	tap_write(run, "regular", "");
+	if (geteuid() == 0) {
+		snprintf(path, sizeof(path), "%s/nvidia1", dev);
+		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 1)), 0);
+	}
+}
+
+static unsigned nth;
+
+enum { ALL_WENT_WELL = 0, FAILED = 10, FAILED_WITHOUT_HARM = 11 };
+
+/* In a process of its own: applies with the nth call failing. */
+static int apply_with_a_fault(void)
+{
+	/* Where a failing call leaves something out, and the start goes on. */
+	static const char *const harmless[] = { "cap_set_proc", "fstat", "fstatfs", "open", "openat2", "read" };
+	struct err err = ERR_INIT;
+	unsigned fds, n;
+	struct all a;
+	bool ok;
+	int r;
+
+	make_plan(&a);
+	if (!make_container(&a))
+		return 1;
+	fds = tap_open_fds();
+	faults_arm(FAULTS_ANY, nth, EIO);
+	r = apply_plan(&a.in, &err);
+	n = faults_disarm();
+	ok = CHECK_INT(err.code != ERR_NONE, r < 0);
+	if (!n)
+		ok &= CHECK_INT(r, 0) && is_done(&a);
+	if (n && r == 0) {
+		bool known = false;
+
+		for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+			known |= strcmp(harmless[i], faults_failed()) == 0;
+		ok &= CHECK(known);
+	}
+	if (!ok)
+		printf("# call %u, %s: %d, %s\n", nth, faults_failed(), r, err.what);
+	/* Behind the filter, which comes last, no directory is read. */
+	if (r < 0 && strcmp(faults_failed(), "seccomp_load") != 0 && prctl(PR_GET_SECCOMP) == 0)
+		ok &= CHECK_INT(tap_open_fds(), fds);
+	leave(&a);
+	return !ok ? 1 : !n ? ALL_WENT_WELL : r < 0 ? FAILED : FAILED_WITHOUT_HARM;
+}
+
+static int in_child(int (*fn)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		tap_exit(fn());
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int each_call_fails(const char *unused)
+{
+	unsigned harmless = 0;
+	int r = FAILED;
+
+	(void)unused;
+	for (nth = 1; r == FAILED || r == FAILED_WITHOUT_HARM; nth++) {
+		r = in_child(apply_with_a_fault);
+		harmless += r == FAILED_WITHOUT_HARM;
+	}
+	/* Nine times capabilities are not lowered; six targets, six sockets, three mounts, /proc and a cache cannot be looked at. */
+	return CHECK_INT(r, ALL_WENT_WELL) && CHECK(nth > 200) && CHECK(harmless < 40) ? 0 : 1;
+}
+
+/* What an earlier hook, an engine or an image may have left in the container before. */
+static int over_what_is_there(void)
+{
+	char path[4200];
+	struct err err = ERR_INIT;
+	struct statfs fs;
+	struct all a;
+	bool ok;
+	int fd;
+
+	make_plan(&a);
+	if (!make_container(&a) || setns(a.c.mnt_ns, CLONE_NEWNS) < 0)
+		return 1;
+	tap_write(base, "usr/local/x", "");
+	/* The very same tree stands there; another one of the same file system; /proc's directory is none of procfs's. */
+	ok = CHECK(mount_below(source, "/usr/local/nvidia", NULL, MS_BIND));
+	ok &= CHECK(mount_below(run, "/usr/local/cuda", NULL, MS_BIND));
+	snprintf(path, sizeof(path), "%s/proc/driver/nvidia", base);
+	ok &= CHECK_INT(umount(path), 0);
+	ok &= CHECK_INT(setns(a.c.host_ns, CLONE_NEWNS), 0);
+	ok &= CHECK_INT(apply_plan(&a.in, &err), 0);
+	ok &= CHECK(is_file("/usr/local/nvidia/lib64/libx.so", "x"));
+	ok &= CHECK(is_file("/usr/local/cuda/lib64/libx.so", "x"));
+	ok &= CHECK(!has_mode("", "/proc/driver/nvidia/version", S_IFREG));
+	/* Mounted on once: it is still the engine's mount, which is not read-only. */
+	snprintf(path, sizeof(path), "%s/usr/local/nvidia", base);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	ok &= CHECK(fstatfs(fd, &fs) == 0 && !(fs.f_flags & MS_RDONLY));
+	close(fd);
+	if (!ok)
+		printf("# %s\n", err.what);
+	leave(&a);
+	return ok ? 0 : 1;
+}
+
+/* A volume over the target's directory, with the target in it. */
+static int on_a_volume(unsigned long propagation, struct err *err)
+{
+	char path[4200];
+	struct all a;
+	int r;
+
+	make_plan(&a);
+	if (!make_container(&a) || setns(a.c.mnt_ns, CLONE_NEWNS) < 0)
+		return 1;
+	tap_write(base, "usr/x", "");
+	snprintf(path, sizeof(path), "%s/usr/local", base);
+	if (!mount_below("tmpfs", "/usr/local", "tmpfs", 0) || mount(NULL, path, NULL, propagation, NULL) < 0)
+		return 1;
+	tap_write(base, "usr/local/nvidia/x", "");
+	tap_write(base, "usr/local/cuda/x", "");
+	if (setns(a.c.host_ns, CLONE_NEWNS) < 0)
+		return 1;
+	r = apply_plan(&a.in, err);
+	if (r == 0)
+		r = is_done(&a) ? 0 : 1;
+	else
+		r = has_mode("", "/usr/local/nvidia/x", S_IFREG) ? r : 2;
+	leave(&a);
+	return r;
+}
+
+static int on_a_private_volume(void)
+{
+	struct err err = ERR_INIT;
+
+	return CHECK_INT(on_a_volume(MS_PRIVATE, &err), 0) ? 0 : 1;
+}
+
+static int on_a_shared_volume(void)
+{
+	struct err err = ERR_INIT;
+	bool ok = CHECK_INT(on_a_volume(MS_SHARED, &err), -EPERM);
+
+	ok &= CHECK_INT(err.code, ERR_FOREIGN_MOUNT);
+	ok &= CHECK(strstr(err.what, "/usr/local/nvidia lies on a volume"));
+	return ok ? 0 : 1;
+}
+
+static int loader_alone(void)
+{
+	struct err err = ERR_INIT;
+	struct all a;
+	bool ok;
+
+	make_plan(&a);
+	a.in.loader_only = true;
+	if (!make_container(&a))
+		return 1;
+	ok = CHECK_INT(apply_plan(&a.in, &err), 0);
+	ok &= CHECK(is_file("/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n"));
+	ok &= CHECK(!has_mode("", "/usr/local", S_IFDIR) && !has_mode("", "/dev/nvidia0", S_IFCHR));
+	leave(&a);
+	return ok ? 0 : 1;
+}
+
+static int in_many_containers(const char *unused)
+{
+	bool ok = CHECK_INT(in_child(over_what_is_there), 0);
+
+	(void)unused;
+	ok &= CHECK_INT(in_child(on_a_private_volume), 0);
+	ok &= CHECK_INT(in_child(on_a_shared_volume), 0);
+	ok &= CHECK_INT(in_child(loader_alone), 0);
+	return ok ? 0 : 1;
+}
+
+/* A sanitizer's runtime makes system calls of its own, which the filter does not let pass. */
+#ifndef __SANITIZE_ADDRESS__
+TEST(each_call_of_applying_fails)
+{
+	make_everything();
+	in_mount_namespace(each_call_fails, NULL);
+}
+
+TEST(what_containers_bring)
+{
+	make_everything();
+	in_mount_namespace(in_many_containers, NULL);
+}
+#endif
