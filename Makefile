@@ -198,9 +198,16 @@ check-sanitize:
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined -j$$(nproc) units
 	$(Q)$(MAKE) --no-print-directory SANITIZE=address,undefined check-unit
 
+# Branches that the unit tests reach.
+coverage:
+	$(Q)contrib/deps.sh install build check
+	$(Q)$(MAKE) --no-print-directory COVERAGE=1 -j$$(nproc) units
+	$(Q)tests/lib/coverage.sh build/coverage
+
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
 	$(Q)$(MAKE) --no-print-directory all units lint
+	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
 	$(Q)CVE_FULL=1 CVE_STORM=$${CVE_STORM:-60} tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/cve-*.bats)
@@ -259,10 +266,11 @@ help:
 	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases, check-weakened'
 	@echo 'check-weakened shows that the tests of hostile images can fail (WEAKENED=NAME... of tests/weakened)'
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
+	@echo 'coverage       branches that the unit tests reach'
 	@echo 'check-gpu      containers on a real GPU'
 	@echo 'lint, deps, golden-accept, install, uninstall, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu golden-accept lint deps demo install uninstall \
+.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu golden-accept lint deps demo install uninstall .PHONY: coverage \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
