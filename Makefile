@@ -58,6 +58,7 @@ LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS) $(COVERAGE_FLAGS
 
 # Each library has one file that knows it; only what links that file needs the library.
 comma := ,
+quote = '$(subst ','\'',$(1))'
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
@@ -206,7 +207,7 @@ coverage:
 
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
-	$(Q)$(MAKE) --no-print-directory all units lint
+	$(Q)$(MAKE) --no-print-directory all units lint analyze
 	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
@@ -224,6 +225,11 @@ check-gpu: all
 lint:
 	$(Q)contrib/deps.sh install lint
 	$(Q)contrib/lint/lint.sh
+
+# What compilers and checkers suspect.
+analyze:
+	$(Q)contrib/deps.sh install build lint
+	$(Q)CPPFLAGS=$(call quote,$(CPPFLAGS)) contrib/lint/analyze.sh
 
 # Prints what building needs, and installs what is missing; demo, check and lint install the rest themselves.
 deps:
@@ -263,14 +269,15 @@ help:
 	@echo 'all            the four programs in $(BUILD)/'
 	@echo 'demo           installs packages, builds, shows a container before and after'
 	@echo 'check          unit, golden, fuzz and integration tests (check-unit, check-fuzz, check-integration)'
-	@echo 'check-slow     sanitizers, lint, real drivers, three Debian releases, check-weakened'
+	@echo 'check-slow     sanitizers, lint, analyze, coverage, real drivers, three Debian releases, check-weakened'
 	@echo 'check-weakened shows that the tests of hostile images can fail (WEAKENED=NAME... of tests/weakened)'
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'coverage       branches that the unit tests reach'
 	@echo 'check-gpu      containers on a real GPU'
-	@echo 'lint, deps, golden-accept, install, uninstall, clean'
+	@echo 'lint, analyze, deps, golden-accept, install, uninstall, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu golden-accept lint deps demo install uninstall .PHONY: coverage \
+.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
+	golden-accept lint analyze deps demo install uninstall \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -97,12 +97,14 @@ static int parse_options(struct cli *cli, struct options *o, int argc, char **ar
 			cli->json = true;
 			break;
 		default:
-			return err_set(err, ERR_USAGE, 0, "configure: %s", argv[optind - 1]);
+			err_set(err, ERR_USAGE, 0, "configure: %s", argv[optind - 1]);
+			return -EINVAL;
 		}
 	}
 	if (argc - optind != 1) {
 		err_set(err, ERR_USAGE, 0, "configure: %s", optind < argc ? argv[optind + 1] : "no engine");
-		return err_hint(err, "nvcoreos configure docker");
+		err_hint(err, "nvcoreos configure docker");
+		return -EINVAL;
 	}
 	o->engine = argv[optind];
 	return 0;

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define CONTEXT 3
+#define CONTEXT ((size_t)3)
 /* Beyond this many comparisons what differs is shown as replaced whole. */
 #define CELLS_MAX (4u << 20)
 

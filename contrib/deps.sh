@@ -19,7 +19,7 @@ packages() {
 	check) echo strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd ;;
 	fuzz) echo clang clang-runtime ;;
 	slow) echo patch qemu-system-x86 cpio kmod libelf-dev binutils podman rootlesskit slirp4netns fuse-overlayfs ;;
-	lint) echo shellcheck clang-format ;;
+	lint) echo shellcheck clang-format clang-tidy cppcheck ;;
 	*) usage ;;
 	esac
 }
@@ -29,7 +29,7 @@ program() {
 	case $1 in
 	docker.io) echo dockerd ;;
 	docker-cli) echo docker ;;
-	runc | crun | podman | containerd | jq | bats | shellcheck | clang | clang-format | mmdebstrap | make) echo "$1" ;;
+	runc | crun | podman | containerd | jq | bats | shellcheck | clang | clang-format | clang-tidy | cppcheck | mmdebstrap | make) echo "$1" ;;
 	esac
 }
 

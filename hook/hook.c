@@ -85,7 +85,7 @@ static int read_bundle(const struct run *run, char **ret_text, size_t *ret_len, 
 static int read_request(struct run *run, int conf_error, const struct err *conf_err, struct err *err)
 {
 	cleanup_free char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r = state_read(&run->state, STDIN_FILENO, err);
 
 	if (r == 0)
@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 {
 	struct run run = { .host = HOSTROOT_INIT, .container = CONTAINER_INIT };
 	struct err err = ERR_INIT;
-	struct hook_args args;
+	struct hook_args args = { 0 };
 	int r;
 
 	mem_set_oom_handler(out_of_memory);

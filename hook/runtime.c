@@ -263,9 +263,9 @@ int main(int argc, char **argv)
 		log_open(PROG, run.conf.log_file, run.conf.log_level);
 	if (run.args.starts)
 		r = look_at_bundle(&run, conf_error, &conf_err, &err);
-	if (r == 0)
-		r = become_runtime(&run, &err);
-	r = fail(&run.args, &err);
+	/* It comes back only where the runtime could not be started. */
+	if (r != 0 || become_runtime(&run, &err) < 0)
+		r = fail(&run.args, &err);
 	prepare_free(&run.prepared);
 	hostroot_close(&run.host);
 	request_free(&run.request);

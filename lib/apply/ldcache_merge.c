@@ -83,6 +83,7 @@ static struct list join(struct arena *arena, struct list a, struct list b)
 }
 
 /* A stable sort of our own: the order of names is none that qsort may rely on where numbers wrap. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the logarithm of n, which has a limit. */
 static void sort_into(struct ldcache_entry *v, size_t n, struct ldcache_entry *scratch)
 {
 	size_t half = n / 2, i = 0, j = half;

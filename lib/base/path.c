@@ -139,7 +139,7 @@ int path_normalize(const char *path, char *buf, size_t size)
 /* One mkdir of a single component, only on the root's own mount. */
 static int make_component(int rootfd, int dir, const char *name, const char *path, struct err *err)
 {
-	uint64_t root_id, dir_id;
+	uint64_t root_id = 0, dir_id = 1;
 	int r;
 
 	r = path_mount_id(rootfd, &root_id);

@@ -277,7 +277,7 @@ static int parse_image(struct image *m, struct elf_facts *ret)
 		r = check_header(m, &h);
 	for (unsigned i = 0; i < h.phnum && r == 0; i++) {
 		r = read_segment(m, &h, i, &segs[i]);
-		if (r < 0)
+		if (r != 0)
 			return r;
 		interpreter |= segs[i].type == PT_INTERP;
 		if (segs[i].type != PT_DYNAMIC)

@@ -13,27 +13,33 @@ static int open_one(int *ret, const char *path, struct err *err)
 	return err_set(err, ERR_HOST, -*ret, "%s", path);
 }
 
-int hostroot_open(struct hostroot *ret, const struct config *conf, struct err *err)
+static int open_all(struct hostroot *h, const struct config *conf, struct err *err)
 {
-	cleanup_hostroot struct hostroot h = HOSTROOT_INIT;
-	int r;
+	int r = open_one(&h->proc, conf->proc_root, err);
 
-	*ret = h;
-	r = open_one(&h.proc, conf->proc_root, err);
 	if (r == 0)
-		r = open_one(&h.sys, conf->sys_root, err);
+		r = open_one(&h->sys, conf->sys_root, err);
 	if (r == 0)
-		r = open_one(&h.dev, conf->dev_root, err);
+		r = open_one(&h->dev, conf->dev_root, err);
 	if (r < 0)
 		return r;
-	h.run = fd_open_dir(conf->run_dir);
-	if (h.run == -ENOENT)
-		h.run = -EBADF;
-	else if (h.run < 0)
-		return err_set(err, ERR_HOST, -h.run, "%s", conf->run_dir);
-	*ret = h;
-	h = (struct hostroot)HOSTROOT_INIT;
+	h->run = fd_open_dir(conf->run_dir);
+	if (h->run == -ENOENT)
+		h->run = -EBADF;
+	else if (h->run < 0)
+		return err_set(err, ERR_HOST, -h->run, "%s", conf->run_dir);
 	return 0;
+}
+
+int hostroot_open(struct hostroot *ret, const struct config *conf, struct err *err)
+{
+	int r;
+
+	*ret = (struct hostroot)HOSTROOT_INIT;
+	r = open_all(ret, conf, err);
+	if (r < 0)
+		hostroot_close(ret);
+	return r;
 }
 
 void hostroot_close(struct hostroot *h)

@@ -78,7 +78,7 @@ static int parse_devices(struct edit_note *n, const char *text)
 	strlist_split(&a, &ranges, text, ",", true);
 	for (size_t i = 0; r == 0 && i < ranges.n; i++)
 		r = add_range(n, ranges.v[i]);
-	if (r == 0)
+	if (r == 0 && n->devices)
 		qsort(n->devices, n->n_devices, sizeof(*n->devices), edit_note_compare);
 	return r;
 }

@@ -407,7 +407,7 @@ int archive_stream_copy(struct archive_stream *s, int out, char hex[DIGEST_HEX],
 
 int archive_stream_next(struct archive_stream *s, struct archive_stream_entry *ret, struct err *err)
 {
-	struct record record;
+	struct record record = { 0 };
 	int r = 0;
 
 	while (r >= 0 && s->in_data)

@@ -136,7 +136,7 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 	if (r < 0 && r != -ENOEXEC)
 		return r == -EBADMSG ? refuse(f, "damaged kernel module", err)
 				     : err_set(err, ERR_IO, -r, "%s", f->name);
-	m.flavour = str_eq(f->modules_dir, "modules-open") ? "open" : "proprietary";
+	m.flavour = f->modules_dir && str_eq(f->modules_dir, "modules-open") ? "open" : "proprietary";
 	m.name = r == 0 && tree_is_file_name(info.name) ? info.name : stem;
 	if (r == 0) {
 		m.version = info.version;

@@ -58,7 +58,7 @@ struct search {
 	struct strlist libraries, programs, shares; /* directories below root */
 	struct strlist versions;		    /* of libcuda, as found */
 	const char *version;
-	struct build *b;
+	struct build b;
 };
 
 static DIR *open_dir(const struct search *s, const char *path)
@@ -178,13 +178,13 @@ static bool may_share(const struct stat *st)
 
 static int copy_in(struct search *s, int fd, char temp[BUILD_NAME_MAX], struct err *err)
 {
-	cleanup_fd int out = build_new_file(s->b, temp, err);
+	cleanup_fd int out = build_new_file(&s->b, temp, err);
 	int r;
 
 	if (out < 0)
 		return out;
 	r = view_copy(fd, out);
-	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/%s", s->b->store, s->b->staging) : 0;
+	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/%s", s->b.store, s->b.staging) : 0;
 }
 
 static int take(struct search *s, int fd, const char *name, struct err *err)
@@ -197,12 +197,12 @@ static int take(struct search *s, int fd, const char *name, struct err *err)
 	if (r < 0 || fstat(fd, &st) < 0)
 		return err_set(err, ERR_SOURCE, r < 0 ? -r : errno, "%s", name);
 	if (may_share(&st)) {
-		build_new_name(s->b, temp);
-		f.shared = linkat(fd, "", s->b->in, temp, AT_EMPTY_PATH) == 0;
+		build_new_name(&s->b, temp);
+		f.shared = linkat(fd, "", s->b.in, temp, AT_EMPTY_PATH) == 0;
 	}
 	if (!f.shared)
 		r = copy_in(s, fd, temp, err);
-	return r < 0 ? r : build_take(s->b, &f, err);
+	return r < 0 ? r : build_take(&s->b, &f, err);
 }
 
 /* Opens a regular file below the root, through links too. fd, -ENOENT where there is none. */
@@ -292,28 +292,27 @@ static int take_all(struct search *s, struct err *err)
 
 static int import_tree(struct search *s, struct import_result *ret, const struct config *conf, struct err *err)
 {
-	cleanup_build struct build b = BUILD_INIT;
-	int r = build_begin(&b, conf->driver_store, err);
+	struct manifest *m = &s->b.manifest;
+	int r = build_begin(&s->b, conf->driver_store, err);
 
 	if (r < 0)
 		return r;
-	s->b = &b;
-	b.manifest.driver = arena_strdup(&b.manifest.arena, s->version);
-	b.manifest.os = arena_strdup(&b.manifest.arena, ret->os);
-	manifest_add_source(&b.manifest, *s->dir ? s->dir : "/", NULL);
+	m->driver = arena_strdup(&m->arena, s->version);
+	m->os = arena_strdup(&m->arena, ret->os);
+	manifest_add_source(m, *s->dir ? s->dir : "/", NULL);
 	r = take_all(s, err);
-	for (size_t i = 0; i < b.manifest.n_files; i++)
-		ret->files += !b.manifest.files[i].link;
+	for (size_t i = 0; i < m->n_files; i++)
+		ret->files += !m->files[i].link;
 	if (r == 0)
-		r = build_finish_driver(&b, err);
+		r = build_finish_driver(&s->b, err);
 	if (r == 0)
-		r = build_publish(&b, ret->driver, ret->os, &ret->already, err);
+		r = build_publish(&s->b, ret->driver, ret->os, &ret->already, err);
 	return r;
 }
 
 int import_run(struct import_result *ret, const struct config *conf, const struct import_from *from, struct err *err)
 {
-	struct search s = { .arena = ARENA_INIT, .dir = str_eq(from->dir, "/") ? "" : from->dir };
+	struct search s = { .arena = ARENA_INIT, .dir = str_eq(from->dir, "/") ? "" : from->dir, .b = BUILD_INIT };
 	cleanup_fd int root = fd_open_dir(*s.dir ? s.dir : "/");
 	int r = 0;
 
@@ -331,6 +330,7 @@ int import_run(struct import_result *ret, const struct config *conf, const struc
 		ret->driver = arena_strdup(&ret->arena, s.version);
 		r = import_tree(&s, ret, conf, err);
 	}
+	build_free(&s.b);
 	arena_free(&s.arena);
 	return r;
 }

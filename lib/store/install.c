@@ -363,14 +363,18 @@ static int install_tree(struct run *run, const struct install_tree *tree, struct
 	return r;
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && str_eq(a, b);
+}
+
 /* Whether an earlier source leads to the same tree. */
 static bool is_done(const struct run *run, const struct install_tree *t)
 {
 	for (size_t i = 0; i < run->result->n_trees; i++) {
 		const struct install_tree *d = &run->result->trees[i];
 
-		if (t->cuda ? d->cuda && str_eq(d->cuda, t->cuda)
-			    : d->driver && str_eq(d->driver, t->driver) && str_eq(d->os, t->os))
+		if (t->cuda ? same(d->cuda, t->cuda) : same(d->driver, t->driver) && same(d->os, t->os))
 			return true;
 	}
 	return false;

@@ -81,7 +81,7 @@ static int find_section(const struct file *f, const Elf64_Ehdr *h, const Elf64_S
 	const Elf64_Shdr *strings = &sections[h->e_shstrndx];
 	int r = read_section(f, strings, NAMES_MAX, &names);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (unsigned i = 0; i < h->e_shnum; i++) {
 		if (sections[i].sh_name >= strings->sh_size || !str_eq(names + sections[i].sh_name, ".modinfo"))
@@ -107,7 +107,7 @@ static int read_sections(const struct file *f, const Elf64_Ehdr *h, struct modin
 		r = find_section(f, h, sections, &info);
 	if (r == 0)
 		r = read_section(f, info, MODINFO_MAX, &text);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (uint64_t o = 0; o < info->sh_size; o += strlen(text + o) + 1)
 		take_value(ret, text + o);

@@ -53,6 +53,19 @@ static int add_sonames(int dir, struct manifest *m, bool versioned, struct err *
 	return 0;
 }
 
+static int add_hint(int dir, struct manifest *m, const char *lib, const struct soname_hint *hint, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", lib, hint->name);
+	cleanup_free char *target = mem_printf("%s/%s", lib, hint->target);
+	const struct manifest_file *f = manifest_find(m, target);
+	struct manifest_file like;
+
+	if (!f || (f->kind != MANIFEST_LIBRARY && f->kind != MANIFEST_HOST))
+		return 0;
+	like = *f;
+	return add(dir, m, path, hint->target, &like, err);
+}
+
 /* 1 where at least one was made: it may be another's target. */
 static int add_hints(int dir, struct manifest *m, const struct soname_hint *hints, size_t n_hints, struct err *err)
 {
@@ -60,16 +73,8 @@ static int add_hints(int dir, struct manifest *m, const struct soname_hint *hint
 
 	for (size_t i = 0; i < n_hints; i++) {
 		for (size_t d = 0; d < ARRAY_SIZE(dirs); d++) {
-			cleanup_free char *path = mem_printf("%s/%s", dirs[d], hints[i].name);
-			cleanup_free char *target = mem_printf("%s/%s", dirs[d], hints[i].target);
-			const struct manifest_file *f = manifest_find(m, target);
-			struct manifest_file like;
-			int r;
+			int r = add_hint(dir, m, dirs[d], &hints[i], err);
 
-			if (!f || (f->kind != MANIFEST_LIBRARY && f->kind != MANIFEST_HOST))
-				continue;
-			like = *f;
-			r = add(dir, m, path, hints[i].target, &like, err);
 			if (r < 0)
 				return r;
 			made |= r;
