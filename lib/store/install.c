@@ -169,13 +169,19 @@ struct job {
 	const char *store, *path; /* of the tree */
 };
 
+/* Of a tree's names some are NULL, as it is a driver's or a toolkit's. */
+static bool same(const char *a, const char *b)
+{
+	return a && b && str_eq(a, b);
+}
+
 static bool belongs(const struct job *j, const struct source *s)
 {
 	if (j->tree.cuda)
-		return s->name.kind == INSTALL_CUDA && str_eq(s->name.version, j->tree.cuda);
-	if (s->name.kind == INSTALL_CUDA || !str_eq(s->name.version, j->tree.driver))
+		return s->name.kind == INSTALL_CUDA && same(s->name.version, j->tree.cuda);
+	if (s->name.kind == INSTALL_CUDA || !same(s->name.version, j->tree.driver))
 		return false;
-	return s->name.kind != INSTALL_MODULES || str_eq(s->name.os, j->tree.os);
+	return s->name.kind != INSTALL_MODULES || same(s->name.os, j->tree.os);
 }
 
 static bool is_recorded(const struct manifest *m, const char *sha256)
@@ -254,7 +260,7 @@ static int open_donor(struct job *j, struct build *b, struct manifest *donor, st
 	for (size_t i = s.n_drivers; r == 0 && !b->donor && i-- > 0;) {
 		cleanup_free char *path = NULL;
 
-		if (!str_eq(s.drivers[i].driver, j->tree.driver))
+		if (!same(s.drivers[i].driver, j->tree.driver))
 			continue;
 		path = mem_printf("%s/%s/%s", s.driver_path, s.drivers[i].driver, s.drivers[i].os);
 		if (manifest_load(donor, path, NULL) < 0)
@@ -279,7 +285,7 @@ static int fill_driver(struct job *j, struct build *b, struct err *err)
 
 		if (!belongs(j, s))
 			continue;
-		if (b->manifest.arch && !str_eq(b->manifest.arch, s->name.arch))
+		if (b->manifest.arch && !same(b->manifest.arch, s->name.arch))
 			return err_set(err, ERR_SOURCE, 0, "%s: for another machine than the rest", s->path);
 		b->manifest.arch = s->name.arch;
 		libraries |= s->name.kind == INSTALL_LIBRARIES;
@@ -363,11 +369,6 @@ static int install_tree(struct run *run, const struct install_tree *tree, struct
 	return r;
 }
 
-static bool same(const char *a, const char *b)
-{
-	return a && b && str_eq(a, b);
-}
-
 /* Whether an earlier source leads to the same tree. */
 static bool is_done(const struct run *run, const struct install_tree *t)
 {
@@ -383,7 +384,7 @@ static bool is_done(const struct run *run, const struct install_tree *t)
 static bool has_modules(const struct run *run, const char *driver)
 {
 	for (size_t i = 0; i < run->n; i++)
-		if (run->sources[i].name.kind == INSTALL_MODULES && str_eq(run->sources[i].name.version, driver))
+		if (run->sources[i].name.kind == INSTALL_MODULES && same(run->sources[i].name.version, driver))
 			return true;
 	return false;
 }
