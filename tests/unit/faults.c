@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,6 +25,11 @@ static struct {
 	unsigned n_failed;
 	char failed[32];
 } fault;
+
+static struct {
+	const char *calls[4];
+	unsigned n;
+} pretended;
 
 static void arm(const char *call, unsigned nth, int errnum, bool on)
 {
@@ -51,13 +57,19 @@ unsigned faults_disarm(void)
 	return fault.n_failed;
 }
 
+void faults_pretend(const char *call)
+{
+	if (pretended.n == ARRAY_SIZE(pretended.calls))
+		abort();
+	pretended.calls[pretended.n++] = call;
+}
+
 const char *faults_failed(void)
 {
 	return fault.failed;
 }
 
-/* Whether this call is one that fails; *ret_r is what it returns then, with errno set. */
-static bool fails(const char *call, int *ret_r)
+static bool is_armed(const char *call, int *ret_r)
 {
 	if (!fault.call || (strcmp(fault.call, FAULTS_ANY) != 0 && strcmp(fault.call, call) != 0))
 		return false;
@@ -78,6 +90,19 @@ static bool fails(const char *call, int *ret_r)
 	return true;
 }
 
+/* Whether this call is not made; *ret_r is what it returns then, with errno set. */
+static bool fails(const char *call, int *ret_r)
+{
+	if (is_armed(call, ret_r))
+		return true;
+	for (unsigned i = 0; i < pretended.n; i++)
+		if (strcmp(pretended.calls[i], call) == 0) {
+			*ret_r = 0;
+			return true;
+		}
+	return false;
+}
+
 /* One function in the place of another that returns -1 where it fails; `args` in brackets with types and without. */
 #define WRAP(type, call, symbol, args, names) \
 	type __real_##symbol args; \
@@ -91,6 +116,10 @@ static bool fails(const char *call, int *ret_r)
 
 WRAP(int, "fchmod", fchmod, (int fd, mode_t mode), (fd, mode))
 WRAP(int, "fchown", fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
+WRAP(int, "flock", flock, (int fd, int operation), (fd, operation))
+WRAP(int, "clock_nanosleep", clock_nanosleep,
+     (clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left), (clock, flags, wanted, left))
+WRAP(int, "stat", stat64, (const char *path, void *st), (path, st))
 WRAP(int, "fstat", fstat64, (int fd, void *st), (fd, st))
 WRAP(int, "fstatfs", fstatfs64, (int fd, void *fs), (fd, fs))
 WRAP(int, "mkdirat", mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode))

@@ -21,6 +21,8 @@
 void faults_arm(const char *call, unsigned nth, int errnum);
 /* The nth one, and all that come after it. */
 void faults_arm_from(const char *call, unsigned nth, int errnum);
+/* From now on and until the process ends, such a call does nothing and says that all went well (where it is not armed too). */
+void faults_pretend(const char *call);
 /* Calls fail no more. How many have failed. */
 unsigned faults_disarm(void);
 /* The call that failed last, "" before any. */

@@ -12,6 +12,7 @@
 #include "apply/caps.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "faults.h"
 #include "sandbox.h"
 #include "tap.h"
@@ -124,19 +125,26 @@ static const struct fault_row {
 	const char *what; /* the end of the error's */
 } fault_rows[] = {
 	{ "cap_set_proc", 1, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
-	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
+	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
+	{ "fstatfs", 1, EIO, -EIO, ERR_NAMESPACE, "/proc/self" },
+	{ "fstatfs", 1, 0, -EINVAL, ERR_NAMESPACE, "/proc is no procfs here" },
+	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
 	{ "pidfd_open", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
 	{ "pidfd_open", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "" },
 	{ "open", 2, ENOENT, -ENOENT, ERR_NAMESPACE, "/ns/mnt" },
+	{ "stat", 2, EACCES, -EACCES, ERR_NAMESPACE, "/ns/user" },
 	{ "pidfd_send_signal", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "has ended" },
 	{ "fstat", 1, EIO, -EIO, ERR_NAMESPACE, "" },
 	{ "fstat", 2, EIO, -EIO, ERR_NAMESPACE, "" },
+	{ "flock", 1, EIO, -EIO, ERR_NAMESPACE, "locking its mount namespace" },
+	{ "flock", 1, EINTR, 0, ERR_NONE, "" },
 	{ "setns", 1, EPERM, -EPERM, ERR_NAMESPACE, "setns to its mount namespace" },
 	{ "openat2", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
 	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
 	{ "open", 3, EMFILE, -EMFILE, ERR_ROOTFS, "" },
 	{ "fstat", 3, EIO, -EIO, ERR_ROOTFS, "" },
 	{ "fstat", 4, EIO, -EIO, ERR_ROOTFS, "" },
+	{ "open_tree", 1, EIO, -EIO, ERR_MOUNT, "" },
 	{ "setns", 2, EPERM, -EPERM, ERR_NAMESPACE, "back to the host's mount namespace" },
 	{ "cap_set_proc", 2, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
 };
@@ -144,7 +152,6 @@ static const struct fault_row *row;
 
 static int enter_with_a_fault(const char *dir)
 {
-	struct spec spec = { 0 };
 	struct container c;
 	struct err err = ERR_INIT;
 	pid_t pid = start(dir, true);
@@ -152,7 +159,7 @@ static int enter_with_a_fault(const char *dir)
 	bool ok;
 
 	faults_arm(row->call, row->nth, row->errnum);
-	ok = CHECK_INT(container_enter(&c, pid, dir, &spec, &err), row->r);
+	ok = CHECK_INT(container_enter(&c, pid, dir, &err), row->r);
 	ok &= CHECK_INT(faults_disarm(), 1);
 	ok &= CHECK_INT(err.code, row->code);
 	ok &= CHECK(str_ends(err.what, row->what));
@@ -171,6 +178,29 @@ TEST(each_call_of_entering_fails)
 
 	for (row = fault_rows; row < fault_rows + ARRAY_SIZE(fault_rows); row++)
 		in_mount_namespace(enter_with_a_fault, dir);
+}
+
+/* Another hook that does not come to its end: no start waits for ever. */
+static int wait_for_another(const char *dir)
+{
+	struct container c;
+	struct err err = ERR_INIT;
+	pid_t pid = start(dir, true);
+	bool ok;
+
+	faults_pretend("clock_nanosleep");
+	faults_arm_from("flock", 1, EWOULDBLOCK);
+	ok = CHECK(container_enter(&c, pid, dir, &err) < 0);
+	ok &= CHECK(faults_disarm() > 1000);
+	ok &= CHECK_INT(err.code, ERR_BUSY);
+	container_close(&c);
+	stop(pid);
+	return ok ? 0 : 1;
+}
+
+TEST(another_hook_is_not_waited_for_without_end)
+{
+	in_mount_namespace(wait_for_another, tap_tmpdir());
 }
 
 static int join_with_faults(const char *dir)

@@ -13,6 +13,7 @@
 #include "apply/caps.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "faults.h"
 #include "sandbox.h"
 #include "tap.h"

@@ -103,30 +103,91 @@ TEST(a_cache_that_is_a_link_or_no_file)
 	container_close(&c);
 }
 
-/* What cannot be read counts as none: the start goes on, and the loader gets a cache that it can read. */
+/* Without what the image's own cache says its programs would miss their libraries: no start then, and the file stays. */
 TEST(a_cache_that_cannot_be_read)
 {
 	static const struct {
 		const char *call;
+		unsigned nth;
 		int errnum;
-	} t[] = { { "openat2", EACCES }, { "fstat", EIO }, { "read", EIO } };
+		enum err_code code;
+	} t[] = { { "openat2", 1, EACCES, ERR_ROOTFS },
+		  { "openat2", 1, EMFILE, ERR_ROOTFS },
+		  { "fstat", 1, EIO, ERR_ROOTFS },
+		  { "read", 1, EIO, ERR_ROOTFS },
+		  { "cap_set_proc", 1, EPERM, ERR_PRIVILEGE } };
 	const char *dir = tap_tmpdir();
 	struct container c = CONTAINER_INIT;
 	struct arena a = ARENA_INIT;
 	struct plan p = plan_with_cache(&a);
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_free char *text = NULL;
+		struct err err = ERR_INIT;
+		size_t len;
+
+		tap_write(dir, "etc/ld.so.cache", "what was there");
+		faults_arm(t[i].call, t[i].nth, t[i].errnum);
+		CHECK_INT(ldso_update(&c, &p, &err), -t[i].errnum);
+		CHECK_INT(faults_disarm(), 1);
+		CHECK_INT(err.code, t[i].code);
+		CHECK_INT(fd_read_file_at(c.rootfd, "etc/ld.so.cache", 4096, &text, &len), 0);
+		CHECK_STR(text, "what was there");
+	}
+	arena_free(&a);
+	container_close(&c);
+}
+
+/* What the kernel says of a path that leads nowhere, and of what is no file. */
+TEST(a_cache_that_is_none)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int errnum;
+		bool fifo;
+		int r;
+	} t[] = {
+		{ "openat2", 1, ENOENT, false, 0 },	  { "openat2", 1, ENOTDIR, false, 0 },
+		{ "openat2", 1, ELOOP, false, 0 },	  { "openat2", 1, EXDEV, false, 0 },
+		{ "openat2", 1, ENAMETOOLONG, false, 0 }, { "openat2", 1, ENXIO, true, 0 },
+		{ "openat2", 1, EACCES, true, 0 },
+	};
+	const char *dir = tap_tmpdir();
+	struct container c = CONTAINER_INIT;
+	struct arena a = ARENA_INIT;
+	struct plan p = plan_with_cache(&a);
+	char path[4096];
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
 		struct err err = ERR_INIT;
 
 		tap_write(dir, "etc/ld.so.cache", "what was there");
-		faults_arm(t[i].call, 1, t[i].errnum);
-		CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+		if (t[i].fifo)
+			CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+		faults_arm(t[i].call, t[i].nth, t[i].errnum);
+		CHECK_INT(ldso_update(&c, &p, &err), t[i].r);
 		CHECK_INT(faults_disarm(), 1);
 		CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	}
+	/* Neither does a second look help where there is no fd for it. */
+	faults_arm_from("openat2", 1, EMFILE);
+	CHECK_INT(ldso_update(&c, &p, &(struct err)ERR_INIT), -EMFILE);
+	faults_disarm();
+	/* A device that cannot be opened, whose kind cannot be seen either. */
+	CHECK(unlink(path) == 0 && mknod(path, S_IFSOCK | 0600, 0) == 0);
+	faults_arm("fstat", 1, EIO);
+	CHECK_INT(ldso_update(&c, &p, &(struct err)ERR_INIT), -ENXIO);
+	CHECK_INT(faults_disarm(), 1);
 	arena_free(&a);
 	container_close(&c);
 }
@@ -142,12 +203,13 @@ TEST(a_cache_that_is_too_large_is_replaced)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	tap_write(dir, "etc/ld.so.cache", "x");
 	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
 	CHECK_INT(truncate(path, (off_t)LDCACHE_MAX + 1), 0);
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK(stat(path, &st) == 0 && st.st_size < 4096);
 	arena_free(&a);
 	container_close(&c);
@@ -167,15 +229,16 @@ TEST(what_the_loader_cannot_use_is_left_out)
 	struct err err = ERR_INIT;
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	p.cache.first = libs;
 	p.cache.n_first = 2;
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	libs[0].soname = "libcuda.so.2";
 	libs[0].path = "/usr/local/nvidia/lib64/libcuda.so.2";
-	CHECK_INT(ldso_update(&c, c.rootfd, &p, &err), 0);
+	CHECK_INT(ldso_update(&c, &p, &err), 0);
 	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 0);
 	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.2"), 1);
 	arena_free(&a);
