@@ -485,6 +485,22 @@ static int loader_alone(void)
 	return ok ? 0 : 1;
 }
 
+static int an_empty_plan(void)
+{
+	struct err err = ERR_INIT;
+	struct all a;
+	bool ok;
+
+	make_plan(&a);
+	a.plan = (struct plan){ 0 };
+	if (!make_container(&a))
+		return 1;
+	ok = CHECK_INT(apply_plan(&a.in, &err), 0);
+	ok &= CHECK(!has_mode("", "/usr", S_IFDIR) && is_file("/etc/ld.so.cache", "damaged"));
+	leave(&a);
+	return ok ? 0 : 1;
+}
+
 static int in_many_containers(const char *unused)
 {
 	bool ok = CHECK_INT(in_child(over_what_is_there), 0);
@@ -493,6 +509,7 @@ static int in_many_containers(const char *unused)
 	ok &= CHECK_INT(in_child(on_a_private_volume), 0);
 	ok &= CHECK_INT(in_child(on_a_shared_volume), 0);
 	ok &= CHECK_INT(in_child(loader_alone), 0);
+	ok &= CHECK_INT(in_child(an_empty_plan), 0);
 	return ok ? 0 : 1;
 }
 

@@ -377,6 +377,11 @@ TEST(a_target_that_appears_meanwhile)
 	CHECK_INT(faults_disarm(), 1);
 	CHECK(fd >= 0);
 	fd_close(fd);
+	/* And one that cannot be made is told as that. */
+	faults_arm("mknodat", 1, EROFS);
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), false, &fd, &err), -EROFS);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(err.code, ERR_WRITE);
 	container_close(&c);
 }
 
