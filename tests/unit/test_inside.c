@@ -326,6 +326,15 @@ static unsigned count_below(int dir, const char *path)
 	return n - 2;
 }
 
+/*
+ * Capabilities that stay raised until the next step are told to the log alone; a directory that cannot be locked gives its
+ * temporary files other names.
+ */
+static bool is_harmless(const char *call)
+{
+	return str_eq(call, "cap_set_proc") || str_eq(call, "flock") || str_eq(call, "openat2");
+}
+
 /* Whichever call fails: an error that is told, no fd and no half file left. */
 TEST(each_call_fails_and_leaves_nothing)
 {
@@ -348,8 +357,7 @@ TEST(each_call_fails_and_leaves_nothing)
 			faults_arm(FAULTS_ANY, n, EIO);
 			r = fns[i](&c, &err);
 			failed = faults_disarm();
-			/* Capabilities that stay raised until the next step are told to the log alone. */
-			if (!failed || (str_eq(faults_failed(), "cap_set_proc") && r >= 0))
+			if (!failed || (r >= 0 && is_harmless(faults_failed())))
 				CHECK(r >= 0 && err.code == ERR_NONE);
 			else if (!CHECK(r < 0 && err.code != ERR_NONE))
 				printf("# %zu: call %u, %s\n", i, n, faults_failed());
