@@ -147,3 +147,10 @@ step() {
 	[ "$status" != 0 ]
 	[[ $output == *'nvcoreos-hook: E36: device cgroup cannot be changed: device program '*': start the container with nvcoreos-runtime, or set net.core.bpf_jit_harden to 0 or 1'* ]]
 }
+
+@test "hostile 86: a program that the kernel only just takes, on this machine" {
+	NVCOREOS_SLOW=1 run "$NVCOREOS_BUILD/unit/test_cgroup_v2"
+	echo "$output"
+	[ "$status" = 0 ]
+	grep -q 'ok [0-9]* - hostile_86_a_program_that_the_kernel_only_just_takes$' <<<"$output"
+}

@@ -316,6 +316,94 @@ TEST(hostile_86_programs_that_cannot_be_loaded_again)
 	devcgroup_remove(&d);
 }
 
+/* How many instructions the kernel's verifier goes through; 0 where it refuses. */
+static unsigned verified(const struct bpf_insn *insns, size_t n)
+{
+	static char log[4096];
+	const char *processed;
+	union bpf_attr attr;
+	cleanup_fd int prog = -EBADF;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+	attr.insns = (uint64_t)(uintptr_t)insns;
+	attr.insn_cnt = (uint32_t)n;
+	attr.license = (uint64_t)(uintptr_t) "Apache-2.0";
+	attr.log_level = 4; /* the count alone */
+	attr.log_buf = (uint64_t)(uintptr_t)log;
+	attr.log_size = sizeof(log);
+	prog = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	processed = strstr(log, "processed ");
+	return prog >= 0 && processed ? (unsigned)strtoul(processed + strlen("processed "), NULL, 10) : 0;
+}
+
+#define BITS 17
+#define VERIFIED_MAX 1000000
+/*
+ * A program that denies all, and hard to verify: it sums bits of the major in all ways and compares the sum, so no two of the
+ * 2^BITS ways are alike. Each of the `more` instructions is gone through twice.
+ */
+static size_t put_ways(struct bpf_insn *p, size_t more)
+{
+	size_t n = 0;
+
+	p[n++] = (struct bpf_insn)MOVE(0, 0);
+	p[n++] = (struct bpf_insn)MOVE(6, 0);
+	p[n++] = (struct bpf_insn)INSN(BPF_LDX | BPF_MEM | BPF_W, 7, 1, 4, 0);
+	for (int i = 0; i < BITS; i++) {
+		p[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_MOV | BPF_X, 8, 7, 0, 0);
+		p[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_AND | BPF_K, 8, 0, 0, 1 << i);
+		p[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_JEQ | BPF_K, 8, 0, 1, 0);
+		p[n++] = (struct bpf_insn)INSN(BPF_ALU64 | BPF_ADD | BPF_K, 6, 0, 0, 1 << i);
+		for (size_t j = 0; i == 0 && j < more; j++)
+			p[n++] = (struct bpf_insn)MOVE(0, 0);
+		/* Comes closer to the limit. */
+		if (i == BITS - 3 || i == BITS - 2)
+			p[n++] = (struct bpf_insn)MOVE(0, 0);
+	}
+	p[n++] = (struct bpf_insn)INSN(BPF_JMP | BPF_JNE | BPF_K, 6, 0, 1, 12345);
+	p[n++] = (struct bpf_insn)MOVE(0, 0);
+	p[n++] = (struct bpf_insn)EXIT;
+	return n;
+}
+
+/* There is room for ours, which do not multiply what is behind them; and then there is not. */
+static void at_the_limit(void)
+{
+	static struct bpf_insn p[2 * DEVPROG_INSNS_MAX];
+	struct err err = ERR_INIT;
+	struct devcgroup c;
+	size_t n = put_ways(p, 0);
+	unsigned had, full = 0;
+	pid_t pid;
+
+	NEED_V2(c, "");
+	had = verified(p, n);
+	if (CHECK(had > VERIFIED_MAX - DEVPROG_INSNS_MAX * 2 + 1000) && CHECK(devcgroup_attach(c.fd, p, n, MULTI))) {
+		pid = devcgroup_init(&c);
+		CHECK_INT(allow(pid, NULL, &err), 0);
+		CHECK(devcgroup_opens(&c, 195, 255) && devcgroup_closed_otherwise(&c));
+		devcgroup_end(pid);
+	}
+	devcgroup_remove(&c);
+	NEED_V2(c, "");
+	if (had) {
+		n = put_ways(p, (VERIFIED_MAX - had) / 2 - 2);
+		full = verified(p, n);
+	}
+	printf("# %u instructions are gone through, then %u\n", had, full);
+	if (CHECK(full > VERIFIED_MAX - 10) && CHECK(devcgroup_attach(c.fd, p, n, MULTI)))
+		is_refused(&c, -E2BIG, "cannot be loaded again with 2 rules of ours");
+	devcgroup_remove(&c);
+}
+
+/* Six programs of a million instructions: too slow for each run. */
+static void __attribute__((constructor)) register_at_the_limit(void)
+{
+	if (getenv("NVCOREOS_SLOW"))
+		tap_register("hostile_86_a_program_that_the_kernel_only_just_takes", at_the_limit);
+}
+
 /* --- capabilities ----------------------------------------------------------------------------------- */
 
 /* Runs fn with exactly these capabilities in a child; what it returns. */
