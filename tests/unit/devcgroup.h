@@ -48,19 +48,6 @@ static inline const char *devcgroup_v2(void)
 	return NULL;
 }
 
-/* "/nvcoreos-unit-PID[-NAME]", as /proc/PID/cgroup has it where the test itself is in the topmost one. */
-static inline bool devcgroup_make(struct devcgroup *ret, const char *top, const char *name)
-{
-	*ret = (struct devcgroup){ .fd = -EBADF };
-	if (!top || geteuid() != 0)
-		return false;
-	snprintf(ret->dir, sizeof(ret->dir), "%s/nvcoreos-unit-%d%s", top, (int)getpid(), name);
-	if (mkdir(ret->dir, 0755) < 0)
-		return false;
-	ret->fd = open(ret->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return ret->fd >= 0;
-}
-
 static inline bool devcgroup_put(const char *dir, const char *name, const char *text)
 {
 	char path[512];
@@ -196,6 +183,23 @@ static inline bool devcgroup_closed_otherwise(const struct devcgroup *c)
 	       devcgroup_ask(c, S_IFCHR, 196, 255, W_OK) == EPERM &&
 	       devcgroup_ask(c, S_IFBLK, 195, 255, R_OK) == EPERM &&
 	       devcgroup_ask(c, S_IFCHR, 195, 255, DEVCGROUP_MKNOD) == EPERM;
+}
+
+/* A cgroup nvcoreos-unit-PID[NAME]; one in it where NAME begins with a slash. false where that cannot be done or tested here. */
+static inline bool devcgroup_make(struct devcgroup *ret, const char *top, const char *name)
+{
+	*ret = (struct devcgroup){ .fd = -EBADF };
+	if (!top || geteuid() != 0)
+		return false;
+	snprintf(ret->dir, sizeof(ret->dir), "%s/nvcoreos-unit-%d%s", top, (int)getpid(), name);
+	if (mkdir(ret->dir, 0755) < 0)
+		return false;
+	ret->fd = open(ret->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Where the machine is itself a container, its own rules may hold already; nothing can be seen below them. */
+	if (ret->fd >= 0 && (name[0] == '/' || devcgroup_opens(ret, 195, 255)))
+		return true;
+	devcgroup_remove(ret);
+	return false;
 }
 
 #endif
