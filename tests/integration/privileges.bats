@@ -94,7 +94,7 @@ only() {
 	box_case 'traced' S -x "exec strace -f -qq -e trace=execve,execveat,fork,vfork,clone,clone3,seccomp -o $BOX/trace ${BOX_HOOK#exec }"
 	cat "$BOX/trace"
 	[ "$(grep -c 'exec' "$BOX/trace")" = 1 ]
-	! grep -qE '\<v?fork\(|\<clone' "$BOX/trace"
+	[ "$(grep -cE '\<v?fork\(|\<clone' "$BOX/trace")" = 0 ]
 	# The first filter stands before stdin is read, one more in the container's namespace, one more for its files.
 	[ "$(grep -c 'SECCOMP_SET_MODE_FILTER, 0, {' "$BOX/trace")" = 3 ]
 	box_done 1

@@ -169,6 +169,7 @@ int main(int argc, char **argv)
 		return show_env(arg);
 	if (argc == 6 && !strcmp(verb, "mknod"))
 		return make_node(arg, argv[3], argv[4], argv[5]);
-	fprintf(stderr, "usage: probe open|write|create|stat|socket|flags|env ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
+	fprintf(stderr,
+		"usage: probe open|write|create|stat|socket|flags|env ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
 	return 2;
 }
