@@ -246,9 +246,10 @@ install: all
 	install -m 0755 $(BUILD)/nvcoreos $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
 	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
-		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf >$(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
+		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | install -m 0644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
 	install -d $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d
-	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json >$(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
+	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json | \
+		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
