@@ -3,13 +3,6 @@
 # Roots made by hand, each with its own libc and layout, and what a container in one of them says of itself.
 # shellcheck disable=SC2016,SC2153,SC2154 # what a container expands; ROOT and output are the caller's
 
-# roots_tools DIR: what every root gets in /t: a shell and probes that need nothing of the root.
-roots_tools() {
-	local busybox
-	busybox=$("$NVC_LIB/roots.sh" --busybox)/bin/busybox
-	mkdir -p "$1" && cp "$busybox" "$1/sh" && cp "$busybox" "$1/busybox" && cp "$HOST/probes/probe" "$1/"
-}
-
 # roots_glibc ROOT LIBDIR LOADER: glibc of the cached Debian below LIBDIR; LOADER is where programs look for it.
 roots_glibc() {
 	local from=$ROOT/usr/lib/x86_64-linux-gnu
@@ -25,10 +18,6 @@ roots_ldconfig() {
 	mkdir -p "$root/etc/ld.so.conf.d" "$root/sbin" && cp -L "$ROOT/usr/sbin/ldconfig" "$root/sbin/ldconfig" &&
 		printf 'include %s\n' "$include" >"$root/etc/ld.so.conf" &&
 		printf '%s\n' "$@" >"$root/etc/ld.so.conf.d/own.conf" && chroot "$root" /sbin/ldconfig
-}
-
-roots_make_debian() {
-	cp -a --reflink=auto "$ROOT/." "$1/"
 }
 
 # As Debian until 8 and many an embedded system: /lib and /usr/lib are two.
@@ -76,11 +65,10 @@ roots_make_musl() {
 		ln -s ld-musl-x86_64.so.1 "$1/lib/libc.musl-x86_64.so.1"
 }
 
-# Debian with i386 beside amd64.
-roots_make_i386() {
-	cp -a --reflink=auto "$ROOT/." "$1/" && mkdir -p "$1/usr/lib/i386-linux-gnu" &&
-		cp -L /lib32/{libc.so.6,libdl.so.2,ld-linux.so.2} "$1/usr/lib/i386-linux-gnu/" &&
-		ln -sfn i386-linux-gnu/ld-linux.so.2 "$1/usr/lib/ld-linux.so.2" &&
+# roots_add_i386 ROOT: i386 beside amd64, in a Debian.
+roots_add_i386() {
+	mkdir -p "$1/usr/lib/i386-linux-gnu" && cp -L /lib32/{libc.so.6,libdl.so.2,ld-linux.so.2} "$1/usr/lib/i386-linux-gnu/" &&
+		ln -sfn i386-linux-gnu/ld-linux.so.2 "$1/usr/lib/ld-linux.so.2" && cp "$HOST/i386/dl" "$1/t/dl32" &&
 		echo /usr/lib/i386-linux-gnu >"$1/etc/ld.so.conf.d/i386-linux-gnu.conf" && chroot "$1" ldconfig
 }
 
@@ -110,18 +98,21 @@ roots_host() {
 		gpu_nvcoreos "$dir" install "$dir/archives/cuda-12.4.1.tar.gz"
 }
 
-# roots_make NAME: $HOST/roots/NAME, once.
+# roots_make NAME: $HOST/roots/NAME, once; the cached Debian is large and stays where it is.
 roots_make() {
 	local dir=$HOST/roots/$1
-	[ ! -d "$dir" ] || return 0
-	mkdir -p "$dir.new" && "roots_make_$1" "$dir.new" && roots_tools "$dir.new/t" || return
+	[ ! -d "$dir" ] && [ "$1" != debian ] || return 0
+	mkdir -p "$dir.new" && "roots_make_$1" "$dir.new" && mv "$dir.new" "$dir"
+}
+
+# roots_tools NAME ROOT: what every root gets in /t: a shell, and probes that need nothing of the root but its libc.
+roots_tools() {
+	mkdir -p "$2/t" && cp "$HOST/busybox" "$2/t/sh" && cp "$HOST/busybox" "$HOST/probes/probe" "$2/t/" || return
 	case $1 in
 	scratch | busybox) ;;
-	musl) cp "$HOST/musl/dl" "$dir.new/t/dl" ;;
-	i386) cp "$HOST/i386/dl" "$dir.new/t/dl32" && cp "$HOST/probes/probe-dl" "$dir.new/t/dl" ;;
-	*) cp "$HOST/probes/probe-dl" "$dir.new/t/dl" ;;
-	esac || return
-	mv "$dir.new" "$dir"
+	musl) cp "$HOST/musl/dl" "$2/t/dl" ;;
+	*) cp "$HOST/probes/probe-dl" "$2/t/dl" ;;
+	esac
 }
 
 # One word a line, by programs that need nothing of the root.
@@ -149,8 +140,10 @@ roots_snapshot() {
 
 # roots_bundle WAY ROOT: $B anew, over that root; ready for a program and volumes.
 roots_bundle() {
+	local root=$HOST/roots/$2
+	[ "$2" != debian ] || root=$ROOT
 	bundle_clean "$B"
-	bundle_make "$B" "$HOST/roots/$2"
+	bundle_make "$B" "$root" && roots_tools "$2" "$B/rootfs"
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0 NVCOREOS_CUDA=none
 	bundle_args "$B" /t/sh -c "$ROOTS_QUESTIONS"
 	[ "$1" = shim ] || bundle_hook "$B" createRuntime "$NVCOREOS_BUILD/nvcoreos-hook" --config "$HOST/conf" createRuntime
@@ -176,7 +169,7 @@ only_ours() {
 	local made
 	[ "$(findmnt -no FSTYPE "$B/rootfs")" = overlay ] || return 0
 	made=$(find "$B/upper" -mindepth 1 ! -type d -printf '%P\n' | grep -vxE \
-		'etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/00-nvcoreos\.conf|usr/bin/nvidia-smi|var/cache/ldconfig/aux-cache') || :
+		't/.*|etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/00-nvcoreos\.conf|usr/bin/nvidia-smi|var/cache/ldconfig/aux-cache') || :
 	[ -z "$made" ] || { echo "made: $made" && return 1; }
 }
 
