@@ -4,7 +4,7 @@
  *   env [..], privileged, annotations {..}, mounts [..] as in config.json; config: the text of nvcoreos.conf
  *   host, driver: names in tests/golden/common.json; toolkits [..]: installed versions; currentCuda
  *   facts: {"known": true, "libc": "glibc"|"musl"|"none", "cuda": false, "compat": "550.54.15", "volumes": ["/etc"],
- *           "paths": {"/usr/bin/nvidia-smi": "file"|"link"|"ours"|"dir"|"other"|"blocked"|"absent"}}
+ *           "paths": {"/usr/bin/nvidia-smi": "file"|"link"|"dirlink"|"ours"|"dir"|"other"|"blocked"|"absent"}}
  * What is not said is a Debian image that was never started with a GPU, on the host "one" with the driver "535".
  */
 #ifndef NVCOREOS_TESTS_SCENE_H
@@ -206,8 +206,8 @@ static inline void scene_path(const struct json *facts, struct rootfacts_path *p
 	for (size_t i = 0; i < ARRAY_SIZE(debian) && !said; i++)
 		if (str_eq(debian[i][0], p->path))
 			word = debian[i][1];
-	p->kind = scene_kind(word);
-	p->resolves_to_dir = p->kind == ROOTFACTS_DIR;
+	p->kind = scene_kind(str_eq(word, "dirlink") ? "link" : word);
+	p->resolves_to_dir = p->kind == ROOTFACTS_DIR || str_eq(word, "dirlink");
 	for (size_t i = 0; i < json_len(volumes); i++) {
 		if (!path_is_below(p->path, json_str(json_at(volumes, i))))
 			continue;
