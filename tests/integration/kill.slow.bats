@@ -66,7 +66,7 @@ kill_hook() {
 
 @test "a second hook at every system call, on the container and on one that shares its root; one that finds the container held gives up" {
 	kill_sweep 1 second
-	kill_sweep 1 beside
+	kill_sweep "$KILL_STEP" beside
 	kill_sweep 1 busy
 }
 
