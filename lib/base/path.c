@@ -15,6 +15,7 @@
 #include "base/str.h"
 
 #define RETRY_NS 2000000L
+#define RETRY_MIN 64 /* whoever was off the processor all the time has not tried yet */
 
 static long elapsed_ns(const struct timespec *since)
 {
@@ -33,7 +34,7 @@ static int open_resolved(int rootfd, const char *path, int flags, uint64_t resol
 	struct timespec start;
 	bool again = false;
 
-	for (;;) {
+	for (unsigned tries = 0;; tries++) {
 		long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof(how));
 
 		if (fd >= 0)
@@ -43,7 +44,7 @@ static int open_resolved(int rootfd, const char *path, int flags, uint64_t resol
 			return -errno;
 		if (!again)
 			clock_gettime(CLOCK_MONOTONIC, &start);
-		else if (elapsed_ns(&start) > RETRY_NS)
+		else if (tries >= RETRY_MIN && elapsed_ns(&start) > RETRY_NS)
 			return -EAGAIN;
 		again = true;
 	}

@@ -16,7 +16,7 @@
 
 /*
  * Opens `path` (absolute or not, taken from the root) below rootfd. flags as for open (O_CLOEXEC is added; O_PATH,
- * O_NOFOLLOW as needed); never O_CREAT. A rename storm's EAGAIN is tried again for 2 ms. fd or -errno.
+ * O_NOFOLLOW as needed); never O_CREAT. A rename storm's EAGAIN is tried again for 2 ms and 64 times. fd or -errno.
  */
 int path_open(int rootfd, const char *path, int flags) must_check;
 /* The same, and no mount point may be crossed on the way (RESOLVE_NO_XDEV): -EXDEV otherwise. */
