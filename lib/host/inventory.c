@@ -18,6 +18,7 @@
 
 #define GPUS_MAX 64
 #define DRM_MAX 16
+#define DRM_MAJOR 226
 #define GPU_MINOR_MAX 253 /* 254 and 255 of the same major are nvidia-modeset and nvidiactl */
 #define DEVICE_MAJOR_MAX ((1u << 12) - 1)
 #define DEVICE_MINOR_MAX ((1u << 20) - 1)
@@ -279,7 +280,7 @@ static int read_drm_node(struct reader *rd, struct inventory_gpu *gpu, const cha
 	r = inventory_text_read(&rd->sys, rd->scratch, path, &text, err);
 	if (r < 0 || !text)
 		return r;
-	if (parse_dev(text, &drm) < 0)
+	if (parse_dev(text, &drm) < 0 || drm.major != DRM_MAJOR)
 		return err_set(err, ERR_HOST, 0, "sys-root/%s: '%s'", path, text);
 	if (gpu->n_drm >= DRM_MAX)
 		return err_set(err, ERR_HOST, E2BIG, "sys-root/%s", path);

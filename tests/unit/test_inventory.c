@@ -203,6 +203,7 @@ static const struct {
 	{ "!bus/pci/devices/0000:40:00.0/drm/card0/dev", "226", "card0/dev", -EINVAL },
 	{ "!bus/pci/devices/0000:40:00.0/drm/card0/dev", "226:1048576\n", "card0/dev", -EINVAL },
 	{ "!bus/pci/devices/0000:40:00.0/drm/card0/dev", "226:-1\n", "card0/dev", -EINVAL },
+	{ "!bus/pci/devices/0000:40:00.0/drm/card0/dev", "225:0\n", "card0/dev", -EINVAL },
 	{ "!bus/pci/devices/0000:40:00.0/vendor", "10de\n", "vendor", -EINVAL },
 	{ "!bus/pci/devices/0000:40:00.0/class", "0x\n", "class", -EINVAL },
 	{ "driver/nvidia/capabilities/gpu0/mig/gix/access", "", "gix", -EINVAL },
