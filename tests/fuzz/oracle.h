@@ -14,8 +14,8 @@ bool oracle_request(struct request *r, const struct spec *spec, const struct con
  */
 bool oracle_plan(const struct plan_input *in, bool trusted);
 /*
- * The same for a container that asks for all that a host and its trees have, neither of them trusted. Without a driver
- * tree (NULL) it is a plain one.
+ * The same for a container that asks for all that a host and its trees have. A tree is not trusted; without one (NULL) the
+ * driver's is a plain one, and then every host makes a plan that passes.
  */
 void oracle_plan_all(const struct inventory *host, const struct tree *driver, const struct tree *toolkit);
 

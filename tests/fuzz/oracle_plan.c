@@ -228,7 +228,7 @@ void oracle_plan_all(const struct inventory *host, const struct tree *driver, co
 	spec_init(&spec);
 	plan_candidates(&a, &candidates, in.driver, CAP_ALL);
 	rootfacts_assume(&facts, &spec, &candidates);
-	oracle_plan(&in, false);
+	oracle_plan(&in, !driver && !toolkit);
 	rootfacts_free(&facts);
 	spec_free(&spec);
 	config_free(&conf);
