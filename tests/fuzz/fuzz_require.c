@@ -16,38 +16,51 @@ static enum answer ask(const char *expression, const struct require_facts *facts
 	return err.hint[0] ? MALFORMED : NOT_MET;
 }
 
-/* `all` holds where both parts do, an alternative where one does; what is malformed is so wherever it stands. */
-static void check_parts(enum answer whole, enum answer a, enum answer b, bool all)
+/* What stands behind an alternative that holds, or a term that does not, is not looked at. */
+static enum answer of_alternatives(enum answer first, enum answer rest)
 {
-	if (a == MALFORMED || b == MALFORMED)
-		MUST(whole == MALFORMED);
-	else if (all)
-		MUST(whole == (a == MET && b == MET ? MET : NOT_MET));
-	else
-		MUST(whole == (a == MET || b == MET ? MET : NOT_MET));
+	return first == NOT_MET ? rest : first;
 }
 
-/* A term and its negation: just one of them holds, where the fact is known; else neither. */
+static enum answer of_terms(enum answer first, enum answer rest)
+{
+	return first == MET ? rest : first;
+}
+
+static const char *fact_of(char initial, const struct require_facts *f)
+{
+	switch (initial | 0x20) {
+	case 'c':
+		return f->cuda;
+	case 'd':
+		return f->driver;
+	case 'a':
+		return f->arch;
+	}
+	return f->brand;
+}
+
+/* A term and its negation: just one of them holds, where the fact is known; else both. */
 static void check_negation(const char *term, enum answer whole, const struct require_facts *f)
 {
-	static const char *const pairs[][2] = { { ">=", "<" }, { "<=", ">" }, { "!=", "=" },
+	static const char *const pairs[][2] = { { ">=", "<" }, { "<=", ">" }, { "!=", "=" }, { "!", "=" },
 						{ "<", ">=" }, { ">", "<=" }, { "=", "!=" } };
-	size_t name = strcspn(term, "<>=!");
-	const char *fact = str_starts(term, "cuda") ? f->cuda
-			   : str_starts(term, "d")  ? f->driver
-			   : str_starts(term, "a")  ? f->arch
-						    : f->brand;
+	size_t name = strcspn(term, "<>=!"), op = strspn(term + name, "<>=!");
 
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
-		const char *value = str_after(term + name, pairs[i][0]);
-		cleanup_free char *negated = value ? mem_printf("%.*s%s%s", (int)name, term, pairs[i][1], value) : NULL;
+		cleanup_free char *negated = NULL;
+		enum answer other = MET;
 
-		if (!value)
+		if (op != strlen(pairs[i][0]) || strncmp(term + name, pairs[i][0], op) != 0)
 			continue;
+		if (fact_of(term[0], f))
+			other = whole == MET ? NOT_MET : MET;
+		else
+			MUST(whole == MET);
+		negated = mem_printf("%.*s%s%s", (int)name, term, pairs[i][1], term + name + op);
 		/* One byte more may be one too many. */
-		if (strlen(negated) < 90)
-			MUST(ask(negated, f) == (fact && whole == MET ? NOT_MET : fact ? MET : NOT_MET));
-		MUST(fact || whole == NOT_MET);
+		if (strlen(negated) < 120)
+			MUST(ask(negated, f) == other);
 		return;
 	}
 	fuzz_fail(__FILE__, __LINE__, "a term without an operator is malformed");
@@ -57,16 +70,12 @@ static void check_alternative(char *s, enum answer whole, const struct require_f
 {
 	char *comma = strchr(s, ',');
 
-	if (!comma) {
-		if (whole != MALFORMED)
-			check_negation(s, whole, f);
-		return;
+	if (comma) {
+		*comma = '\0';
+		MUST(whole == of_terms(ask(s, f), ask(comma + 1, f)));
+	} else if (whole != MALFORMED) {
+		check_negation(s, whole, f);
 	}
-	*comma = '\0';
-	if (!*s || !comma[1])
-		MUST(whole == MALFORMED);
-	else
-		check_parts(whole, ask(s, f), ask(comma + 1, f), true);
 }
 
 FUZZ(require)
@@ -94,8 +103,6 @@ FUZZ(require)
 		return;
 	}
 	*space = '\0';
-	if (space[1 + strspn(space + 1, " ")])
-		check_parts(whole, ask(s, &f), ask(space + 1, &f), false);
-	else
-		MUST(whole == ask(s, &f));
+	space += 1 + strspn(space + 1, " ");
+	MUST(whole == of_alternatives(ask(s, &f), *space ? ask(space, &f) : NOT_MET));
 }
