@@ -2,16 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # oracle-host.sh RECORD WRITABLE CMD...: runs a runtime on a host that it cannot hurt: to be called in a mount namespace of its own,
 # where all of the root file system but WRITABLE becomes read-only. RECORD/prelude is run before; what the runtime and its hooks
-# did to the host is in RECORD/host.{before,after} (mounts) and RECORD/cgroups.{before,after} (device rules, bystanders').
+# did to the host's mounts is in RECORD/host.before and RECORD/host.after.
 record=$1 writable=$2
 shift 2
-
-# Others use the machine's cgroups at the same time: only those count that no test makes on its way.
-cgroups() {
-	for list in /sys/fs/cgroup/devices/devices.list /sys/fs/cgroup/devices/bystander-*/devices.list; do
-		[ -e "$list" ] && sed "s,^,$list ," "$list"
-	done
-}
 
 # What is mounted below it goes aside meanwhile: as a copy it would be there twice, and runtimes take the wrong one for theirs.
 keep_writable() {
@@ -33,9 +26,7 @@ keep_writable && mount -o remount,bind,ro / || exit 125
 # shellcheck source=/dev/null
 [ ! -e "$record/prelude" ] || . "$record/prelude" || exit 125
 cat /proc/self/mountinfo >"$record/host.before"
-cgroups >"$record/cgroups.before"
 rc=0
 "$@" || rc=$?
 cat /proc/self/mountinfo >"$record/host.after"
-cgroups >"$record/cgroups.after"
 exit $rc
