@@ -42,7 +42,8 @@ cve_file() {
 cve_canary() {
 	mkdir -p "$1"/{nvidia/lib64,cuda/compat,bin,ld.so.conf.d,driver/nvidia,local/nvidia,nvidia-caps} &&
 		echo precious >"$1/file" && echo precious >"$1/ld.so.cache" && echo precious >"$1/ld.so.conf.d/00-nvcoreos.conf" &&
-		echo secret >"$1/nvidia/secret" && echo secret >"$1/cuda/compat/libcuda.so.999.99.99" && : >"$1/nvidia0" && : >"$1/nvidiactl" &&
+		echo secret >"$1/nvidia/secret" && echo secret >"$1/cuda/compat/libcuda.so.999.99.99" &&
+		ln -s libcuda.so.999.99.99 "$1/cuda/compat/libcuda.so.1" && : >"$1/nvidia0" && : >"$1/nvidiactl" &&
 		: >"$1/ptmx" && find "$1" -type f -exec chmod 600 {} +
 }
 
