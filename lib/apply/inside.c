@@ -64,21 +64,22 @@ static bool same_dir(int a, const struct stat *b, uint64_t b_mount)
  */
 static int follow_beside(const struct container *c, const char *path, struct err *err)
 {
+	/* With its slash, so that it is never empty. */
+	cleanup_free char *above = mem_strndup(path, (size_t)(path_base(path) - path));
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY), parent = -EBADF;
-	char name[PATH_MAX];
 	struct stat up;
 	uint64_t root_id, id;
 
-	if (fd < 0 || path_parent(path, name, sizeof(name)) < 0)
-		return err_set(err, ERR_TARGET, fd < 0 ? -fd : ENAMETOOLONG, "%s", path);
-	parent = path_open(c->rootfd, name, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	parent = path_open(c->rootfd, above, O_PATH | O_DIRECTORY);
 	if (parent < 0 || path_mount_id(c->rootfd, &root_id) < 0 || path_mount_id(fd, &id) < 0 ||
 	    fstatat(fd, "..", &up, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(err, ERR_TARGET, errno, "%s", path);
 	if (id != root_id)
 		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
 	if (!same_dir(parent, &up, root_id))
-		return err_set(err, ERR_TARGET, ELOOP, "%s leads out of %s", path, name);
+		return err_set(err, ERR_TARGET, ELOOP, "%s leads out of %s", path, above);
 	return take_fd(fd);
 }
 

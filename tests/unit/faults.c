@@ -120,6 +120,7 @@ WRAP(int, "flock", flock, (int fd, int operation), (fd, operation))
 WRAP(int, "clock_nanosleep", clock_nanosleep,
      (clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left), (clock, flags, wanted, left))
 WRAP(int, "stat", stat64, (const char *path, void *st), (path, st))
+WRAP(int, "fstatat", fstatat64, (int dir, const char *path, void *st, int flags), (dir, path, st, flags))
 WRAP(int, "fstat", fstat64, (int fd, void *st), (fd, st))
 WRAP(int, "fstatfs", fstatfs64, (int fd, void *fs), (fd, fs))
 WRAP(int, "mkdirat", mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode))
