@@ -48,6 +48,13 @@ static int open_top(const struct cgroup_mount *m)
 	return take_fd(fd);
 }
 
+static int open_through(const struct cgroup_mount *m, const char *beneath)
+{
+	cleanup_fd int top = open_top(m);
+
+	return top < 0 ? top : path_open_beneath(top, beneath, O_RDONLY | O_DIRECTORY);
+}
+
 /* Opens the cgroup `path` of a hierarchy through the first mount that shows it. */
 static int open_cgroup(const char *mountinfo, bool v2, const char *path, struct err *err)
 {
@@ -58,13 +65,11 @@ static int open_cgroup(const char *mountinfo, bool v2, const char *path, struct 
 
 	while (cgroup_paths_mount(&rest, &m)) {
 		const char *beneath = m.v2 == v2 ? cgroup_paths_in(m.root, path) : NULL;
-		cleanup_fd int top = -EBADF;
 		int fd;
 
 		if (!beneath)
 			continue;
-		top = open_top(&m);
-		fd = top < 0 ? top : path_open_beneath(top, beneath, O_RDONLY | O_DIRECTORY);
+		fd = open_through(&m, beneath);
 		if (fd >= 0)
 			return fd;
 		why = fd;

@@ -288,7 +288,7 @@ static int parse_namespaces(struct spec *s, const struct json *linux_, struct er
 static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *linux_;
-	const char *cgroup;
+	const char *cgroup = "";
 	int r, uid, gid;
 
 	r = get_object(top, "linux", "linux", &linux_, err);

@@ -286,7 +286,7 @@ static int dir_it(const struct container *c, struct err *err)
 
 static int dir_there(const struct container *c, struct err *err)
 {
-	return inside_target_dir(c, "/etc", false, err);
+	return inside_target_dir(c, "/etc", true, err);
 }
 
 static int dir_behind_a_link(const struct container *c, struct err *err)
