@@ -120,6 +120,25 @@ box_config() {
 		"${env#,}" "$BOX/rootfs" "${mounts#,}" "${users:+,{\"type\":\"user\"\}}" "$users" >"$BOX/bundle/config.json"
 }
 
+# box_plain_config VARIABLE...: config.json of a plain container with just these variables.
+box_plain_config() {
+	BOX_ENV=("$@") BOX_VOLUMES=() BOX_USERS='' BOX_DEV=1 BOX_PROC=1
+	box_config
+}
+
+# HOSTILE_ALL=1 asks for the whole of each loop; else every test is made on a sample of it.
+
+# box_turn N: whether it is this one's turn, of N; all have theirs with HOSTILE_ALL.
+box_turn() {
+	BOX_TURN=$((${BOX_TURN:-0} + 1))
+	[ "${HOSTILE_ALL:-0}" = 1 ] || [ $((BOX_TURN % $1)) = 0 ]
+}
+
+# box_size FEW MANY: how many.
+box_size() {
+	[ "${HOSTILE_ALL:-0}" = 1 ] && echo "$2" || echo "$1"
+}
+
 # --- one start ----------------------------------------------------------------
 
 # box_options OPTION...: of one start. Those of box itself (see box.c), and
@@ -291,4 +310,56 @@ box_case() {
 box_done() {
 	echo "${BOX_RAN:-0} cases, ${BOX_FAILED:-0} failed"
 	[ "${BOX_FAILED:-0}" = 0 ] && [ "${BOX_RAN:-0}" -ge "${1:-1}" ]
+}
+
+# --- many inputs on one container -----------------------------------------------
+
+# Where each is refused or asks for nothing, all can be tried on one container: what is asked after the last holds for each.
+
+# box_inputs: begins a new set of inputs.
+box_inputs() {
+	rm -rf "$BOX/inputs" && mkdir "$BOX/inputs"
+}
+
+# box_input NAME EXPECT config.json|state: reads the file from stdin. In a state @PID@ and @BUNDLE@ are filled in.
+box_input() {
+	local dir=$BOX/inputs/$1
+	while [ -e "$dir" ]; do
+		dir+=+
+	done
+	mkdir "$dir" && cat >"$dir/$3" && printf '%s' "$2" >"$dir/expect"
+}
+
+# box_many TITLE [OPTION...]: runs the hook on each input.
+box_many() {
+	local title=$1 dir want name
+	shift
+	cat >"$BOX/many.sh" <<-EOF
+		LC_ALL=C
+		for dir in "$BOX"/inputs/*/; do
+			if [ -e "\$dir/state" ]; then
+				sed "s|@PID@|\$BOX_PID|; s|@BUNDLE@|$BOX/bundle|" "\$dir/state"
+			else
+				echo "{\"ociVersion\":\"1.0.2\",\"id\":\"box\",\"status\":\"created\",\"pid\":\$BOX_PID,\"bundle\":\"\$dir\"}"
+			fi | ${BOX_HOOK#exec } >"\$dir/stdout" 2>"\$dir/stderr"
+			echo \$? >"\$dir/status"
+		done
+	EOF
+	box_start -t 300 -x "exec sh $BOX/many.sh" "$@" || { BOX_FAILED=$((${BOX_FAILED:-0} + 1)) && return; }
+	box_check N || { echo "FAILED $title: all" && BOX_FAILED=$((${BOX_FAILED:-0} + 1)); }
+	for dir in "$BOX"/inputs/*/; do
+		name=${dir%/} name=${name##*/} want=$(<"$dir/expect")
+		BOX_RAN=$((${BOX_RAN:-0} + 1)) BOX_STATUS='' BOX_ERR=''
+		read -r BOX_STATUS <"$dir/status" || :
+		IFS= read -rd '' BOX_ERR <"$dir/stderr" || :
+		BOX_ERR=${BOX_ERR%$'\n'}
+		cp "$dir/stdout" "$BOX/out/stdout"
+		box_result
+		if [[ "|$want|" == *"|$REPLY|"* || "|$want|" == *"|${REPLY:0:1}|"* ]] && box_o5_result; then
+			echo "$REPLY ${BATS_TEST_NUMBER:-0}: $title: $name" >>"$BOX/cases"
+		else
+			echo "FAILED $title: $name: wanted $want, got $REPLY: ${BOX_ERR:0:300}"
+			BOX_FAILED=$((BOX_FAILED + 1))
+		fi
+	done
 }

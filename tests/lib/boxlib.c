@@ -142,6 +142,14 @@ static FILE *answer(const struct box_hook *h, const char *name)
 	return f;
 }
 
+/* Whoever removes a mount point unmounts it in all namespaces: others' tests do. That is no work of the hook's. */
+static bool is_gone(const char *line)
+{
+	char point[4096];
+
+	return sscanf(line, "%*d %*d %*s %*s %4095s", point) == 1 && !strchr(point, '\\') && access(point, F_OK) < 0;
+}
+
 /* Lines of only one table, and pairs that differ. */
 static void compare(const struct table *old, const struct table *new, FILE *lost, const char *minus, FILE *won,
 		    const char *plus)
@@ -154,7 +162,7 @@ static void compare(const struct table *old, const struct table *new, FILE *lost
 		if (order == 0 && strcmp(old->lines[a].text, new->lines[b].text) != 0) {
 			fprintf(lost, "%s%s", minus, old->lines[a].text);
 			fprintf(lost, "= %s", new->lines[b].text);
-		} else if (order < 0) {
+		} else if (order < 0 && !is_gone(old->lines[a].text)) {
 			fprintf(lost, "%s%s", minus, old->lines[a].text);
 		} else if (order > 0) {
 			fprintf(won, "%s%s", plus, new->lines[b].text);
