@@ -13,6 +13,7 @@
 #include "apply/caps.h"
 #include "apply/inside.h"
 #include "apply/ldso.h"
+#include "apply/made.h"
 #include "apply/mnt.h"
 #include "apply/procfs.h"
 #include "apply/seccomp.h"
@@ -26,6 +27,7 @@ enum source_kind { SOURCE_DIR, SOURCE_NODE, SOURCE_IPC, SOURCE_PROC };
 struct source {
 	enum source_kind kind;
 	int tree;
+	int at;		    /* the target, once it is open */
 	const char *target; /* path in the container; a node's name below /dev */
 	dev_t rdev;
 	mode_t mode;
@@ -42,8 +44,10 @@ struct sources {
 
 static void sources_free(struct sources *s)
 {
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		fd_close(s->v[i].tree);
+		fd_close(s->v[i].at);
+	}
 	free(s->v);
 }
 
@@ -58,6 +62,7 @@ static int add_clone(struct sources *s, int fd, struct source src, enum mnt_kind
 	src.tree = mnt_clone(source, kind, src.target, err);
 	if (src.tree < 0)
 		return src.tree;
+	src.at = -EBADF;
 	src.rdev = st.st_rdev;
 	src.mode = st.st_mode;
 	src.dev = st.st_dev;
@@ -115,7 +120,8 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 
 		if (tree < 0)
 			return tree;
-		s->v[s->n++] = (struct source){ .kind = SOURCE_PROC, .tree = tree, .target = ROOTFACTS_PROC };
+		s->v[s->n++] =
+			(struct source){ .kind = SOURCE_PROC, .tree = tree, .at = -EBADF, .target = ROOTFACTS_PROC };
 	}
 	return r;
 }
@@ -208,7 +214,8 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 	}
 }
 
-static int attach(const struct apply_input *in, const struct sources *all, const struct source *s, struct err *err)
+/* Opens the target of one source, made where it is missing; none where there is nothing to do. */
+static int find_place(const struct apply_input *in, const struct sources *all, struct source *s, struct err *err)
 {
 	cleanup_fd int target = -EBADF;
 	int r;
@@ -221,12 +228,18 @@ static int attach(const struct apply_input *in, const struct sources *all, const
 		return 0;
 	r = refuse_shared(all, in->container->proc_self, target, s->target, err);
 	if (r == 0)
-		r = caps_raise(CAPS_MOUNT, err);
-	if (r == 0)
-		r = mnt_move(s->tree, target, s->target, err);
-	if (r == 0)
-		r = caps_lower(err);
+		s->at = take_fd(target);
 	return r;
+}
+
+static int attach(struct sources *sources, struct err *err)
+{
+	int r = caps_raise(CAPS_MOUNT, err);
+
+	for (size_t i = 0; r == 0 && i < sources->n; i++)
+		if (sources->v[i].at >= 0)
+			r = mnt_move(sources->v[i].tree, sources->v[i].at, sources->v[i].target, err);
+	return r < 0 ? r : caps_lower(err);
 }
 
 static int write_loader_files(const struct apply_input *in, struct err *err)
@@ -252,9 +265,10 @@ static int attach_all(const struct apply_input *in, struct sources *sources, str
 		r = contain_all(sources, in->container, err);
 	if (r == 0)
 		r = caps_lower(err);
+	/* All places before the first mount: on what is mounted, nothing could be taken back. */
 	for (size_t i = 0; r == 0 && i < sources->n; i++)
-		r = attach(in, sources, &sources->v[i], err);
-	return r;
+		r = find_place(in, sources, &sources->v[i], err);
+	return r < 0 ? r : attach(sources, err);
 }
 
 /* Each step in the container's namespace begins by giving up what only the steps before it needed. */
@@ -273,16 +287,36 @@ static int change_container(const struct apply_input *in, struct sources *source
 	return r < 0 ? r : write_loader_files(in, err);
 }
 
+/* After a failure what was made is taken away again; a mount that stands keeps its place, and ends with the container. */
+static void take_back(const struct container *c)
+{
+	struct err ignored = ERR_INIT;
+
+	if (!c->made->n || container_own_begin(c, &ignored) < 0)
+		return;
+	made_undo(c->made);
+	container_own_end(c);
+}
+
 int apply_plan(const struct apply_input *in, struct err *err)
 {
 	cleanup(sources_free) struct sources sources = { .v = NULL };
+	cleanup(made_free) struct made made = MADE_INIT(in->container->rootfd);
+	struct container c = *in->container;
+	struct apply_input noting = *in;
 	int r = caps_raise(CAPS_MOUNT, err);
 
+	c.made = &made;
+	noting.container = &c;
 	if (r == 0 && !in->loader_only)
 		r = clone_all(&sources, in, err);
 	if (r == 0)
 		r = caps_lower(err);
 	if (r == 0)
 		r = container_join(in->container, err);
-	return r < 0 ? r : change_container(in, &sources, err);
+	if (r == 0)
+		r = change_container(&noting, &sources, err);
+	if (r < 0)
+		take_back(&c);
+	return r;
 }

@@ -2,8 +2,9 @@
 /*
  * A plan carried out in a container's namespaces (design rules 2 and 3). The order: every source is cloned as a
  * detached mount in the host's namespace; then the container's mount namespace is entered, for good; every
- * target is resolved below the container's root; mounts are moved; files are renamed into place. Nothing has
- * changed before the first move, and a death at any point leaves the host as it was.
+ * target is resolved below the container's root, or made; mounts are moved; files are renamed into place. A death at any
+ * point leaves the host as it was, and an error the container's root too: what was made there is taken away again, but
+ * for directories that something of ours is mounted on by then and files that were replaced.
  */
 #ifndef NVCOREOS_APPLY_APPLY_H
 #define NVCOREOS_APPLY_APPLY_H

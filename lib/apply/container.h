@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 
+struct made;
+
 struct container {
 	int mnt_ns;	   /* its mount namespace */
 	int host_ns;	   /* the mount namespace that we came from */
@@ -16,10 +18,11 @@ struct container {
 	int own_files;	   /* its root by mnt_own_files: for reading what the image holds */
 	int proc_self;	   /* /proc/self, opened in the host's namespace: what the container calls /proc is not asked */
 	uint32_t uid, gid; /* our ids for its root, who owns what is made in it */
+	struct made *made; /* where what is made in it is noted; NULL for nowhere. Not owned */
 };
 #define CONTAINER_INIT \
 	{ \
-		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0 \
+		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL \
 	}
 
 /*

@@ -10,6 +10,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "apply/made.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -21,6 +22,11 @@
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202
 #endif
+
+static void note(void *data, const char *path)
+{
+	made_note(data, path);
+}
 
 /*
  * Opens the directory of a file of ours; what is missing is made on the root's mount, and the directory must
@@ -35,7 +41,7 @@ static int parent_on_root(const struct container *c, const char *path, struct er
 
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
-	dir = path_make_dir(c->rootfd, parent, err);
+	dir = path_make_dir_noting(c->rootfd, parent, note, c->made, err);
 	if (dir < 0)
 		return dir;
 	r = path_mount_id(c->rootfd, &root_id);
@@ -108,7 +114,7 @@ static int target_dir(const struct container *c, const char *path, bool follow, 
 	int r;
 
 	if (fd == -ENOENT)
-		return path_make_dir(c->rootfd, path, err);
+		return path_make_dir_noting(c->rootfd, path, note, c->made, err);
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
 	if (fstat(fd, &st) < 0)
@@ -168,11 +174,13 @@ static int classify_node(int fd, const char *path, dev_t rdev, struct err *err)
 }
 
 /* An empty file in dir, O_PATH: made by mknod, which never opens what may stand there. */
-static int make_empty_file(int dir, const char *path, struct err *err)
+static int make_empty_file(const struct container *c, int dir, const char *path, struct err *err)
 {
 	int fd;
 
-	if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) < 0 && errno != EEXIST)
+	if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) == 0)
+		made_note(c->made, path);
+	else if (errno != EEXIST)
 		return err_set(err, ERR_WRITE, errno, "%s", path);
 	fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
 	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : fd;
@@ -186,7 +194,7 @@ static int target_node(const struct container *c, const char *path, dev_t rdev, 
 
 	if (fd == -ENOENT) {
 		dir = open_dev_parent(c, path, own_dev, err);
-		fd = dir < 0 ? dir : make_empty_file(dir, path, err);
+		fd = dir < 0 ? dir : make_empty_file(c, dir, path, err);
 		if (fd < 0)
 			return fd;
 	}
@@ -221,7 +229,7 @@ static int target_file(const struct container *c, const char *path, struct err *
 
 	if (fd == -ENOENT) {
 		dir = parent_on_root(c, path, err);
-		fd = dir < 0 ? dir : make_empty_file(dir, path, err);
+		fd = dir < 0 ? dir : make_empty_file(c, dir, path, err);
 		if (fd < 0)
 			return fd;
 	}
@@ -247,15 +255,27 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
 	return r;
 }
 
+/* Whether nothing of that name stands in dir: then what is written there is new. */
+static bool is_free(int dir, const char *path)
+{
+	struct stat st;
+
+	return dir >= 0 && fstatat(dir, path_base(path), &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 int inside_write(const struct container *c, const char *path, const void *data, size_t len, struct err *err)
 {
 	cleanup_fd int dir = -EBADF;
 	int r = container_own_begin(c, err);
+	bool is_new;
 
 	if (r < 0)
 		return r;
 	dir = parent_on_root(c, path, err);
+	is_new = is_free(dir, path);
 	r = dir < 0 ? dir : fd_replace_file(dir, path_base(path), data, len, 0644, FD_REPLACE_TIDY);
+	if (r == 0 && is_new)
+		made_note(c->made, path);
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }
@@ -264,11 +284,15 @@ int inside_link(const struct container *c, const char *path, const char *target,
 {
 	cleanup_fd int dir = -EBADF;
 	int r = container_own_begin(c, err);
+	bool is_new;
 
 	if (r < 0)
 		return r;
 	dir = parent_on_root(c, path, err);
+	is_new = is_free(dir, path);
 	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
+	if (r == 0 && is_new)
+		made_note(c->made, path);
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }

@@ -137,7 +137,7 @@ int path_normalize(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* One mkdir of a single component, only on the root's own mount. */
+/* One mkdir of a single component, only on the root's own mount. 1 where it was made, 0 where it is there. */
 static int make_component(int rootfd, int dir, const char *name, const char *path, struct err *err)
 {
 	uint64_t root_id = 0, dir_id = 1;
@@ -150,12 +150,23 @@ static int make_component(int rootfd, int dir, const char *name, const char *pat
 		return err_set(err, ERR_KERNEL, -r, "statx mount id of %s", path);
 	if (root_id != dir_id)
 		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
-	if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
-		return err_set(err, ERR_WRITE, errno, "%s", path);
-	return 0;
+	if (mkdirat(dir, name, 0755) == 0)
+		return 1;
+	return errno == EEXIST ? 0 : err_set(err, ERR_WRITE, errno, "%s", path);
+}
+
+static void note_nothing(void *data, const char *path)
+{
+	(void)data;
+	(void)path;
 }
 
 int path_make_dir(int rootfd, const char *path, struct err *err)
+{
+	return path_make_dir_noting(rootfd, path, note_nothing, NULL, err);
+}
+
+int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void *data, struct err *err)
 {
 	char norm[PATH_MAX], prefix[PATH_MAX];
 	cleanup_fd int dir = path_open(rootfd, ".", O_PATH | O_DIRECTORY);
@@ -179,6 +190,8 @@ int path_make_dir(int rootfd, const char *path, struct err *err)
 			r = make_component(rootfd, dir, path_base(prefix), prefix, err);
 			if (r < 0)
 				return r;
+			if (r > 0)
+				made(data, prefix);
 			next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
 		}
 		if (next < 0)

@@ -37,6 +37,9 @@ int path_mount_id(int fd, uint64_t *ret) must_check;
  * mount, ERR_TARGET where something that is no directory stands in the way, ERR_WRITE where mkdir failed.
  */
 int path_make_dir(int rootfd, const char *path, struct err *err) must_check;
+/* The same; made(data, path) is called for each directory that was made, the outer one first. */
+typedef void path_made_fn(void *data, const char *path);
+int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void *data, struct err *err) must_check;
 
 /*
  * The last component of a path, and its parent with no trailing slash ("/" for the root). NULL-safe for

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/made.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+
+void made_note(struct made *m, const char *path)
+{
+	cleanup_fd int fd = m ? path_open(m->rootfd, path, O_PATH | O_NOFOLLOW) : -EBADF;
+	struct stat st;
+
+	/* Renamed or removed by somebody in the meantime: then it is no longer ours to remove. */
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
+	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), st.st_dev, st.st_ino, st.st_mode };
+}
+
+static void undo(const struct made *m, const struct made_entry *e)
+{
+	cleanup_fd int dir = -EBADF;
+	char parent[PATH_MAX];
+	struct stat st;
+
+	if (path_parent(e->path, parent, sizeof(parent)) < 0)
+		return;
+	dir = path_open(m->rootfd, parent, O_PATH | O_DIRECTORY);
+	if (dir < 0 || fstatat(dir, path_base(e->path), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (st.st_dev != e->dev || st.st_ino != e->ino || (st.st_mode & S_IFMT) != (e->mode & S_IFMT))
+		return;
+	if (unlinkat(dir, path_base(e->path), S_ISDIR(e->mode) ? AT_REMOVEDIR : 0) < 0)
+		log_debug("%s stays in the container: %s", e->path, strerror(errno));
+}
+
+void made_undo(const struct made *m)
+{
+	for (size_t i = m->n; i > 0; i--)
+		undo(m, &m->v[i - 1]);
+}
+
+void made_free(struct made *m)
+{
+	arena_free(&m->arena);
+	*m = (struct made)MADE_INIT(-EBADF);
+}

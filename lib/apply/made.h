@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a start has made in a container's root, so that a start that fails can take it away again. */
+#ifndef NVCOREOS_APPLY_MADE_H
+#define NVCOREOS_APPLY_MADE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+struct made_entry {
+	const char *path; /* in the container */
+	dev_t dev;
+	ino_t ino;
+	mode_t mode;
+};
+
+struct made {
+	int rootfd; /* not owned */
+	struct arena arena;
+	struct made_entry *v;
+	size_t n;
+};
+#define MADE_INIT(rootfd) \
+	{ \
+		(rootfd), ARENA_INIT, NULL, 0 \
+	}
+
+/* Notes that `path` was made just now. NULL for m: notes nothing. */
+void made_note(struct made *m, const char *path);
+/*
+ * Removes what was noted, the last first: only where still the very inode stands there, and of directories only empty
+ * ones. What cannot be removed (a mount stands on it) stays.
+ */
+void made_undo(const struct made *m);
+void made_free(struct made *m);
+
+#endif

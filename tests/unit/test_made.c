@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "apply/made.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/container.h"
+#include "apply/inside.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "tap.h"
+
+static bool there(const char *dir, const char *path)
+{
+	char full[4200];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s", dir, path);
+	return lstat(full, &st) == 0;
+}
+
+static int remake(const char *dir, const char *path)
+{
+	char full[4200], old[4300];
+
+	snprintf(full, sizeof(full), "%s%s", dir, path);
+	snprintf(old, sizeof(old), "%s.old", full);
+	/* Kept under another name, so that the new one gets another inode. */
+	if (rename(full, old) < 0)
+		return -1;
+	return close(open(full, O_CREAT | O_EXCL | O_WRONLY, 0600));
+}
+
+static struct container container_at(const char *dir, struct made *made)
+{
+	struct container c = CONTAINER_INIT;
+
+	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.uid = geteuid();
+	c.gid = getegid();
+	*made = (struct made)MADE_INIT(c.rootfd);
+	c.made = made;
+	return c;
+}
+
+TEST(what_was_made_is_taken_away_and_nothing_else)
+{
+	const char *dir = tap_tmpdir();
+	struct made made;
+	struct container c = container_at(dir, &made);
+	struct err err = ERR_INIT;
+	cleanup_fd int a = -EBADF, b = -EBADF;
+
+	tap_write(dir, "etc/mine", "x");
+	a = inside_target_dir(&c, "/usr/local/nvidia", &err);
+	b = inside_target_ipc(&c, "/run/x/socket", S_IFSOCK, &err);
+	CHECK(a >= 0 && b >= 0);
+	CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
+	CHECK_INT(inside_write(&c, "/etc/mine", "y", 1, &err), 0);
+	CHECK_INT(inside_link(&c, "/opt/bin/link", "/x", &err), 0);
+	CHECK(there(dir, "/usr/local/nvidia") && there(dir, "/run/x/socket") && there(dir, "/opt/bin/link"));
+	made_undo(&made);
+	CHECK(!there(dir, "/usr") && !there(dir, "/run") && !there(dir, "/opt") && !there(dir, "/etc/new"));
+	CHECK(there(dir, "/etc/mine"));
+	made_free(&made);
+	container_close(&c);
+}
+
+TEST(what_others_put_there_since_stays)
+{
+	const char *dir = tap_tmpdir();
+	struct made made;
+	struct container c = container_at(dir, &made);
+	struct err err = ERR_INIT;
+
+	CHECK_INT(inside_write(&c, "/a/file", "x", 1, &err), 0);
+	CHECK_INT(inside_write(&c, "/b/file", "x", 1, &err), 0);
+	CHECK_INT(inside_write(&c, "/c/d/file", "x", 1, &err), 0);
+	tap_write(dir, "a/theirs", "x");
+	CHECK_INT(remake(dir, "/b/file"), 0);
+	made_undo(&made);
+	CHECK(there(dir, "/a/theirs") && !there(dir, "/a/file"));
+	CHECK(there(dir, "/b/file"));
+	CHECK(!there(dir, "/c"));
+	made_free(&made);
+	container_close(&c);
+}
+
+TEST(nowhere_to_note)
+{
+	const char *dir = tap_tmpdir();
+	struct made made;
+	struct container c = container_at(dir, &made);
+	struct err err = ERR_INIT;
+
+	made_note(NULL, "/x");
+	made_note(&made, "/not/there");
+	CHECK_INT(made.n, 0);
+	c.made = NULL;
+	CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
+	CHECK_INT(made.n, 0);
+	made_undo(&made);
+	CHECK(there(dir, "/etc/new"));
+	made_free(&made);
+	container_close(&c);
+}
+
+static void count(void *data, const char *path)
+{
+	char *all = data;
+
+	strcat(strcat(all, path), " ");
+}
+
+TEST(each_directory_is_told_once)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -EBADF, again = -EBADF;
+	struct err err = ERR_INIT;
+	char all[256] = "";
+
+	tap_write(dir, "x/y", "");
+	fd = path_make_dir_noting(root, "/x/../x/a//b/c", count, all, &err);
+	CHECK(fd >= 0);
+	again = path_make_dir_noting(root, "/x/a/b/c", count, all, &err);
+	CHECK(again >= 0);
+	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
+	CHECK(path_make_dir_noting(root, "/x/y/z", count, all, &err) < 0);
+	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
+}
