@@ -237,10 +237,11 @@ box_o5_result() {
 	[ ! -s "$BOX/out/stdout" ] || { echo 'O5: something on stdout' && return 1; }
 }
 
-BOX_OURS='^[+-] \./(((usr|usr/local|usr/local/(nvidia|cuda)|usr/bin|usr/share|etc|etc/ld\.so\.conf\.d|(usr/share|etc)/[a-z_A-Z.]+(/[a-z_]+\.d)?|dev|dev/nvidia-caps|dev/dri) 040755 OWNER$)|(etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) 100644 OWNER |usr/bin/nvidia-[a-z-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/bin/|(usr/share|etc)/[a-zA-Z0-9_./-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/share/|dev/(nvidia[a-z0-9-]*|nvidia-caps/nvidia-cap[0-9]+|dri/[a-zA-Z]+[0-9]+) 100644 OWNER 0 )'
+# What the hook may add to a root, as snap writes it: directories, its files, its links, empty files to mount nodes on.
+BOX_OURS='^\+ \./(((usr|usr/local|usr/local/(nvidia|cuda)|usr/bin|usr/share|etc|etc/ld\.so\.conf\.d|(usr/share|etc)/[a-z_A-Z.]+(/[a-z_]+\.d)?|dev|dev/nvidia-caps|dev/dri) 040755 OWNER$)|(etc/ld\.so\.(cache|conf)|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) 100644 OWNER |usr/bin/nvidia-[a-z-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/bin/|(usr/share|etc)/[a-zA-Z0-9_./-]+ 120777 OWNER [0-9]+ -> /usr/local/nvidia/share/|dev/(nvidia[a-z0-9-]*|nvidia-caps/nvidia-cap[0-9]+|dri/[a-zA-Z]+[0-9]+) 100644 OWNER 0 )'
 
 # What we replace may have been anybody's, and anything but a directory.
-BOX_REPLACED='^- \./(etc/ld\.so\.cache|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) (10|12|02|06|01|14)'
+BOX_REPLACED='^- \./((etc/ld\.so\.cache|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvcoreos-cuda)\.conf) (10|12|02|06|01|14)|[^ ]+ 120777 [0-9:]+ [0-9]+ -> /usr/local/nvidia/)'
 
 # O6: in the root nothing but ours was added, by its owner; after a refusal nothing at all.
 box_o6_root() {
