@@ -161,7 +161,7 @@ cross() {
 		box_root
 		mkdir -p "$R/opt/local/nvidia" "$R/opt/etc"
 		mv "$R"/etc/* "$R/opt/etc/" && rmdir "$R/etc"
-		rm -rf "$R/usr/local"
+		rm -rf "${R:?}/usr/local"
 		case $way in
 		absolute) ln -s /opt/etc "$R/etc" && ln -s /opt/local "$R/usr/local" ;;
 		relative) ln -s opt/etc "$R/etc" && ln -s ../opt/local "$R/usr/local" ;;
@@ -204,7 +204,7 @@ cross() {
 	box_case 'a tmpfs at /usr/local/nvidia' S -v '=tmpfs:/usr/local/nvidia'
 	box_case 'a read-only volume there' S -v "$BOX/volumes/empty:/usr/local/nvidia:ro"
 	box_case 'a volume at /usr/local/cuda stays' S -v "$BOX/volumes/empty:/usr/local/cuda"
-	! grep -q /usr/local/cuda "$BOX/out/new"
+	grep -q /usr/local/cuda "$BOX/out/new" && false
 	box_root
 	: >"$R/usr/local/nvidia"
 	box_case 'a file there' E32 -v "$BOX/volumes/file:/usr/local/nvidia"
@@ -283,6 +283,7 @@ flag() {
 @test "56 S: names that look alike are other names" {
 	local dir name
 	for dir in /usr/local /etc /etc/ld.so.conf.d /usr/bin /dev; do
+		# shellcheck disable=SC1003
 		for name in NVIDIA Nvidia 'nvidia ' ' nvidia' nvidia. .nvidia nvidia.. $'nvidia\n' $'\nnvidia' 'nvidia\' nvıdia n̈vidia $'nvidia\xff' $'nvidia\x01' '...' '-nvidia' \
 			LD.SO.CACHE 'ld.so.cache ' ld.so.cache~ .ld.so.cache 00-nvcoreos.conf~ 00-NVCOREOS.conf '00-nvcoreos.conf ' $'00-nvcoreos.conf\n' nvidia-smi. 'nvidia-smi ' "$(printf 'n%.0s' {1..255})"; do
 			mkdir -p "$R$dir"
