@@ -69,8 +69,11 @@ static int open_root(const char *path, struct err *err)
 	cleanup_fd int slash = -EBADF;
 	int same;
 
+	/* EPERM: an outer filter that does not know openat2. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		return err_set(err, ERR_KERNEL, errno, "openat2");
 	if (fd < 0)
-		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_ROOTFS, errno, "%s", path);
+		return err_set(err, ERR_ROOTFS, errno, "%s", path);
 	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	same = slash < 0 ? -errno : same_file(fd, slash);
 	if (same < 0)
