@@ -137,6 +137,8 @@ int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct er
 	if (r == 0)
 		r = store_read(&ret->store, in->conf, &local);
 	if (r == 0)
+		r = store_check_rights(&ret->store, &local);
+	if (r == 0)
 		r = load_driver(ret, in, &local);
 	if (r < 0 && may_ignore(ret, in) && (local.code == ERR_NO_GPU || local.code == ERR_NO_TREE)) {
 		log_info("no GPU here, and no-gpu=ignore: the container is left alone");

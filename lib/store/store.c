@@ -219,6 +219,33 @@ int store_read(struct store *ret, const struct config *conf, struct err *err)
 	return 0;
 }
 
+/* In a user namespace that does not map the host's root, its files are nobody's. */
+#define NOBODY 65534
+
+static int check_rights(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return is_gone(errno) ? 0 : err_set(err, ERR_STORE, errno, "%s", path);
+	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+		err_set(err, ERR_STORE, EPERM, "%s: others than root may write there", path);
+		return err_hint(err, "chmod go-w %s, and 'nvcoreos verify'", path);
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != NOBODY) {
+		err_set(err, ERR_STORE, EPERM, "%s: it belongs to user %u", path, st.st_uid);
+		return err_hint(err, "chown root %s, and 'nvcoreos verify'", path);
+	}
+	return 0;
+}
+
+int store_check_rights(const struct store *s, struct err *err)
+{
+	int r = check_rights(s->driver_path, err);
+
+	return r < 0 ? r : check_rights(s->cuda_path, err);
+}
+
 void store_free(struct store *s)
 {
 	arena_free(&s->arena);

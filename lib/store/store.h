@@ -34,6 +34,11 @@ struct store {
  * start.json, are passed over. -errno with ERR_STORE.
  */
 int store_read(struct store *ret, const struct config *conf, struct err *err) must_check;
+/*
+ * What containers are given must be root's alone to change: refuses a store that others may write to, or that is another
+ * user's. One that is not there is passed over. -EPERM with ERR_STORE.
+ */
+int store_check_rights(const struct store *s, struct err *err) must_check;
 void store_free(struct store *s);
 
 /* What TREE on a command line names. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -207,5 +208,50 @@ TEST(one_lock)
 	a = store_lock(&c, &err);
 	CHECK(a >= 0);
 	fd_close(a);
+	config_free(&c);
+}
+
+static int rights_with(const char *path, mode_t mode, const struct store *s, struct err *err)
+{
+	int r;
+
+	*err = (struct err)ERR_INIT;
+	CHECK_INT(chmod(path, mode), 0);
+	r = store_check_rights(s, err);
+	CHECK_INT(chmod(path, 0755), 0);
+	return r;
+}
+
+TEST(what_others_may_write_to_is_no_store)
+{
+	static const mode_t bad[] = { 0777, 0775, 0757, 01777, 0722 };
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, tap_tmpdir());
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK_INT(store_check_rights(&s, &err), 0);
+	store_free(&s);
+	config_free(&c);
+	configure(&c, tap_tmpdir());
+	tap_write(c.driver_store, "x", "");
+	tap_write(c.cuda_store, "x", "");
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK_INT(rights_with(c.driver_store, 0755, &s, &err), 0);
+	CHECK_INT(rights_with(c.driver_store, 0700, &s, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		CHECK(rights_with(c.driver_store, bad[i], &s, &err) < 0);
+		CHECK_INT(err.code, ERR_STORE);
+		CHECK(rights_with(c.cuda_store, bad[i], &s, &err) < 0);
+	}
+	if (geteuid() == 0) {
+		CHECK_INT(chown(c.driver_store, 1000, 0), 0);
+		CHECK(rights_with(c.driver_store, 0755, &s, &err) < 0);
+		CHECK_INT(err.code, ERR_STORE);
+		CHECK_INT(chown(c.driver_store, 65534, 65534), 0);
+		CHECK_INT(rights_with(c.driver_store, 0755, &s, &err), 0);
+	}
+	store_free(&s);
 	config_free(&c);
 }
