@@ -28,6 +28,23 @@ static int open_standard_fds(struct err *err)
 	return 0;
 }
 
+/*
+ * What we have to say must not wait for a reader that never comes: a pipe is opened once more, not to block, so that the
+ * engine's own description of it stays as it is. Where that cannot be done it stays.
+ */
+static void unblock_stderr(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(STDERR_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))
+		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
+
 /* The result is about to be said, or has been. */
 static volatile sig_atomic_t finishing;
 
@@ -75,6 +92,7 @@ int confine_process(struct err *err)
 
 	if (r < 0)
 		return r;
+	unblock_stderr();
 	/* Too late for a loader's variables alone; the program is static-pie, so no loader read them. */
 	clearenv();
 	umask(022);
