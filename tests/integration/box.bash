@@ -145,16 +145,17 @@ box_size() {
 #   -e KEY=VALUE   for process.env; NVIDIA_VISIBLE_DEVICES=all where none is given
 #   -k             config.json stands there already       -x SCRIPT  in the place of the hook alone
 #   -A PATTERN     of files besides ours that may change in the root (extended regular expression, of lines of snap)
-#   -M PATTERN     of mounts besides ours that may come
+#   -E PATTERN     the same after a refusal                -M PATTERN  of mounts besides ours that may come
 box_options() {
 	BOX_ENV=() BOX_VOLUMES=() BOX_USERS='' BOX_DEV=1 BOX_PROC=1 BOX_KEEP='' BOX_ARGS=() BOX_CMD=() BOX_SCRIPT=$BOX_HOOK
-	BOX_ALSO='' BOX_ALSO_MOUNT='' OPTIND=1
+	BOX_ALSO='' BOX_ALSO_E='' BOX_ALSO_MOUNT='' OPTIND=1
 	local option
-	while getopts 'a:A:b:C:De:i:kM:Pp:s:S:t:u:v:x:' option; do
+	while getopts 'a:A:b:C:De:E:i:kM:Pp:s:S:t:u:v:x:' option; do
 		case $option in
 		e) BOX_ENV+=("$OPTARG") ;;
 		k) BOX_KEEP=1 ;;
 		A) BOX_ALSO=$OPTARG ;;
+		E) BOX_ALSO_E=$OPTARG ;;
 		M) BOX_ALSO_MOUNT=$OPTARG ;;
 		x) BOX_SCRIPT=$OPTARG ;;
 		D) BOX_DEV='' BOX_ARGS+=(-D) ;;
@@ -252,6 +253,7 @@ box_o6_root() {
 	: >"$BOX/root.wrong"
 	while IFS= read -r line; do
 		[[ $1 != S || ! $line =~ $ours && ! $line =~ $BOX_REPLACED && ! $line =~ ${BOX_ALSO:-^$} ]] || continue
+		[[ $1 == S || -z $BOX_ALSO_E || ! $line =~ $BOX_ALSO_E ]] || continue
 		printf '%s\n' "$line" >>"$BOX/root.wrong"
 	done <"$BOX/root.diff"
 	[ -s "$BOX/root.wrong" ] || return 0
