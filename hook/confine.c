@@ -80,7 +80,7 @@ static int reset_signals(void)
 		if (sigaction(ends[i], &sa, NULL) < 0)
 			return -errno;
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
-	    signal(SIGALRM, SIG_DFL) == SIG_ERR || signal(SIGVTALRM, SIG_DFL) == SIG_ERR)
+	    signal(SIGALRM, SIG_DFL) == SIG_ERR)
 		return -errno;
 	return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
@@ -116,12 +116,12 @@ static void too_late(int signal)
 }
 
 /*
- * A FUSE file system that hangs lets only deadly signals through, so a handler may never run: a second timer's
- * signal has none.
+ * A FUSE file system that hangs lets only SIGKILL through, so a handler may never run; and while SIGALRM waits for it,
+ * no other signal is turned into SIGKILL for want of a handler. So the second timer sends that one itself.
  */
 static int arm_deadline(unsigned deadline)
 {
-	struct sigevent kill = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGVTALRM };
+	struct sigevent kill = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL };
 	const struct itimerspec late = { .it_value = { .tv_sec = (time_t)deadline + 1 } };
 	const struct itimerval soon = { .it_value = { .tv_sec = (time_t)deadline } };
 	timer_t timer;
