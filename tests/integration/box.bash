@@ -175,6 +175,9 @@ box_watched() {
 	"$BOX/bin/snap" -i "$@" "$BOX/canary" "$BOX/store" "$BOX/cuda-store" "$BOX/host" "$BOX/host/dev" "$BOX/bundle" "$BOX/volumes"
 }
 
+# What box itself is run by, for hosts that are containers.
+BOX_WRAP=()
+
 # box_start OPTION... [-- CMD...]: one start. BOX_STATUS and BOX_ERR are the hook's, BOX_OUTPUT and BOX_EXIT CMD's.
 box_start() {
 	box_options "$@"
@@ -184,7 +187,7 @@ box_start() {
 	# shellcheck disable=SC2034 # for the test
 	BOX_EXIT=0
 	# shellcheck disable=SC2034 # for the test
-	BOX_OUTPUT=$("$BOX/bin/box" -o "$BOX/out" -b "$BOX/bundle" -w "cd $BOX/rootfs && exec $BOX/bin/snap . >$BOX/root.before" -x "$BOX_SCRIPT" "${BOX_ARGS[@]}" "$BOX/rootfs" "${BOX_CMD[@]}" \
+	BOX_OUTPUT=$("${BOX_WRAP[@]}" "$BOX/bin/box" -o "$BOX/out" -b "$BOX/bundle" -w "cd $BOX/rootfs && exec $BOX/bin/snap . >$BOX/root.before" -x "$BOX_SCRIPT" "${BOX_ARGS[@]}" "$BOX/rootfs" "${BOX_CMD[@]}" \
 		2>"$BOX/box.stderr") || BOX_EXIT=$?
 	BOX_STATUS='' BOX_ERR=''
 	read -r BOX_STATUS <"$BOX/out/status" || :
