@@ -92,7 +92,7 @@ cache() {
 }
 
 @test "59 S: no /etc, distroless, scratch, busybox, musl, NixOS, Bottlerocket-like" {
-	rm -rf "$R"/etc
+	rm -rf "${R:?}/etc"
 	box_case 'no /etc' S
 	[ -s "$R/etc/ld.so.cache" ]
 	box_root
@@ -104,18 +104,18 @@ cache() {
 	rm -rf "${R:?}"/*
 	box_case 'nothing at all, not even mounts' S -P -D
 	box_root
-	rm -rf "$R/lib64" "$R/sbin" "$R/etc/ld.so.conf" "$R/etc/ld.so.conf.d" && mkdir "$R/busybox"
+	rm -rf "${R:?}/lib64" "${R:?}/sbin" "${R:?}/etc/ld.so.conf" "${R:?}/etc/ld.so.conf.d" && mkdir "$R/busybox"
 	box_case 'busybox, static' S
 	[ ! -e "$R/etc/ld.so.cache" ]
 	echo musl >"$R/lib/ld-musl-x86_64.so.1"
 	box_case musl S
 	[ ! -e "$R/etc/ld.so.cache" ] && [ ! -e "$R/etc/ld.so.conf.d" ]
 	box_root
-	mkdir -p "$R/nix/store/x-glibc/lib" && mv "$R/lib64/ld-linux-x86-64.so.2" "$R/nix/store/x-glibc/lib/" && rm -rf "$R/etc/ld.so.conf" "$R/etc/ld.so.conf.d" "$R/sbin" "$R/lib64"
+	mkdir -p "$R/nix/store/x-glibc/lib" && mv "$R/lib64/ld-linux-x86-64.so.2" "$R/nix/store/x-glibc/lib/" && rm -rf "${R:?}/etc/ld.so.conf" "${R:?}/etc/ld.so.conf.d" "${R:?}/sbin" "${R:?}/lib64"
 	box_case 'NixOS: no loader at its place' S
 	[ ! -e "$R/etc/ld.so.cache" ]
 	box_root
-	rm -rf "$R/lib" "$R/lib64" "$R/sbin" && mkdir -p "$R/usr/lib64" "$R/x86_64-bottlerocket-linux-gnu/sys-root" && echo l >"$R/usr/lib64/ld-linux-x86-64.so.2" && ln -s usr/lib64 "$R/lib64" && ln -s usr/lib "$R/lib"
+	rm -rf "${R:?}/lib" "${R:?}/lib64" "${R:?}/sbin" && mkdir -p "$R/usr/lib64" "$R/x86_64-bottlerocket-linux-gnu/sys-root" && echo l >"$R/usr/lib64/ld-linux-x86-64.so.2" && ln -s usr/lib64 "$R/lib64" && ln -s usr/lib "$R/lib"
 	box_case 'usr-merged, Bottlerocket-like' S
 	[ -s "$R/etc/ld.so.cache" ]
 	box_done 8
@@ -163,7 +163,11 @@ cache() {
 
 # bytes OFFSET HEX: writes into the root's cache.
 bytes() {
-	printf "$(sed 's/../\\x&/g' <<<"$2")" | dd of="$R/etc/ld.so.cache" bs=1 seek="$1" conv=notrunc status=none
+	local at=$1 hex=$2
+	while [ -n "$hex" ]; do
+		printf '%b' "\\x${hex:0:2}"
+		hex=${hex:2}
+	done | dd of="$R/etc/ld.so.cache" bs=1 seek="$at" conv=notrunc status=none
 }
 
 @test "62 S: caches that are none: dropped or kept entry by entry, never believed" {
@@ -216,7 +220,7 @@ bytes() {
 }
 
 @test "64 S: images of another machine: served with what there is for them, and no cache where the loader is another's" {
-	rm -rf "$R/lib64" "$R/sbin"
+	rm -rf "${R:?}/lib64" "${R:?}/sbin"
 	for loader in lib/ld-linux-aarch64.so.1 lib/ld-linux-armhf.so.3 lib64/ld64.so.2 lib/ld-linux-riscv64-lp64d.so.1 lib/ld-linux.so.2 lib/ld-musl-aarch64.so.1; do
 		mkdir -p "$R/${loader%/*}" && echo loader >"$R/$loader"
 		box_case "$loader" S

@@ -29,9 +29,10 @@ teardown() {
 	[ -z "${FUSE:-}" ] || cleanup_end "$FUSE"
 }
 
-# have_fs TYPE [COMMAND]: the kernel knows it, and the command is here.
+# have_fs TYPE COMMAND: the kernel knows it, and the command is here.
 have_fs() {
-	grep -qw "$1" /proc/filesystems && { [ -z "${2:-}" ] || command -v "$2" >/dev/null; } || skip_or_fail "no $1 here"
+	grep -qw "$1" /proc/filesystems || skip_or_fail "no $1 here"
+	command -v "$2" >/dev/null || skip_or_fail "not installed: $2"
 }
 
 # overlay OPTIONS [LOWER]: the root as an engine's overlay.
@@ -59,7 +60,7 @@ overlay() {
 	box_case 'whiteouts' S
 	overlay '' "$low-1"
 	mknod "$R/whiteout" c 0 0 2>/dev/null || :
-	rm -rf "$R/usr/local/nvidia" "$R/etc/ld.so.conf.d"
+	rm -rf "${R:?}/usr/local/nvidia" "${R:?}/etc/ld.so.conf.d"
 	box_case 'removed in the upper layer' S
 	cleanup_umount "$R"
 	mount -t overlay overlay -o "lowerdir=$low:$low-1" "$R"
@@ -196,7 +197,7 @@ image() {
 	for a in nosymfollow nosuid,nodev,nosymfollow; do
 		box_root
 		box_case "$a" S -a "$a"
-		rm -rf "$R/usr/local" && mkdir "$R/opt" && ln -s /opt "$R/usr/local"
+		rm -rf "${R:?}/usr/local" && mkdir "$R/opt" && ln -s /opt "$R/usr/local"
 		box_case "$a and a link on the way" E -a "$a"
 	done
 	box_root
@@ -238,6 +239,15 @@ image() {
 	echo 'S 71: many mounts' >>"$BOX/cases"
 }
 
+@test "72 E: a Landlock domain around the hook forbids every mount: refused, the root as it was" {
+	cc -O1 -D_GNU_SOURCE -Wall -Wextra -o "$BOX/bin/deny" "$NVC_LIB/deny.c" -lseccomp
+	"$BOX/bin/deny" -l 1 acct -- /bin/true || skip_or_fail 'no Landlock here'
+	box_case 'Landlock' 'E34|E30|E07' -x "exec $BOX/bin/deny -l 1 acct -- ${BOX_HOOK#exec }"
+	echo "$BOX_ERR"
+	box_done 1
+}
+
+# shellcheck disable=SC2034 # for box_start
 @test "73 S: hosts that are containers: namespaces in namespaces, by root and by a user's root" {
 	BOX_WRAP=(unshare -m -p -f --mount-proc)
 	box_case 'mount and pid namespace' S -- /probe open /dev/nvidia0
@@ -249,6 +259,5 @@ image() {
 	box_case 'within a container of a user namespace' S -u 0:65536
 	BOX_WRAP=(unshare -U -r -m -p -f --mount-proc)
 	box_case 'by the root of a user namespace' S
-	BOX_WRAP=()
 	box_done 5
 }
