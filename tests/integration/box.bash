@@ -249,16 +249,14 @@ BOX_REPLACED='^- \./((etc/ld\.so\.cache|etc/ld\.so\.conf\.d/(00-nvcoreos|zz-nvco
 
 # O6: in the root nothing but ours was added, by its owner; after a refusal nothing at all.
 box_o6_root() {
-	local owner=0 ours line
+	local owner=0 allowed
 	[ -z "$BOX_USERS" ] || owner=${BOX_USERS%:*}
-	ours=${BOX_OURS//OWNER/$owner:$owner}
 	(cd "$BOX/rootfs" && "$BOX/bin/snap" -c "$BOX/root.before" .) >"$BOX/root.diff" && return
-	: >"$BOX/root.wrong"
-	while IFS= read -r line; do
-		[[ $1 != S || ! $line =~ $ours && ! $line =~ $BOX_REPLACED && ! $line =~ ${BOX_ALSO:-^$} ]] || continue
-		[[ $1 == S || -z $BOX_ALSO_E || ! $line =~ $BOX_ALSO_E ]] || continue
-		printf '%s\n' "$line" >>"$BOX/root.wrong"
-	done <"$BOX/root.diff"
+	case $1 in
+	S) allowed="${BOX_OURS//OWNER/$owner:$owner}|$BOX_REPLACED${BOX_ALSO:+|$BOX_ALSO}" ;;
+	*) allowed=${BOX_ALSO_E:-^$} ;;
+	esac
+	grep -vE "$allowed" "$BOX/root.diff" >"$BOX/root.wrong" || :
 	[ -s "$BOX/root.wrong" ] || return 0
 	head -20 "$BOX/root.wrong"
 	echo "O6: the root changed"

@@ -48,9 +48,9 @@ overlay() {
 		overlay "$options" 2>/dev/null || continue
 		box_case "overlay $options" S -- /probe stat /etc/ld.so.cache
 		[ "$BOX_OUTPUT" = 'f 644 0:0' ]
-		box_case "overlay $options, again" S
+		[ "${HOSTILE_ALL:-0}" != 1 ] || box_case "overlay $options, again" S
 	done
-	[ "${BOX_RAN:-0}" -ge 10 ]
+	[ "${BOX_RAN:-0}" -ge 5 ]
 	# What lower layers hold is hidden: by whiteouts, by an opaque directory; or only they hold it.
 	local low=$BOX/low
 	rm -rf "$low" && cp -a "$BOX/template" "$low-1" && mkdir -p "$low-1/usr/local/nvidia" "$low/usr/local" "$low/etc" "$low/etc/ld.so.conf.d"
@@ -69,7 +69,7 @@ overlay() {
 	cleanup_umount "$R"
 	mount -t overlay overlay -o "lowerdir=$BOX/more:$low-1" "$R"
 	box_case 'and with the place' S
-	box_done 14
+	box_done 9
 }
 
 @test "65 S, 66 E: fuse-overlayfs; one that hangs ends the start in time" {
@@ -81,6 +81,8 @@ overlay() {
 	box_case served S -- /probe stat /etc/ld.so.cache
 	[ "$BOX_OUTPUT" = 'f 644 0:0' ]
 	box_case again S
+	# The deadline is five seconds and more.
+	[ "${HOSTILE_ALL:-0}" = 1 ] || return 0
 	start=$EPOCHREALTIME
 	box_start -t 15 -x "kill -STOP $FUSE; ${BOX_HOOK#exec }; r=\$?; kill -CONT $FUSE; exit \$r"
 	echo "hung: status $BOX_STATUS after $(((${EPOCHREALTIME/./} - ${start/./}) / 1000)) ms: $BOX_ERR"
@@ -210,7 +212,7 @@ image() {
 	for p in private slave shared; do
 		box_root
 		box_case "$p" S -p "$p"
-		box_case "$p, again" S -p "$p"
+		[ "${HOSTILE_ALL:-0}" != 1 ] || box_case "$p, again" S -p "$p"
 		box_case "$p, volumes with shared mounts" S -p "$p" -v "$BOX/volumes:/data:rshared" -v "$BOX/canary:/canary:rshared"
 		box_root
 		mkdir -p "$BOX/volumes/d"
@@ -224,7 +226,7 @@ image() {
 	box_root
 	# What cannot be cloned cannot be looked at either.
 	box_case 'unbindable' E34 -p unbindable
-	box_done 16
+	box_done 13
 }
 
 @test "71 S: very many mounts, in bounded time" {

@@ -44,7 +44,7 @@ small() {
 	small size=10m
 	blocks=$(($(stat -f -c '%b - %f' "$R"))) inodes=$(($(stat -f -c '%c - %d' "$R")))
 	# What a mount stands on, and files that had been whole before, may stay.
-	for ((n = 0; n < 10; n++)); do
+	for ((n = 0; n < 10; n += $(box_size 3 1))); do
 		small "size=$(((blocks + n) * 4))k"
 		box_case "$n pages free" 'E35|S' -E '^[+] \./usr/local/(cuda|nvidia) 040755 0:0$'
 		small "nr_inodes=$((inodes + n + 1))"
@@ -61,12 +61,13 @@ small() {
 	mount -o "remount,size=$((used * 4))k" "$R"
 	box_case 'full, with the files of an earlier start' 'E35|S'
 	sha256sum -c "$BOX/sum"
-	box_done 20
+	box_done "$(box_size 11 20)"
 }
 
 @test "75 E or S: few descriptors, no file size, little memory, few processes, little time" {
 	local n hook=${BOX_HOOK#exec }
 	for n in 3 4 5 6 7 8 10 12 14 16 20 24 32 64; do
+		box_turn 3 || continue
 		box_case "RLIMIT_NOFILE=$n" 'E|S' -x "exec prlimit --nofile=$n:$n $hook" -E '^[+] \./usr/local/(cuda|nvidia) 040755 0:0$'
 	done
 	box_case 'RLIMIT_NOFILE=32 serves' S -x "exec prlimit --nofile=32:32 $hook"
@@ -75,13 +76,14 @@ small() {
 		box_case "RLIMIT_FSIZE=$n" E -x "ulimit -f unlimited; exec prlimit --fsize=$n:$n $hook 2>&1 >/dev/null | cat >&2; exit 1" -E '^[+] \./usr/(local/(cuda|nvidia) 040755 0:0$|bin/nvidia-smi)'
 	done
 	for n in 1 2 4 8 16 32; do
+		box_turn 3 || continue
 		box_case "RLIMIT_STACK=$((n * 64))k" 'E|S' -x "exec prlimit --stack=$((n * 65536)) $hook"
 	done
 	box_case 'no process more' S -x "exec prlimit --nproc=1:1 $hook"
 	box_case 'one second of time' S -x "exec prlimit --cpu=1:1 $hook"
 	box_case 'no core, no locked memory, no queues' S -x "exec prlimit --core=0 --memlock=0 --msgqueue=0 --nice=0 --rtprio=0 --locks=0 $hook"
 	box_case 'no queued signals, so no deadline' E06 -x "exec prlimit --sigpending=0 $hook"
-	box_done 29
+	box_done "$(box_size 14 29)"
 }
 
 @test "75 E: memory runs out at every point: one line" {
@@ -126,6 +128,7 @@ store() {
 	store 'no manifest' 'E23|E24'
 	for f in "$BOX/store/$TREE/"*; do
 		[ -f "$f" ] || continue
+		box_turn 2 || [[ $f == */start* ]] || continue
 		case ${f##*/} in
 		start*) want='E23|E24' ;;
 		*) want='E24|S' ;;
@@ -160,7 +163,7 @@ store() {
 	chmod 777 "$BOX/cuda-store"
 	box_case 'so does that of CUDA' E52
 	chmod 755 "$BOX/cuda-store"
-	box_done 31
+	box_done "$(box_size 24 31)"
 }
 
 @test "78 E: the loaded module is of a version that is not installed" {
@@ -192,6 +195,7 @@ node() {
 @test "79 E: nodes of the host that are absent, of another device, links, files" {
 	local n path
 	for n in nvidia0 nvidiactl nvidia-uvm; do
+		[ "$n" = nvidia0 ] || [ "${HOSTILE_ALL:-0}" = 1 ] || continue
 		path=$BOX/host/dev/$n
 		node "$n" true
 		node "$n" mknod "$path" c 1 3
@@ -205,7 +209,7 @@ node() {
 		node "$n" mkfifo "$path"
 	done
 	box_case 'put right' S
-	box_done 31
+	box_done "$(box_size 11 31)"
 }
 
 @test "80 S: files of 1970 and of 2100, a machine that has run for a hundred years" {
@@ -249,6 +253,7 @@ node() {
 	local call errno hook=${BOX_HOOK#exec }
 	for call in openat2 open_tree move_mount mount_setattr close_range pidfd_open setns statx prctl seccomp capset fchmod renameat mknodat mkdirat; do
 		for errno in 38 1; do
+			box_turn 2 || continue
 			box_root
 			box_case "$call answers $errno" E -x "exec $BOX/bin/deny $errno $call -- $hook" -E '^[+] \./usr/(local/(cuda|nvidia) 040755 0:0$|bin/nvidia-smi)'
 			case $call in openat2 | open_tree | move_mount | mount_setattr | close_range | pidfd_open)
@@ -261,7 +266,7 @@ node() {
 		box_root
 		box_case "$call answers 38" 'S|E' -x "exec $BOX/bin/deny 38 $call -- $hook"
 	done
-	box_done 34
+	box_done "$(box_size 18 34)"
 }
 
 @test "83 S or E: umask 0777, a working directory that is gone, no argv, signals ignored or blocked" {

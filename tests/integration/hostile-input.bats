@@ -50,11 +50,13 @@ good() {
 	head -c 10485760 /dev/zero | tr '\0' ' ' | box_input 3-10MiB E10 state
 	{ state . | head -c -2 && printf ',"annotations":{"a":"' && head -c 1048576 /dev/zero | tr '\0' a && echo '"}}'; } | box_input 3-over E10 state
 	for pid in 0 -1 '"1"' 1.5 2147483648 1 null true '[]' 99999999999999999999 1e3 -0 '"@PID@"' 4194305; do
+		box_turn 2 || continue
 		state '.pid = 4000001' | sed "s/4000001/$pid/" | box_input "4-pid-${pid//[^a-z0-9A-Z]/_}" E10 state
 	done
 	state 'del(.pid)' | box_input 4-missing E10 state
 	state '.pid = 4194000' | box_input 4-nobody E30 state
 	for bundle in / // /. /a/.. rootfs ./x '' 'a\u0000b' '/tmp\u0000/x'; do
+		box_turn 2 || continue
 		state '.bundle = "BUNDLE"' | sed "s|BUNDLE|${bundle//\\/\\\\}|" | box_input "5-bundle-${bundle//[^a-z0-9A-Z]/_}" E10 state
 	done
 	state 'del(.bundle)' | box_input 5-missing E10 state
@@ -65,13 +67,14 @@ good() {
 	state '.bundle = "/etc/passwd"' | box_input 6-file E12 state
 	state '.bundle = "/dev/null"' | box_input 6-device E12 state
 	for version in '"2.0"' '"0.9"' '"1x"' '""' 1 1.0 null '"10.0"' '" 1.0"' '"1,0"'; do
+		box_turn 2 || continue
 		state '.ociVersion = 7' | sed "s/\"ociVersion\":7/\"ociVersion\":$version/" | box_input "7-version-${version//[^a-z0-9A-Z]/_}" E10 state
 	done
 	for text in '[]' null 7 '"x"' '{' '{}}' '{}{}'; do
 		echo "$text" | box_input "1-text-$(printf %s "$text" | od -An -tx1 | tr -d ' ')" E10 state
 	done
 	box_many states
-	box_done 50
+	box_done "$(box_size 35 50)"
 }
 
 @test "2 E: stdin is never closed; within three seconds" {
@@ -119,13 +122,14 @@ good() {
 	for version in 1.0 1.0.0-rc5 1.0.2-dev 1.3 1 1.99.99; do
 		for status in creating created running stopped whatever ''; do
 			[ "$version" = 1.0 ] || [ "$status" = created ] || continue
+			box_turn 2 || continue
 			state ".ociVersion = \"$version\" | .status = \"$status\" | .bundle = \"$BOX/bundle\"" >"$BOX/state"
 			box_case "version $version, status $status" S -s "$BOX/state"
 		done
 	done
 	state "del(.status, .id, .ociVersion) | .annotations = {\"a\": 1} | .unknown = [[[]]] | .bundle = \"$BOX/bundle\"" >"$BOX/state"
 	box_case 'more and less' S -s "$BOX/state"
-	box_done 14
+	box_done "$(box_size 8 14)"
 }
 
 @test "8 E: words on the command line; --help and --version touch nothing" {
@@ -235,13 +239,14 @@ b' prestart"
 	config '.process.env = "NVIDIA_VISIBLE_DEVICES=all"' | box_input 18-env-string E11 config.json
 	for path in / // /.. /a/.. '' ../nowhere /proc/self/root /proc/1/root /proc/thread-self/root /proc/self/cwd /dev/fd/3 /nowhere /etc/passwd \
 		/dev/null "$BOX/../../.." "$BOX/bundle/../../.." "$(printf '/x%.0s' {1..2100})"; do
+		box_turn 2 || continue
 		config '.root.path = $path' --arg path "$path" | box_input "20-root-$(printf %.40s "$path" | od -An -tx1 | tr -d ' \n')" 'E11|E31' config.json
 	done
 	config 'del(.root)' | box_input 20-root-missing E11 config.json
 	config '.root.path = 7' | box_input 20-root-number E11 config.json
 	box_many config.json
 	rm "$BOX/sparse"
-	box_done 65
+	box_done "$(box_size 50 65)"
 }
 
 @test "12 E, 17 S or E: large and many" {

@@ -113,7 +113,7 @@ cross() {
 
 @test "46 S to 53 E: what is mounted on, and the directories above it" {
 	# shellcheck disable=SC2086
-	cross 8 $MOUNTED $ABOVE -- $KINDS --
+	cross 12 $MOUNTED $ABOVE -- $KINDS --
 	for kind in $KINDS; do
 		box_turn 6 || continue
 		box_root
@@ -121,12 +121,12 @@ cross() {
 		case $kind in absent | dir) want=S ;; *) want=E32 ;; esac
 		box_case "/usr/local/cuda is $kind, and a version is asked for" "$want" -e NVIDIA_VISIBLE_DEVICES=0 -e NVCOREOS_CUDA=12.4
 	done
-	box_done "$(box_size 22 170)"
+	box_done "$(box_size 16 170)"
 }
 
 @test "46 S to 53 E: nodes in a /dev of the image's own, and /dev itself" {
 	# shellcheck disable=SC2086
-	cross 8 $NODES -- $KINDS -- -D
+	cross 12 $NODES -- $KINDS -- -D
 	for kind in $KINDS; do
 		box_turn 6 || continue
 		box_root
@@ -141,19 +141,19 @@ cross() {
 	rm -f "$R/dev/nvidia1"
 	ln "$R/dev/nvidia0" "$R/dev/nvidia1"
 	box_case '/dev/nvidia1 is a link to another GPU' E32 -D
-	box_done "$(box_size 18 140)"
+	box_done "$(box_size 13 140)"
 }
 
 @test "46 S to 53 S: what is written and linked: replaced, or left as it is and left out" {
 	# shellcheck disable=SC2086
-	cross 14 $WRITTEN -- $KINDS --
-	box_done "$(box_size 18 280)"
+	cross 24 $WRITTEN -- $KINDS --
+	box_done "$(box_size 11 280)"
 }
 
 @test "46 S to 53 S: places that no start uses stay as they are" {
 	# shellcheck disable=SC2086
-	cross 14 $UNUSED -- $KINDS -- -P -A '^\+ \./usr/local/cuda'
-	box_done "$(box_size 11 170)"
+	cross 24 $UNUSED -- $KINDS -- -P -A '^\+ \./usr/local/cuda'
+	box_done "$(box_size 7 170)"
 }
 
 @test "48 S: parents by links within the root; what is served is seen at its place" {
@@ -262,7 +262,7 @@ flag() {
 	fi
 	for path in /usr/local /usr/local/nvidia /usr/bin /etc /etc/ld.so.conf.d /etc/ld.so.cache / /lib64/ld-linux-x86-64.so.2; do
 		for mode in 000 111 555 700 1777 2755 6777 7000; do
-			box_turn 5 || continue
+			box_turn 9 || continue
 			box_root
 			mkdir -p "$R/usr/local/nvidia" && echo x >"$R/etc/ld.so.cache"
 			chmod "$mode" "$R$path"
@@ -277,7 +277,7 @@ flag() {
 	box_root
 	! command -v setfacl >/dev/null || setfacl -m d:u:65534:rwx,u:0:--- "$R/usr/local" "$R/etc"
 	box_case 'ACL' 'S|E' -A '^\+ '
-	box_done "$(box_size 25 130)"
+	box_done "$(box_size 20 130)"
 }
 
 @test "56 S: names that look alike are other names" {
