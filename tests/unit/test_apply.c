@@ -329,7 +329,8 @@ enum { ALL_WENT_WELL = 0, FAILED = 10, FAILED_WITHOUT_HARM = 11 };
 static int apply_with_a_fault(void)
 {
 	/* Where a failing call leaves something out, and the start goes on. */
-	static const char *const harmless[] = { "cap_set_proc", "flock", "fstat", "fstatfs", "open", "openat2" };
+	static const char *const harmless[] = { "cap_set_proc", "flock", "fstat",  "fstatat",
+						"fstatfs",	"open",	 "openat2" };
 	struct err err = ERR_INIT;
 	unsigned fds, n;
 	struct all a;

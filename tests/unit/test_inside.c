@@ -294,11 +294,6 @@ static int dir_behind_a_link(const struct container *c, struct err *err)
 	return inside_target_dir(c, "/usr/lib/cuda", true, err);
 }
 
-static int dir_behind_a_link(const struct container *c, struct err *err)
-{
-	return inside_target_dir(c, "/usr/lib/cuda", true, err);
-}
-
 static int ipc_it(const struct container *c, struct err *err)
 {
 	return inside_target_ipc(c, "/run/socket", S_IFSOCK, err);
