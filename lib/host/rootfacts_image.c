@@ -46,7 +46,7 @@ static int stat_file(const struct probe *p, const char *path, struct stat *ret, 
 /* 1 where `path` leads to something of this type (0: any), 0 where it does not. */
 static int leads_to(const struct probe *p, const char *path, mode_t type, struct err *err)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	int r = stat_path(p, path, &st, err);
 
 	return r > 0 ? !type || (st.st_mode & S_IFMT) == type : r;

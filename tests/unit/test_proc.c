@@ -221,7 +221,8 @@ TEST(the_child_is_prepared_or_does_not_start)
 		return;
 	p.prepare = become_nobody;
 	CHECK_INT(proc_run(&p, &res, &err), 0);
-	CHECK_STR(res.output, "prepared\n");
+	/* With gcov the child tells first that it can write no counters any more. */
+	CHECK(str_ends(res.output, "prepared\n"));
 }
 
 TEST(signals_of_the_caller)
