@@ -486,6 +486,23 @@ static int loader_alone(void)
 	return ok ? 0 : 1;
 }
 
+/* From some call on everything fails, taking back what was made too: the error is still the first one. */
+static int nothing_works_any_more(void)
+{
+	struct err err = ERR_INIT;
+	struct all a;
+	bool ok;
+
+	make_plan(&a);
+	if (!make_container(&a))
+		return 1;
+	faults_arm_from(FAULTS_ANY, nth, EIO);
+	ok = CHECK(apply_plan(&a.in, &err) < 0 && err.code != ERR_NONE);
+	ok &= CHECK(faults_disarm() > 0);
+	leave(&a);
+	return ok ? 0 : 1;
+}
+
 static int an_empty_plan(void)
 {
 	struct err err = ERR_INIT;
@@ -511,6 +528,8 @@ static int in_many_containers(const char *unused)
 	ok &= CHECK_INT(in_child(on_a_shared_volume), 0);
 	ok &= CHECK_INT(in_child(loader_alone), 0);
 	ok &= CHECK_INT(in_child(an_empty_plan), 0);
+	for (nth = 50; nth <= 200; nth += 50)
+		ok &= CHECK_INT(in_child(nothing_works_any_more), 0);
 	return ok ? 0 : 1;
 }
 

@@ -140,6 +140,7 @@ static const struct fault_row {
 	{ "flock", 1, EINTR, 0, ERR_NONE, "" },
 	{ "setns", 1, EPERM, -EPERM, ERR_NAMESPACE, "setns to its mount namespace" },
 	{ "openat2", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
+	{ "openat2", 1, EPERM, -EPERM, ERR_KERNEL, "openat2" },
 	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
 	{ "open", 3, EMFILE, -EMFILE, ERR_ROOTFS, "" },
 	{ "fstat", 3, EIO, -EIO, ERR_ROOTFS, "" },
