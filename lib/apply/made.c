@@ -16,12 +16,13 @@ void made_note(struct made *m, const char *path)
 {
 	cleanup_fd int fd = m ? path_open(m->rootfd, path, O_PATH | O_NOFOLLOW) : -EBADF;
 	struct stat st;
+	uint64_t mount;
 
 	/* Renamed or removed by somebody in the meantime: then it is no longer ours to remove. */
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || path_mount_id(fd, &mount) < 0)
 		return;
 	m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
-	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), st.st_dev, st.st_ino, st.st_mode };
+	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), mount, st.st_dev, st.st_ino, st.st_mode };
 }
 
 static void undo(const struct made *m, const struct made_entry *e)
@@ -29,11 +30,13 @@ static void undo(const struct made *m, const struct made_entry *e)
 	cleanup_fd int dir = -EBADF;
 	char parent[PATH_MAX];
 	struct stat st;
+	uint64_t mount;
 
 	if (path_parent(e->path, parent, sizeof(parent)) < 0)
 		return;
 	dir = path_open(m->rootfd, parent, O_PATH | O_DIRECTORY);
-	if (dir < 0 || fstatat(dir, path_base(e->path), &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (dir < 0 || path_mount_id(dir, &mount) < 0 || mount != e->mount ||
+	    fstatat(dir, path_base(e->path), &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	if (st.st_dev != e->dev || st.st_ino != e->ino || (st.st_mode & S_IFMT) != (e->mode & S_IFMT))
 		return;

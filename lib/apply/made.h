@@ -4,12 +4,14 @@
 #define NVCOREOS_APPLY_MADE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/mem.h"
 
 struct made_entry {
 	const char *path; /* in the container */
+	uint64_t mount;	  /* that it was made on */
 	dev_t dev;
 	ino_t ino;
 	mode_t mode;
@@ -29,8 +31,8 @@ struct made {
 /* Notes that `path` was made just now. NULL for m: notes nothing. */
 void made_note(struct made *m, const char *path);
 /*
- * Removes what was noted, the last first: only where still the very inode stands there, and of directories only empty
- * ones. What cannot be removed (a mount stands on it) stays.
+ * Removes what was noted, the last first: only where still the very inode stands there, on the very mount, and of directories
+ * only empty ones. What cannot be removed (a mount stands on it) stays.
  */
 void made_undo(const struct made *m);
 void made_free(struct made *m);

@@ -10,6 +10,7 @@
 #include "apply/inside.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "sandbox.h"
 #include "tap.h"
 
 static bool there(const char *dir, const char *path)
@@ -54,7 +55,7 @@ TEST(what_was_made_is_taken_away_and_nothing_else)
 	cleanup_fd int a = -EBADF, b = -EBADF;
 
 	tap_write(dir, "etc/mine", "x");
-	a = inside_target_dir(&c, "/usr/local/nvidia", &err);
+	a = inside_target_dir(&c, "/usr/local/nvidia", false, &err);
 	b = inside_target_ipc(&c, "/run/x/socket", S_IFSOCK, &err);
 	CHECK(a >= 0 && b >= 0);
 	CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
@@ -129,4 +130,32 @@ TEST(each_directory_is_told_once)
 	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
 	CHECK(path_make_dir_noting(root, "/x/y/z", count, all, &err) < 0);
 	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
+}
+
+/* The same directory by a mount of its own, as a volume that somebody puts there meanwhile. */
+static int seen_through_another_mount(const char *dir)
+{
+	struct made made;
+	struct container c = container_at(dir, &made);
+	struct err err = ERR_INIT;
+	char path[4200];
+	bool ok;
+
+	tap_write(dir, "etc/x", "");
+	ok = CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
+	snprintf(path, sizeof(path), "%s/etc", dir);
+	ok &= CHECK_INT(caps_restore(&err), 0);
+	ok &= CHECK_INT(mount(path, path, NULL, MS_BIND, NULL), 0);
+	made_undo(&made);
+	ok &= CHECK(there(dir, "/etc/new"));
+	ok &= CHECK_INT(umount(path), 0);
+	made_undo(&made);
+	ok &= CHECK(!there(dir, "/etc/new"));
+	made_free(&made);
+	return ok ? 0 : 1;
+}
+
+TEST(nothing_is_taken_from_another_mount)
+{
+	in_mount_namespace(seen_through_another_mount, tap_tmpdir());
 }
