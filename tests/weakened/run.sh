@@ -6,6 +6,7 @@
 # The head of a patch:
 #   Rule: what is taken out
 #   Test: FILE BEGINNING-OF-TITLE      as often as need be; of tests/integration/FILE.bats
+#   With: VARIABLE=VALUE               for these tests
 #   Says: EXPRESSION                   what each of these says when it fails
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,11 +45,11 @@ build_tree() {
 	}
 }
 
-# notices TREE FILE TITLE SAYS: whether every test of FILE whose title begins so fails on that build, and says so.
+# notices TREE FILE TITLE SAYS WITH: whether every test of FILE whose title begins so fails on that build, and says so.
 notices() {
 	local log=$1/log title
 	title=$(escape "$3")
-	NVCOREOS_BUILD=$PWD/$1/build bats --tap -f "^$title" "$here/../integration/$2.bats" >"$log" 2>&1 </dev/null
+	env ${5:+"$5"} NVCOREOS_BUILD="$PWD/$1/build" bats --tap -f "^$title" "$here/../integration/$2.bats" >"$log" 2>&1 </dev/null
 	if ! grep -q '^not ok [0-9]* '"$title" "$log" || grep -q '^ok ' "$log"; then
 		echo "not noticed by $2: $3"
 	elif ! grep -Eq "$4" "$log"; then
@@ -76,7 +77,7 @@ one() {
 		return 1
 	}
 	while read -r file test; do
-		notices "$tree" "$file" "$test" "$says" >>"$tree.log" 2>&1 || rc=1
+		notices "$tree" "$file" "$test" "$says" "$(head_of "$1" With)" >>"$tree.log" 2>&1 || rc=1
 	done < <(head_of "$1" Test)
 	if [ $rc = 0 ]; then
 		echo "noticed $name: $rule"
