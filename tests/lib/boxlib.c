@@ -142,16 +142,26 @@ static FILE *answer(const struct box_hook *h, const char *name)
 	return f;
 }
 
-/* Whoever removes a mount point unmounts it in all namespaces: others' tests do. That is no work of the hook's. */
-static bool is_gone(const char *line)
+/*
+ * Whoever removes a mount point unmounts it in all namespaces, and other programs do so all the time where programs keep
+ * their data. Beside the directory of OUT that is no work of the hook's.
+ */
+static bool is_others(const struct box_hook *h, const char *line)
 {
+	static const char *const busy[] = { "/tmp/", "/var/", "/run/", "/root/", "/home/" };
+	size_t own = strlen(h->out) - strlen(strrchr(h->out, '/')) + 1;
 	char point[4096];
 
-	return sscanf(line, "%*d %*d %*s %*s %4095s", point) == 1 && !strchr(point, '\\') && access(point, F_OK) < 0;
+	if (sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1 || strncmp(point, h->out, own) == 0)
+		return false;
+	for (size_t i = 0; i < sizeof(busy) / sizeof(*busy); i++)
+		if (strncmp(point, busy[i], strlen(busy[i])) == 0)
+			return true;
+	return false;
 }
 
 /* Lines of only one table, and pairs that differ. */
-static void compare(const struct table *old, const struct table *new, FILE *lost, const char *minus, FILE *won,
+static void compare(const struct box_hook *h, const struct table *old, const struct table *new, FILE *lost, FILE *won,
 		    const char *plus)
 {
 	size_t a = 0, b = 0;
@@ -160,10 +170,10 @@ static void compare(const struct table *old, const struct table *new, FILE *lost
 		int order = a == old->n ? 1 : b == new->n ? -1 : by_id(&old->lines[a], &new->lines[b]);
 
 		if (order == 0 && strcmp(old->lines[a].text, new->lines[b].text) != 0) {
-			fprintf(lost, "%s%s", minus, old->lines[a].text);
+			fprintf(lost, "- %s", old->lines[a].text);
 			fprintf(lost, "= %s", new->lines[b].text);
-		} else if (order < 0 && !is_gone(old->lines[a].text)) {
-			fprintf(lost, "%s%s", minus, old->lines[a].text);
+		} else if (order < 0 && !is_others(h, old->lines[a].text)) {
+			fprintf(lost, "- %s", old->lines[a].text);
 		} else if (order > 0) {
 			fprintf(won, "%s%s", plus, new->lines[b].text);
 		}
@@ -290,8 +300,8 @@ void box_run_hook(const struct box_hook *h)
 	wait_for(h, pid, status, sizeof(status));
 	host_after = read_mounts(getpid());
 	box_after = read_mounts(h->pid);
-	compare(&box, &box_after, f[1], "- ", f[0], "");
-	compare(&host, &host_after, f[2], "- ", f[2], "+ ");
+	compare(h, &box, &box_after, f[1], f[0], "");
+	compare(h, &host, &host_after, f[2], f[2], "+ ");
 	fprintf(f[3], "%s\n", status);
 	fprintf(f[4], "%d\n", count_left(h));
 	for (size_t i = 0; i < 5; i++)
