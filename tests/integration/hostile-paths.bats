@@ -90,7 +90,7 @@ may() {
 }
 
 # What links of the image within it lead to is the image's own choice; it stays inside.
-ELSEWHERE='^\+ \./(opt/x/|local|nvidia|cuda|bin/|ld\.so\.|00-nvcoreos|zz-nvcoreos|usr/nvidia|usr/cuda|usr/local/ld\.so|nvidia-smi|[a-z.0-9-]*conf)'
+ELSEWHERE='^\+ \./(opt/x/|local|nvidia|cuda|bin/|ld\.so\.|(etc/)?00-nvcoreos|(etc/)?zz-nvcoreos|usr/nvidia|usr/cuda|usr/local/ld\.so|nvidia-smi|[a-z.0-9-]*conf)'
 
 # cross N TARGET... -- KIND... -- OPTION...: every N-th of the product.
 cross() {
@@ -266,7 +266,7 @@ flag() {
 			box_root
 			mkdir -p "$R/usr/local/nvidia" && echo x >"$R/etc/ld.so.cache"
 			chmod "$mode" "$R$path"
-			box_case "$path has mode $mode" S
+			box_case "$path has mode $mode" S -A '^\+ [^ ]+ 042755 '
 			chown 65534:65534 "$R$path" && chmod "$mode" "$R$path"
 			box_case "$path has mode $mode and another owner" S -A '^\+ [^ ]+ [0-7]+ 0:65534( |$)'
 		done

@@ -149,8 +149,8 @@ exactly() {
 	for v in computex 'compute,' 'compute utility' 'Compute' 'compute;utility' '../x' '%n' "$(printf 'compute,%.0s' {1..2000})" $'compute\n' none void '*' 'compute,x' $'\e[0m'; do
 		[ "$v" = 'compute,' ] || value 'E' NVIDIA_VISIBLE_DEVICES=0 "NVIDIA_DRIVER_CAPABILITIES=$v"
 	done
-	for v in 'cuda>=' 'cuda' '>=12' 'cuda==12' 'cuda=>12' 'cuda>=12,,driver>=5' 'cuda>=12 ,' 'cuda>=12;id' 'foo>=1' 'cuda>=x' 'cuda>=1..2' 'cuda>=(12' 'cuda>=12)' '((((' 'brand>tesla' \
-		'brand=../x' 'cuda>=９' 'cuda>=-1' 'cuda!12' 'cuda>=1e3' 'cuda >= 1' $'cuda>=1\n' 'driver>=999999999999999999999' '%s%n=1' 'arch=x' \
+	for v in 'cuda>=' 'cuda' '>=12' 'cuda==12' 'cuda=>12' 'cuda>=12;id' 'foo>=1' 'cuda>=x' 'cuda>=(12' 'cuda>=12)' '((((' 'brand>tesla' \
+		'cuda>=９' 'cuda>=-1' 'cuda>=1e3' 'cuda >= 1' $'cuda>=1\n' 'driver>=999999999999999999999' '%s%n=1' 'arch=x' \
 		"cuda>=$(head -c 5000 /dev/zero | tr '\0' 9)" "$(head -c 1048576 /dev/zero | tr '\0' x)" "$(printf 'cuda>=99 %.0s' {1..9000})"; do
 		value 'E' NVIDIA_VISIBLE_DEVICES=0 "NVIDIA_REQUIRE_CUDA=$v"
 	done
@@ -171,6 +171,10 @@ exactly() {
 		value 'E' NVIDIA_VISIBLE_DEVICES=0 "NVIDIA_IMEX_CHANNELS=$v"
 	done
 	box_many values
+	# These NVIDIA's tool takes as well; what a value says decides, and it grants nothing by itself.
+	for v in 'cuda>=12,,driver>=5' 'cuda>=12 ,' 'cuda>=1..2' 'brand=../x' 'cuda!12'; do
+		box_case "$v" 'S|E16' -e NVIDIA_VISIBLE_DEVICES=0 -e "NVIDIA_REQUIRE_CUDA=$v"
+	done
 	box_case 'defaults' S -e NVIDIA_VISIBLE_DEVICES=0 -e NVIDIA_DRIVER_CAPABILITIES=
 	grep -q '/views/compute+utility ' "$BOX/out/new"
 	box_case 'defaults too' S -e NVIDIA_VISIBLE_DEVICES=0 -e NVIDIA_DRIVER_CAPABILITIES=' , ,'
