@@ -192,7 +192,7 @@ b' prestart"
 	good
 	whole=$(<"$BOX/good.json")
 	for ((n = 0; n < ${#whole}; n++)); do
-		box_turn 8 || continue
+		box_turn 16 || continue
 		# Cut before the request there is nothing to be found: such a file asks for nothing.
 		if [[ ${whole:0:n} == *'"NVIDIA_VISIBLE_DEVICES='* ]]; then expect=E11; else expect=N; fi
 		printf '%s' "${whole:0:n}" | box_input "11-cut-$n" $expect config.json
@@ -204,7 +204,7 @@ b' prestart"
 	printf '%s' "$whole" | iconv -t UTF-16 | box_input 11-utf16 N config.json
 	printf '%s' "$whole" | iconv -t UTF-16BE | box_input 11-utf16be N config.json
 	box_many config.json
-	box_done "$(box_size 40 300)"
+	box_done "$(box_size 22 300)"
 }
 
 @test "12 E, 13 E, 14 E, 15 E, 16 E, 18 E, 20 E: what config.json may not hold" {

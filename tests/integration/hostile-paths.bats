@@ -113,7 +113,7 @@ cross() {
 
 @test "46 S to 53 E: what is mounted on, and the directories above it" {
 	# shellcheck disable=SC2086
-	cross 12 $MOUNTED $ABOVE -- $KINDS --
+	cross 16 $MOUNTED $ABOVE -- $KINDS --
 	for kind in $KINDS; do
 		box_turn 6 || continue
 		box_root
@@ -121,12 +121,12 @@ cross() {
 		case $kind in absent | dir) want=S ;; *) want=E32 ;; esac
 		box_case "/usr/local/cuda is $kind, and a version is asked for" "$want" -e NVIDIA_VISIBLE_DEVICES=0 -e NVCOREOS_CUDA=12.4
 	done
-	box_done "$(box_size 16 170)"
+	box_done "$(box_size 12 170)"
 }
 
 @test "46 S to 53 E: nodes in a /dev of the image's own, and /dev itself" {
 	# shellcheck disable=SC2086
-	cross 12 $NODES -- $KINDS -- -D
+	cross 16 $NODES -- $KINDS -- -D
 	for kind in $KINDS; do
 		box_turn 6 || continue
 		box_root
@@ -141,7 +141,7 @@ cross() {
 	rm -f "$R/dev/nvidia1"
 	ln "$R/dev/nvidia0" "$R/dev/nvidia1"
 	box_case '/dev/nvidia1 is a link to another GPU' E32 -D
-	box_done "$(box_size 13 140)"
+	box_done "$(box_size 10 140)"
 }
 
 @test "46 S to 53 S: what is written and linked: replaced, or left as it is and left out" {
@@ -229,7 +229,7 @@ cross() {
 	box_case 'another device at a node' 'E32|E33' -v '/dev/null:/dev/nvidia0'
 	box_case 'the device at its node' S -v "$BOX/host/dev/nvidia0:/dev/nvidia0"
 	box_case 'a shared volume is the place' E33 -p slave -v "$BOX/volumes/empty:/usr/local/nvidia:rshared"
-	box_done "$(box_size 40 60)"
+	box_done "$(box_size 34 60)"
 }
 
 # flag FLAG PATH TITLE EXPECT: with an inode flag that even root must respect.
@@ -262,7 +262,7 @@ flag() {
 	fi
 	for path in /usr/local /usr/local/nvidia /usr/bin /etc /etc/ld.so.conf.d /etc/ld.so.cache / /lib64/ld-linux-x86-64.so.2; do
 		for mode in 000 111 555 700 1777 2755 6777 7000; do
-			box_turn 9 || continue
+			box_turn 13 || continue
 			box_root
 			mkdir -p "$R/usr/local/nvidia" && echo x >"$R/etc/ld.so.cache"
 			chmod "$mode" "$R$path"
@@ -277,7 +277,7 @@ flag() {
 	box_root
 	! command -v setfacl >/dev/null || setfacl -m d:u:65534:rwx,u:0:--- "$R/usr/local" "$R/etc"
 	box_case 'ACL' 'S|E' -A '^\+ '
-	box_done "$(box_size 20 130)"
+	box_done "$(box_size 15 130)"
 }
 
 @test "56 S: names that look alike are other names" {

@@ -68,7 +68,7 @@ nodes() {
 value() {
 	local want=$1
 	shift
-	box_turn 3 || return 0
+	box_turn 5 || return 0
 	box_plain_config "$@"
 	VALUE_N=$((${VALUE_N:-0} + 1))
 	box_input "$VALUE_N-$(printf %.30s "${*//[^a-zA-Z0-9_=,.-]/_}")" "$want" config.json <"$BOX/bundle/config.json"
@@ -115,7 +115,7 @@ exactly() {
 	value N CUDA_VERSION=nonsense
 	value N CUDA_VERSION=../12.4
 	box_many 'no request'
-	box_done "$(box_size 6 24)"
+	box_done "$(box_size 3 24)"
 }
 
 @test "26 E, 27 E: values that are none: refused whole, nothing granted" {
@@ -141,7 +141,7 @@ exactly() {
 	[[ $BOX_ERR == *': 7:'* ]]
 	box_case 'named' E14 -e NVIDIA_VISIBLE_DEVICES=GPU-deadbeef
 	[[ $BOX_ERR == *GPU-deadbeef* ]]
-	box_done "$(box_size 70 220)"
+	box_done "$(box_size 40 220)"
 }
 
 @test "28 E, 29 E, 30 E: capabilities, requirements, CUDA versions" {
@@ -178,7 +178,7 @@ exactly() {
 	box_case 'defaults' S -e NVIDIA_VISIBLE_DEVICES=0 -e NVIDIA_DRIVER_CAPABILITIES=
 	grep -q '/views/compute+utility ' "$BOX/out/new"
 	box_case 'defaults too' S -e NVIDIA_VISIBLE_DEVICES=0 -e NVIDIA_DRIVER_CAPABILITIES=' , ,'
-	box_done "$(box_size 50 160)"
+	box_done "$(box_size 30 160)"
 }
 
 @test "31 E: names of CDI devices in annotations and mounts" {
