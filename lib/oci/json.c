@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -39,7 +40,15 @@ static bool has_type(const struct json *j, json_type type)
 /* From then on jansson does not fail for want of memory either; free() stays its free. */
 static void use_mem(void)
 {
+	static unsigned seed;
+
 	json_set_alloc_funcs(mem_alloc, free);
+	if (seed)
+		return;
+	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. */
+	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	seed |= 1;
+	json_object_seed(seed);
 }
 
 /* The scan before jansson: nesting, and numbers that jansson would refuse or flatten. */

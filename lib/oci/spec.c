@@ -72,7 +72,6 @@ static int get_item(const struct json *array, size_t i, const char *name, const 
 void spec_init(struct spec *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	ret->root_mapped = true;
 }
 
 void spec_add_env(struct spec *s, const char *assignment)
@@ -238,30 +237,6 @@ static int parse_root(struct spec *s, const struct json *top, struct err *err)
 	return 0;
 }
 
-/* Looks for the host's id of 0. 1 where it is mapped, 0 where it is not. */
-static int parse_id_map(const struct json *linux_, const char *key, uint32_t *ret, struct err *err)
-{
-	cleanup_free char *name = mem_printf("linux.%s", key);
-	struct json *map;
-	int r, found = 0;
-
-	r = get_array(linux_, key, name, &map, err);
-	for (size_t i = 0; r == 0 && i < json_len(map); i++) {
-		const struct json *j = json_at(map, i);
-		int64_t inside, host, size;
-
-		if (!json_int(json_get(j, "containerID"), 0, UINT32_MAX, &inside) ||
-		    !json_int(json_get(j, "hostID"), 0, UINT32_MAX, &host) ||
-		    !json_int(json_get(j, "size"), 0, UINT32_MAX, &size))
-			return err_set(err, ERR_SPEC, 0, "%s[%zu] is no id mapping", name, i);
-		if (inside == 0 && size > 0 && !found) {
-			*ret = (uint32_t)host;
-			found = 1;
-		}
-	}
-	return r < 0 ? r : found;
-}
-
 static int parse_namespaces(struct spec *s, const struct json *linux_, struct err *err)
 {
 	struct json *list;
@@ -279,8 +254,6 @@ static int parse_namespaces(struct spec *s, const struct json *linux_, struct er
 			r = get_string(json_at(list, i), "path", name, &path, err);
 		if (r == 0 && str_eq(type, "mount"))
 			s->own_mount_ns = !*path;
-		if (r == 0 && str_eq(type, "user"))
-			s->user_ns = true;
 	}
 	return r;
 }
@@ -289,9 +262,8 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *linux_;
 	const char *cgroup = "";
-	int r, uid, gid;
+	int r = get_object(top, "linux", "linux", &linux_, err);
 
-	r = get_object(top, "linux", "linux", &linux_, err);
 	if (r < 0 || !linux_)
 		return r;
 	s->has_linux = true;
@@ -301,15 +273,6 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 	if (r < 0)
 		return r;
 	s->cgroups_path = *cgroup ? arena_strdup(&s->arena, cgroup) : NULL;
-	uid = parse_id_map(linux_, "uidMappings", &s->root_uid, err);
-	if (uid < 0)
-		return uid;
-	gid = parse_id_map(linux_, "gidMappings", &s->root_gid, err);
-	if (gid < 0)
-		return gid;
-	s->root_mapped = !s->user_ns || (uid && gid);
-	if (!s->user_ns || !s->root_mapped)
-		s->root_uid = s->root_gid = 0;
 	return 0;
 }
 

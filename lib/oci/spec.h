@@ -39,14 +39,11 @@ struct spec {
 	size_t n_mounts;
 	const char *root_path; /* as written; NULL where root is absent */
 	bool root_readonly;
-	bool privileged;	     /* CAP_SYS_ADMIN in process.capabilities.bounding */
-	bool own_mount_ns;	     /* a mount namespace without a path is asked for */
-	bool user_ns;		     /* a user namespace is asked for */
-	uint32_t root_uid, root_gid; /* host ids that 0 is mapped to; 0 without a user namespace */
-	bool root_mapped;	     /* 0 is mapped */
-	const char *cgroups_path;    /* linux.cgroupsPath; NULL where it is absent or empty */
-	bool sandbox;		     /* CRI pod sandbox */
-	bool cgroup_by_shim;	     /* our hook entry says that the shim set the device rules */
+	bool privileged;	  /* CAP_SYS_ADMIN in process.capabilities.bounding */
+	bool own_mount_ns;	  /* a mount namespace without a path is asked for */
+	const char *cgroups_path; /* linux.cgroupsPath; NULL where it is absent or empty */
+	bool sandbox;		  /* CRI pod sandbox */
+	bool cgroup_by_shim;	  /* our hook entry says that the shim set the device rules */
 };
 
 /* Parses config.json. -EINVAL with ERR_SPEC naming the member that is wrong. */

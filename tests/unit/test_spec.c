@@ -43,10 +43,8 @@ TEST(docker)
 		return;
 	}
 	REQUIRE(spec_parse(&s, text, len, &err) == 0);
-	CHECK(s.has_process && s.has_linux && s.own_mount_ns && !s.user_ns && s.root_mapped && !s.sandbox &&
-	      !s.privileged);
+	CHECK(s.has_process && s.has_linux && s.own_mount_ns && !s.sandbox && !s.privileged);
 	CHECK(!s.cgroup_by_shim && !s.root_readonly);
-	CHECK_INT(s.root_uid, 0);
 	CHECK_STR(s.root_path, "/var/lib/docker/overlay2/1f2e/merged");
 	CHECK_INT(s.env.n, 4);
 	CHECK_STR(spec_env(&s, "NVIDIA_VISIBLE_DEVICES"), "0");
@@ -72,9 +70,7 @@ TEST(cri)
 		return;
 	}
 	REQUIRE(spec_parse(&s, text, len, &err) == 0);
-	CHECK(s.own_mount_ns && s.user_ns && s.root_mapped && s.privileged && s.root_readonly && !s.sandbox);
-	CHECK_INT(s.root_uid, 100000);
-	CHECK_INT(s.root_gid, 200000);
+	CHECK(s.own_mount_ns && s.privileged && s.root_readonly && !s.sandbox);
 	CHECK_INT(s.n_annotations, 3);
 	CHECK_STR(s.annotations[2].key, "cdi.k8s.io/x");
 	CHECK_STR(s.annotations[2].value, "nvidia.com/gpu=all");
@@ -106,7 +102,7 @@ TEST(little_is_enough)
 			CHECK_STR(err.what, good[i]);
 			continue;
 		}
-		CHECK(!s.user_ns && s.root_mapped && !s.own_mount_ns && !s.root_path);
+		CHECK(!s.own_mount_ns && !s.root_path);
 		CHECK_INT(s.env.n, i == ARRAY_SIZE(good) - 1 ? 1 : 0);
 		spec_free(&s);
 	}
@@ -148,13 +144,6 @@ TEST(wrong_members_are_named)
 		{ "{\"linux\":{\"namespaces\":{}}}", "linux.namespaces is no array" },
 		{ "{\"linux\":{\"namespaces\":[\"mount\"]}}", "linux.namespaces[0] is no object" },
 		{ "{\"linux\":{\"namespaces\":[{\"type\":1}]}}", "linux.namespaces[0].type is no string" },
-		{ "{\"linux\":{\"uidMappings\":7}}", "linux.uidMappings is no array" },
-		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":4294967296,\"size\":1}]}}",
-		  "linux.gidMappings[0] is no id mapping" },
-		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":-1,\"size\":1}]}}",
-		  "linux.gidMappings[0] is no id mapping" },
-		{ "{\"linux\":{\"gidMappings\":[{\"containerID\":0,\"hostID\":1}]}}",
-		  "linux.gidMappings[0] is no id mapping" },
 		{ "{\"hooks\":[]}", "hooks is no object" },
 		{ "{\"hooks\":{\"prestart\":{}}}", "hooks.prestart is no array" },
 		{ "{\"hooks\":{\"createRuntime\":[[]]}}", "hooks.createRuntime[0] is no object" },
@@ -169,46 +158,6 @@ TEST(wrong_members_are_named)
 		CHECK_INT(parse(&s, bad[i].text, &err), -EINVAL);
 		CHECK_INT(err.code, ERR_SPEC);
 		CHECK_STR(err.what, bad[i].what);
-	}
-}
-
-TEST(user_namespaces)
-{
-	static const struct {
-		const char *text;
-		bool user_ns, mapped;
-		unsigned uid, gid;
-	} rows[] = {
-		{ "\"namespaces\":[{\"type\":\"user\"}]", true, false, 0, 0 },
-		{ "\"namespaces\":[{\"type\":\"user\",\"path\":\"/proc/1/ns/user\"}]", true, false, 0, 0 },
-		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}]",
-		  true, false, 0, 0 },
-		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":0}],"
-		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
-		  true, false, 0, 0 },
-		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":0,\"hostID\":4294967295,\"size\":1}],"
-		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
-		  true, true, 4294967295u, 6 },
-		/* Of two mappings of 0 the first one counts; others say nothing of it. */
-		{ "\"namespaces\":[{\"type\":\"user\"}],\"uidMappings\":[{\"containerID\":1,\"hostID\":9,\"size\":1},"
-		  "{\"containerID\":0,\"hostID\":5,\"size\":1},{\"containerID\":0,\"hostID\":7,\"size\":1}],"
-		  "\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
-		  true, true, 5, 6 },
-		{ "\"uidMappings\":[{\"containerID\":0,\"hostID\":5,\"size\":1}],\"gidMappings\":[{\"containerID\":0,\"hostID\":6,\"size\":1}]",
-		  false, true, 0, 0 },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		cleanup_free char *text = mem_printf("{\"linux\":{%s}}", rows[i].text);
-		struct err err = ERR_INIT;
-		struct spec s;
-
-		REQUIRE(parse(&s, text, &err) == 0);
-		CHECK_INT(s.user_ns, rows[i].user_ns);
-		CHECK_INT(s.root_mapped, rows[i].mapped);
-		CHECK_INT(s.root_uid, rows[i].uid);
-		CHECK_INT(s.root_gid, rows[i].gid);
-		spec_free(&s);
 	}
 }
 
@@ -342,7 +291,6 @@ TEST(empty_spec_takes_environment)
 	struct spec s;
 
 	spec_init(&s);
-	CHECK(s.root_mapped);
 	spec_add_env(&s, "A=1");
 	spec_add_env(&s, "A=2=3");
 	spec_add_env(&s, "A");
