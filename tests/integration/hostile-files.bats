@@ -40,7 +40,7 @@ cache() {
 	box_case 'a plain start' S
 	mkfifo "$BOX/held"
 	# A reader at the other end sees the end as soon as the hook has ended: nobody holds what it inherited.
-	box_case 'inherited descriptors' S -x "exec 5<>$BOX/held 6>$BOX/held; ( exec 5<&- 6<&-; timeout 5 cat $BOX/held >$BOX/eof; echo \$? >$BOX/eof ) & reader=\$!
+	box_case 'inherited descriptors' S -x "exec 5<>$BOX/held 6>$BOX/held 7<$BOX/held; ( exec 5<&- 6<&-; timeout 5 cat <&7 >$BOX/eof; echo \$? >$BOX/eof ) & reader=\$!
 		exec 5<&-; ${BOX_HOOK#exec }; r=\$?; exec 6<&-; wait \$reader; exit \$r"
 	[ "$(cat "$BOX/eof")" = 0 ]
 	rm "$BOX/held"
