@@ -150,7 +150,8 @@ static int open_dev_parent(const struct container *c, const char *path, bool own
 		return err_set(err, ERR_TARGET, -r, "%s", path);
 	if (!own_dev)
 		return parent_on_root(c, path, err);
-	dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY);
+	/* Not through a link that somebody has put there since it was looked at: it could lead into a volume. */
+	dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (dev < 0)
 		return err_set(err, ERR_TARGET, -dev, "/dev");
 	if (strcmp(parent, "/dev") == 0)

@@ -230,11 +230,14 @@ static int check_rights(const char *path, struct err *err)
 		return is_gone(errno) ? 0 : err_set(err, ERR_STORE, errno, "%s", path);
 	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
 		err_set(err, ERR_STORE, EPERM, "%s: others than root may write there", path);
-		return err_hint(err, "chmod go-w %s, and 'nvcoreos verify'", path);
+		return err_hint(err, "run 'chmod go-w %s', and install what lies there again if others had the chance",
+				path);
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != NOBODY) {
 		err_set(err, ERR_STORE, EPERM, "%s: it belongs to user %u", path, st.st_uid);
-		return err_hint(err, "chown root %s, and 'nvcoreos verify'", path);
+		return err_hint(err,
+				"run 'chown root %s', and install what lies there again if its owner had the chance",
+				path);
 	}
 	return 0;
 }

@@ -163,6 +163,28 @@ TEST(node_targets)
 	container_close(&c);
 }
 
+/* What was a tmpfs of the container's own when it was looked at may be a link to a volume by now. */
+TEST(a_link_in_the_place_of_dev)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char path[4200];
+	int fd = -EBADF;
+
+	tap_write(dir, "volume/x", "");
+	snprintf(path, sizeof(path), "%s/dev", dir);
+	CHECK_INT(symlink("/volume", path), 0);
+	CHECK(inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK(inside_target_node(&c, "dri/card0", makedev(226, 0), true, &fd, &err) < 0);
+	snprintf(path, sizeof(path), "%s/volume/nvidia0", dir);
+	CHECK(access(path, F_OK) < 0);
+	snprintf(path, sizeof(path), "%s/volume/dri", dir);
+	CHECK(access(path, F_OK) < 0);
+	container_close(&c);
+}
+
 TEST(directory_targets)
 {
 	const char *dir = tap_tmpdir();
