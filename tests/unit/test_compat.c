@@ -60,9 +60,12 @@ static void make_compat(const char *root, const char *cuda, const char *cell)
 		char *to = strstr(w, "->");
 
 		if (to) {
+			char beside[64];
+
 			*to = '\0';
+			snprintf(beside, sizeof(beside), "libcuda.so.%s", to + 2);
 			snprintf(path, sizeof(path), "%s/%s/compat/libcuda.so.%s", root, cuda, w);
-			CHECK(symlink(to[2] == '/' ? to + 2 : mem_printf("libcuda.so.%s", to + 2), path) == 0);
+			CHECK(symlink(to[2] == '/' ? to + 2 : beside, path) == 0);
 			continue;
 		}
 		snprintf(path, sizeof(path), "%s/compat/libcuda.so.%s%s", cuda, w, str_ends(w, "/") ? "in" : "");
