@@ -2,6 +2,7 @@
 #include "apply/caps.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>

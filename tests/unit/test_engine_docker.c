@@ -8,6 +8,7 @@
 #include "../../cli/rootfile.c"
 #include "../../cli/textdiff.c"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "tap.h"

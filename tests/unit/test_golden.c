@@ -5,6 +5,7 @@
  * container is left alone {"wanted": false}. GOLDEN_ACCEPT=1 writes them anew.
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "plan/render.h"
