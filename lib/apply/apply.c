@@ -206,7 +206,7 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 	case SOURCE_IPC:
 		return inside_target_ipc(c, s->target, s->mode, err);
 	case SOURCE_NODE:
-		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_is_tmpfs, &fd, err);
+		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_mount, &fd, err);
 		return r < 0 ? r : r == INSIDE_NODE_THERE ? -ENOENT : fd;
 	case SOURCE_PROC:
 	default:

@@ -140,20 +140,23 @@ int inside_target_dir(const struct container *c, const char *path, bool follow, 
 }
 
 /* Where things may be made below /dev: its own tmpfs, or the root's mount where /dev is none. */
-static int open_dev_parent(const struct container *c, const char *path, bool own_dev, struct err *err)
+static int open_dev_parent(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
 {
 	cleanup_fd int dev = -EBADF;
 	char parent[PATH_MAX];
+	uint64_t mount = 0;
 	int r = path_parent(path, parent, sizeof(parent));
 
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
 	if (!own_dev)
 		return parent_on_root(c, path, err);
-	/* Not through a link that somebody has put there since it was looked at: it could lead into a volume. */
+	/* Since it was looked at somebody may have put a link there, or have exchanged it with a volume's directory. */
 	dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (dev < 0)
 		return err_set(err, ERR_TARGET, -dev, "/dev");
+	if (path_mount_id(dev, &mount) < 0 || mount != own_dev)
+		return err_set(err, ERR_TARGET, EBUSY, "/dev is another one than a moment ago");
 	if (strcmp(parent, "/dev") == 0)
 		return take_fd(dev);
 	/* Below /dev its own mount is the root that things may be made on. */
@@ -187,7 +190,7 @@ static int make_empty_file(const struct container *c, int dir, const char *path,
 	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : fd;
 }
 
-static int target_node(const struct container *c, const char *path, dev_t rdev, bool own_dev, int *ret_fd,
+static int target_node(const struct container *c, const char *path, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
@@ -209,7 +212,7 @@ static int target_node(const struct container *c, const char *path, dev_t rdev, 
 	return r;
 }
 
-int inside_target_node(const struct container *c, const char *name, dev_t rdev, bool own_dev, int *ret_fd,
+int inside_target_node(const struct container *c, const char *name, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err)
 {
 	cleanup_free char *path = mem_printf("/dev/%s", name);

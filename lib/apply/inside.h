@@ -6,6 +6,7 @@
 #ifndef NVCOREOS_APPLY_INSIDE_H
 #define NVCOREOS_APPLY_INSIDE_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "apply/container.h"
@@ -23,10 +24,10 @@ enum inside_node {
 };
 /*
  * The target for a device node at /dev/<name>: an empty file in the container's own /dev, made where it is
- * missing. `own_dev`: /dev is a file system of the container's alone. -errno with ERR_TARGET (a symlink,
- * another device), ERR_FOREIGN_MOUNT (missing, and /dev is a volume), ERR_WRITE.
+ * missing. `own_dev`: the mount at /dev that is a file system of the container's alone, 0 where there is none. -errno
+ * with ERR_TARGET (a symlink, another device, another mount at /dev than that), ERR_FOREIGN_MOUNT (missing, and /dev is a volume), ERR_WRITE.
  */
-int inside_target_node(const struct container *c, const char *name, dev_t rdev, bool own_dev, int *ret_fd,
+int inside_target_node(const struct container *c, const char *name, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err) must_check;
 
 /* An empty file as the target for a host socket or a directory for a host directory, as `mode` says. */

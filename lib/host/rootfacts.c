@@ -219,7 +219,8 @@ static int check_dev(struct probe *p, struct err *err)
 	if (r < 0 || on_root || fs.f_type != TMPFS_MAGIC)
 		return r;
 	r = is_volume(p, fd, err);
-	p->facts->dev_is_tmpfs = r == 0;
+	if (r == 0 && path_mount_id(fd, &p->facts->dev_mount) < 0)
+		return err_set(err, ERR_KERNEL, errno, "statx of /dev");
 	return r < 0 ? r : 0;
 }
 
@@ -293,7 +294,6 @@ void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const stru
 {
 	add_paths(ret, candidates);
 	ret->libc = ROOTFACTS_GLIBC;
-	ret->dev_is_tmpfs = spec_has_tmpfs_dev(spec);
 	for (size_t i = 0; i < ret->n_paths; i++) {
 		struct rootfacts_path *f = &ret->paths[i];
 		const struct spec_mount *over;

@@ -7,6 +7,7 @@
 #define NVCOREOS_HOST_ROOTFACTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -47,7 +48,8 @@ struct rootfacts {
 	 * it is a copy. NULL where there is none, or no libcuda.so.1.
 	 */
 	const char *compat;
-	bool dev_is_tmpfs; /* /dev is a file system of the container's own (type tmpfs in config.json), where nodes may be made */
+	uint64_t
+		dev_mount; /* the mount at /dev, where it is a tmpfs of the container's own (by config.json too): nodes may be made there; else 0 */
 };
 
 /* The paths that are always looked at. */

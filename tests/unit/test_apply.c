@@ -62,9 +62,19 @@ static bool is_file(const char *path, const char *content)
 	return fd_read_file_at(AT_FDCWD, full, 4096, &text, &len) == 0 && strcmp(text, content) == 0;
 }
 
+/* What rootfacts would say of the container's /dev. */
+static uint64_t mount_at_dev(int rootfd)
+{
+	cleanup_fd int fd = path_open(rootfd, "/dev", O_PATH);
+	uint64_t id = 0;
+
+	return fd >= 0 && path_mount_id(fd, &id) == 0 ? id : 0;
+}
+
 /* In a process of its own, for behind the filter nothing can be looked at any more. */
 static int carry_out(struct apply_input *in, pid_t container)
 {
+	struct rootfacts facts = *in->facts;
 	struct container c = CONTAINER_INIT;
 	struct err err = ERR_INIT;
 	int status = -1, r;
@@ -76,6 +86,8 @@ static int carry_out(struct apply_input *in, pid_t container)
 		in->container = &c;
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		r = container_enter(&c, container, base, &err);
+		facts.dev_mount = mount_at_dev(c.rootfd);
+		in->facts = &facts;
 		if (r == 0)
 			r = apply_plan(in, &err);
 		if (r < 0)
@@ -101,7 +113,7 @@ static int __attribute__((unused)) run_apply(const char *unused)
 			     .n_links = 1,
 			     .files = files,
 			     .n_files = 1 };
-	struct rootfacts facts = { .known = true, .dev_is_tmpfs = true };
+	struct rootfacts facts = { .known = true };
 	struct hostroot host = { -EBADF, -EBADF, open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EBADF };
 	struct apply_input in = { .host = &host, .plan = &plan, .facts = &facts };
 	pid_t pid = start_container();
@@ -158,7 +170,7 @@ static int run_missing(const char *unused)
 	struct plan_node nodes[] = { { "nvidia7", 195, 7 } };
 	struct plan_mount mounts[] = { { source, "/usr/local/nvidia" } };
 	struct plan plan = { .mounts = mounts, .n_mounts = 1, .nodes = nodes, .n_nodes = 1 };
-	struct rootfacts facts = { .known = true, .dev_is_tmpfs = true };
+	struct rootfacts facts = { .known = true };
 	struct hostroot host = { -EBADF, -EBADF, open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC), -EBADF };
 	struct container c = CONTAINER_INIT;
 	struct apply_input in = { .host = &host, .plan = &plan, .facts = &facts, .container = &c };
@@ -212,7 +224,7 @@ static void make_plan(struct all *a)
 		.link = { "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi" },
 		.file = { "/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n" },
 		.library = { "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, 62 },
-		.facts = { .known = true, .dev_is_tmpfs = true },
+		.facts = { .known = true },
 		.host = HOSTROOT_INIT,
 		.c = CONTAINER_INIT,
 	};
@@ -268,6 +280,7 @@ static bool make_container(struct all *a)
 		return false;
 	a->c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	a->host.dev = open(dev, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	a->facts.dev_mount = mount_at_dev(a->c.rootfd);
 	return a->host.dev >= 0 && a->c.rootfd >= 0 && a->c.mnt_ns >= 0 && a->c.own_files >= 0;
 }
 

@@ -12,6 +12,7 @@
 
 #include "apply/caps.h"
 #include "base/fd.h"
+#include "base/path.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "faults.h"
@@ -36,6 +37,15 @@ static bool has(const char *dir, const char *path, const char *content)
 
 	snprintf(full, sizeof(full), "%s/%s", dir, path);
 	return fd_read_file_at(AT_FDCWD, full, 4096, &text, &len) == 0 && strcmp(text, content) == 0;
+}
+
+/* The mount at /dev as rootfacts finds it; 1, which is none, where there is no /dev. */
+static uint64_t dev_mount(const struct container *c)
+{
+	cleanup_fd int fd = path_open(c->rootfd, "/dev", O_PATH);
+	uint64_t id = 1;
+
+	return fd >= 0 && path_mount_id(fd, &id) == 0 ? id : 1;
 }
 
 TEST(files_are_replaced_and_never_followed)
@@ -96,7 +106,7 @@ TEST(nothing_is_mounted_on_what_is_the_kernels)
 	CHECK_STR(err.what, "/proc/version lies on a file system of the kernel's");
 	container_close(&c);
 	c = container_at("/proc");
-	CHECK(inside_target_node(&c, "../version", 0, false, &(int){ -1 }, &err) < 0);
+	CHECK(inside_target_node(&c, "../version", 0, 0, &(int){ -1 }, &err) < 0);
 	CHECK_STR(err.what, "/dev/../version lies on a file system of the kernel's");
 	container_close(&c);
 }
@@ -118,10 +128,12 @@ static int on_volumes(const char *dir)
 	ok &= inside_link(&c, "/etc/sub/link", "x", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	ok &= inside_target_dir(&c, "/etc/made", false, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	/* A volume over /dev is not ours to make nodes in; the container's own tmpfs is. */
-	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err) == -EXDEV;
-	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err) == INSIDE_NODE_TARGET && fd >= 0;
+	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), 0, &fd, &err) == -EXDEV;
+	ok &= inside_target_node(&c, "nvidia0", makedev(195, 0), dev_mount(&c), &fd, &err) == INSIDE_NODE_TARGET &&
+	      fd >= 0;
 	fd_close(fd);
-	ok &= inside_target_node(&c, "dri/card0", makedev(226, 0), true, &fd, &err) == INSIDE_NODE_TARGET && fd >= 0;
+	ok &= inside_target_node(&c, "dri/card0", makedev(226, 0), dev_mount(&c), &fd, &err) == INSIDE_NODE_TARGET &&
+	      fd >= 0;
 	fd_close(fd);
 	CHECK(ok);
 	return ok ? 0 : 1;
@@ -141,24 +153,24 @@ TEST(node_targets)
 	int fd = -1;
 
 	tap_write(dir, "dev/nvidia0", "");
-	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err), INSIDE_NODE_TARGET);
+	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), 0, &fd, &err), INSIDE_NODE_TARGET);
 	fd_close(fd);
 	tap_write(dir, "dev/nvidia1", "content of the image");
-	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), false, &fd, &err), -EEXIST);
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), 0, &fd, &err), -EEXIST);
 	CHECK_INT(err.code, ERR_TARGET);
 	snprintf(path, sizeof(path), "%s/dev/nvidia2", dir);
 	CHECK_INT(symlink("nvidia0", path), 0);
-	CHECK(inside_target_node(&c, "nvidia2", makedev(195, 2), false, &fd, &err) < 0);
+	CHECK(inside_target_node(&c, "nvidia2", makedev(195, 2), 0, &fd, &err) < 0);
 	CHECK_INT(err.code, ERR_TARGET);
 	snprintf(path, sizeof(path), "%s/dev/nvidia3", dir);
 	CHECK_INT(mkfifo(path, 0600), 0);
-	CHECK(inside_target_node(&c, "nvidia3", makedev(195, 3), false, &fd, &err) < 0);
+	CHECK(inside_target_node(&c, "nvidia3", makedev(195, 3), 0, &fd, &err) < 0);
 	CHECK_INT(caps_restore(&err), 0);
 	if (geteuid() == 0) {
 		snprintf(path, sizeof(path), "%s/dev/nvidia4", dir);
 		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 4)), 0);
-		CHECK_INT(inside_target_node(&c, "nvidia4", makedev(195, 4), false, &fd, &err), INSIDE_NODE_THERE);
-		CHECK(inside_target_node(&c, "nvidia4", makedev(195, 5), false, &fd, &err) < 0);
+		CHECK_INT(inside_target_node(&c, "nvidia4", makedev(195, 4), 0, &fd, &err), INSIDE_NODE_THERE);
+		CHECK(inside_target_node(&c, "nvidia4", makedev(195, 5), 0, &fd, &err) < 0);
 	}
 	container_close(&c);
 }
@@ -175,9 +187,16 @@ TEST(a_link_in_the_place_of_dev)
 	tap_write(dir, "volume/x", "");
 	snprintf(path, sizeof(path), "%s/dev", dir);
 	CHECK_INT(symlink("/volume", path), 0);
-	CHECK(inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err) < 0);
+	CHECK(inside_target_node(&c, "nvidia0", makedev(195, 0), dev_mount(&c), &fd, &err) < 0);
 	CHECK_INT(err.code, ERR_TARGET);
-	CHECK(inside_target_node(&c, "dri/card0", makedev(226, 0), true, &fd, &err) < 0);
+	CHECK(inside_target_node(&c, "dri/card0", makedev(226, 0), dev_mount(&c), &fd, &err) < 0);
+	/* Nor is a directory, whose mount is another one than that which was found. */
+	CHECK_INT(unlink(path), 0);
+	tap_write(dir, "dev/x", "");
+	CHECK(inside_target_node(&c, "nvidia0", makedev(195, 0), dev_mount(&c) + 1, &fd, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	snprintf(path, sizeof(path), "%s/dev/nvidia0", dir);
+	CHECK(access(path, F_OK) < 0);
 	snprintf(path, sizeof(path), "%s/volume/nvidia0", dir);
 	CHECK(access(path, F_OK) < 0);
 	snprintf(path, sizeof(path), "%s/volume/dri", dir);
@@ -264,15 +283,15 @@ TEST(long_paths_and_paths_through_files)
 	CHECK_INT(inside_write(&c, path, "", 0, &err), -ENAMETOOLONG);
 	CHECK_INT(err.code, ERR_TARGET);
 	CHECK_INT(inside_link(&c, path, "x", &err), -ENAMETOOLONG);
-	CHECK_INT(inside_target_node(&c, name, makedev(195, 0), false, &fd, &err), -ENAMETOOLONG);
+	CHECK_INT(inside_target_node(&c, name, makedev(195, 0), 0, &fd, &err), -ENAMETOOLONG);
 	CHECK_INT(err.code, ERR_TARGET);
 	/* A kernel that says of such a name that it is not there does not get further either. */
 	faults_arm("openat2", 1, ENOENT);
-	CHECK_INT(inside_target_node(&c, path + 1, makedev(195, 0), true, &fd, &err), -ENAMETOOLONG);
+	CHECK_INT(inside_target_node(&c, path + 1, makedev(195, 0), dev_mount(&c), &fd, &err), -ENAMETOOLONG);
 	CHECK_INT(faults_disarm(), 1);
 	CHECK_INT(err.code, ERR_TARGET);
 	tap_write(dir, "dev/file", "");
-	CHECK_INT(inside_target_node(&c, "file/x", makedev(195, 0), false, &fd, &err), -ENOTDIR);
+	CHECK_INT(inside_target_node(&c, "file/x", makedev(195, 0), 0, &fd, &err), -ENOTDIR);
 	CHECK_INT(err.code, ERR_TARGET);
 	CHECK_INT(inside_write(&c, "/dev/file/x", "", 0, &err), -ENOTDIR);
 	CHECK_INT(err.code, ERR_TARGET);
@@ -284,7 +303,7 @@ TEST(long_paths_and_paths_through_files)
 	CHECK_INT(err.code, ERR_WRITE);
 	/* A container that should have a /dev of its own and has none. */
 	CHECK_INT(fd_remove_tree(c.rootfd, "dev"), 0);
-	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), true, &fd, &err), -ENOENT);
+	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), dev_mount(&c), &fd, &err), -ENOENT);
 	CHECK_INT(err.code, ERR_TARGET);
 	CHECK_STR(err.what, "/dev");
 	CHECK_INT(fd, -1);
@@ -321,7 +340,7 @@ static int ipc_it(const struct container *c, struct err *err)
 	return inside_target_ipc(c, "/run/socket", S_IFSOCK, err);
 }
 
-static int node_of(const struct container *c, const char *name, bool own_dev, struct err *err)
+static int node_of(const struct container *c, const char *name, uint64_t own_dev, struct err *err)
 {
 	int fd = -EBADF, r = inside_target_node(c, name, makedev(195, 0), own_dev, &fd, err);
 
@@ -331,12 +350,12 @@ static int node_of(const struct container *c, const char *name, bool own_dev, st
 
 static int node_on_root(const struct container *c, struct err *err)
 {
-	return node_of(c, "nvidia0", false, err);
+	return node_of(c, "nvidia0", 0, err);
 }
 
 static int node_in_dev(const struct container *c, struct err *err)
 {
-	return node_of(c, "dri/card0", true, err);
+	return node_of(c, "dri/card0", dev_mount(c), err);
 }
 
 static unsigned count_below(int dir, const char *path)
@@ -412,13 +431,13 @@ TEST(a_target_that_appears_meanwhile)
 
 	tap_write(dir, "dev/nvidia0", "");
 	faults_arm("openat2", 1, ENOENT);
-	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), false, &fd, &err), INSIDE_NODE_TARGET);
+	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), 0, &fd, &err), INSIDE_NODE_TARGET);
 	CHECK_INT(faults_disarm(), 1);
 	CHECK(fd >= 0);
 	fd_close(fd);
 	/* And one that cannot be made is told as that. */
 	faults_arm("mknodat", 1, EROFS);
-	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), false, &fd, &err), -EROFS);
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), 0, &fd, &err), -EROFS);
 	CHECK_INT(faults_disarm(), 1);
 	CHECK_INT(err.code, ERR_WRITE);
 	container_close(&c);

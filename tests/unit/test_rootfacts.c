@@ -21,7 +21,7 @@ TEST(empty_root)
 
 	make_fixture(&f);
 	REQUIRE(collect(&f) == 0);
-	CHECK(f.facts.known && !f.facts.has_cuda && !f.facts.compat && !f.facts.dev_is_tmpfs);
+	CHECK(f.facts.known && !f.facts.has_cuda && !f.facts.compat && !f.facts.dev_mount);
 	CHECK_INT(f.facts.libc, ROOTFACTS_NO_LIBC);
 	CHECK_INT(f.facts.n_paths, ARRAY_SIZE(all));
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
@@ -313,7 +313,6 @@ TEST(assumed)
 	rootfacts_assume(&f.facts, &f.spec, &f.candidates);
 	CHECK(!f.facts.known && !f.facts.has_cuda && !f.facts.compat);
 	CHECK_INT(f.facts.libc, ROOTFACTS_GLIBC);
-	CHECK(f.facts.dev_is_tmpfs);
 	p = rootfacts_get(&f.facts, ROOTFACTS_CACHE);
 	REQUIRE(p);
 	CHECK_INT(p->kind, ROOTFACTS_ABSENT);
@@ -327,5 +326,5 @@ TEST(assumed)
 	set_mounts(&f, "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
 		       "{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\"}");
 	rootfacts_assume(&f.facts, &f.spec, &f.candidates);
-	CHECK(!f.facts.dev_is_tmpfs);
+	CHECK(!f.facts.dev_mount);
 }

@@ -125,18 +125,18 @@ static void dev_in_child(struct fixture *f)
 
 	/* Said so by config.json, but a directory of the root. */
 	MUST(collect(f) == 0);
-	MUST(!f->facts.dev_is_tmpfs);
+	MUST(!f->facts.dev_mount);
 	MUST(mount("tmpfs", dev, "tmpfs", 0, NULL) == 0);
 	MUST(collect(f) == 0);
-	MUST(f->facts.dev_is_tmpfs);
+	MUST(f->facts.dev_mount);
 	/* The same file system, but a bind by config.json: it may be the host's. */
 	set_mounts(f, "{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\",\"options\":[\"rbind\"]}");
 	MUST(collect(f) == 0);
-	MUST(!f->facts.dev_is_tmpfs);
+	MUST(!f->facts.dev_mount);
 	set_mounts(f, "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}");
 	MUST(mount("proc", dev, "proc", 0, NULL) == 0);
 	MUST(collect(f) == 0);
-	MUST(!f->facts.dev_is_tmpfs);
+	MUST(!f->facts.dev_mount);
 	MUST(umount(dev) == 0 && umount(dev) == 0);
 	/* A root that is a tmpfs itself. */
 	MUST(mount("tmpfs", vol, "tmpfs", 0, NULL) == 0);
@@ -144,7 +144,7 @@ static void dev_in_child(struct fixture *f)
 	f->root = fd_open_dir(vol);
 	MUST(f->root >= 0 && mkdirat(f->root, "dev", 0755) == 0);
 	MUST(collect(f) == 0);
-	MUST(!f->facts.dev_is_tmpfs);
+	MUST(!f->facts.dev_mount);
 	_exit(0);
 }
 
