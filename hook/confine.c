@@ -5,13 +5,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/str.h"
 
 /* 14 MiB of config.json with 1.2 million variables took 163 MiB; the largest ld.so.cache that is read has 64. */
@@ -45,21 +48,28 @@ static void unblock_stderr(void)
 	close(fd);
 }
 
+/* For signal handlers: to stderr and to the log, which is all that an engine with crun keeps. */
+static void last_words(const char *line)
+{
+	const struct iovec words[] = { { (char *)"nvcoreos-hook: ", 15 },
+				       { (char *)line, strlen(line) },
+				       { (char *)"\n", 1 } };
+	ssize_t r = writev(STDERR_FILENO, words, ARRAY_SIZE(words));
+
+	(void)r;
+	log_last_words(line);
+}
+
 /* The result is about to be said, or has been. */
 static volatile sig_atomic_t finishing;
 
 /* Whoever ends the hook gets a line too; what then stands in the container is no other than after SIGKILL. */
 static void ended(int signal)
 {
-	static const char line[] = "nvcoreos-hook: E08: ended by a signal: SIGTERM, SIGINT or SIGHUP: "
-				   "start the container again\n";
-	ssize_t r;
-
 	(void)signal;
 	if (finishing)
 		return;
-	r = write(STDERR_FILENO, line, sizeof(line) - 1);
-	(void)r;
+	last_words("E08: ended by a signal: SIGTERM, SIGINT or SIGHUP: start the container again");
 	_exit(1);
 }
 
@@ -107,11 +117,8 @@ int confine_process(struct err *err)
 
 static void too_late(int signal)
 {
-	static const char line[] = "nvcoreos-hook: E31: container's root cannot be used: its file system did not "
-				   "answer in time: check the storage below the container's root\n";
-	ssize_t r = write(STDERR_FILENO, line, sizeof(line) - 1);
-
-	(void)r;
+	last_words("E31: container's root cannot be used: a file system did not answer in time: "
+		   "check the storage below the container's root, and the driver's store");
 	_exit(128 + signal);
 }
 

@@ -48,6 +48,7 @@ static void out_of_memory(void)
 	ssize_t r = write(STDERR_FILENO, line, sizeof(line) - 1);
 
 	(void)r;
+	log_last_words("E01: out of memory: hook: give the container engine more memory");
 	_exit(1);
 }
 
@@ -78,7 +79,7 @@ static int read_bundle(const struct run *run, char **ret_text, size_t *ret_len, 
 	if (bundle < 0)
 		return err_set(err, ERR_BUNDLE, -bundle, "%s", run->state.bundle);
 	r = spec_read_file(bundle, ret_text, ret_len, err);
-	return r < 0 ? r : caps_lower(err);
+	return r < 0 ? err_wrap(err, "%s", run->state.bundle) : caps_lower(err);
 }
 
 /* 1: the container asks for a GPU; 0: leave it alone. A configuration that is wrong fails only those who ask. */

@@ -70,5 +70,10 @@ int hook_args_parse(struct hook_args *ret, int argc, char **argv, struct err *er
 		if (r < 0)
 			return r;
 	}
+	/* By then the hook stands in "/", wherever the engine called it. */
+	if ((ret->config && ret->config[0] != '/') || (ret->debug && ret->debug[0] != '/')) {
+		err_set(err, ERR_USAGE, 0, "%s", ret->config && ret->config[0] != '/' ? ret->config : ret->debug);
+		return err_hint(err, "give an absolute path");
+	}
 	return have ? 0 : err_set(err, ERR_USAGE, 0, "no verb");
 }

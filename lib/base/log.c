@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,6 +94,29 @@ static void to_file(enum log_level level, const char *line)
 	n = snprintf(msg, sizeof(msg), "%s %s[%d] %s: %s\n", when, sink.prog, (int)getpid(), names[level], line);
 	/* One write, so that lines of containers that start together do not mix. */
 	r = write(sink.fd, msg, (size_t)n);
+	(void)r;
+}
+
+void log_last_words(const char *line)
+{
+	static const char head[] = "PRIORITY=3\nSYSLOG_IDENTIFIER=", middle[] = "\nMESSAGE=";
+	const struct iovec journal[] = {
+		{ (char *)head, sizeof(head) - 1 },
+		{ (char *)sink.prog, strlen(sink.prog) },
+		{ (char *)middle, sizeof(middle) - 1 },
+		{ (char *)line, strlen(line) },
+		{ (char *)"\n", 1 },
+	};
+	const struct iovec file[] = {
+		{ (char *)sink.prog, strlen(sink.prog) },
+		{ (char *)": ", 2 },
+		{ (char *)line, strlen(line) },
+		{ (char *)"\n", 1 },
+	};
+	ssize_t r = sink.fd < 0	   ? 0
+		    : sink.journal ? writev(sink.fd, journal, ARRAY_SIZE(journal))
+				   : writev(sink.fd, file, ARRAY_SIZE(file));
+
 	(void)r;
 }
 

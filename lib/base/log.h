@@ -21,6 +21,8 @@ void log_close(void);
 
 /* One line; bytes that are not printable are escaped, 4 KiB at most. */
 void log_write(enum log_level level, const char *fmt, ...) printf_format(2, 3);
+/* The same as an error, for signal handlers: `line` is written as it is, without the time, and nothing is allocated. */
+void log_last_words(const char *line);
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -116,7 +116,9 @@ int osver_read(struct arena *a, const char *root, const char *kernel, const char
 		if (r < 0 && r != -ENOENT)
 			return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_HOST, -r, "%s/%s", root, places[i]);
 	}
-	if (r < 0)
-		return err_set(err, ERR_HOST, -r, "%s/etc/os-release and %s/usr/lib/os-release", root, root);
+	if (r < 0) {
+		err_set(err, ERR_HOST, -r, "%s/etc/os-release and %s/usr/lib/os-release", root, root);
+		return err_hint(err, "the host must have one of them");
+	}
 	return osver_parse(a, text, len, kernel, ret, err);
 }

@@ -118,7 +118,9 @@ int state_read(struct state *ret, int fd, struct err *err)
 	}
 	if (r < 0)
 		return err_set(err, ERR_STATE, -r, "stdin");
-	return state_parse(ret, b.buf ? b.buf : "", b.len, err);
+	if (!b.len)
+		return err_set(err, ERR_STATE, 0, "nothing came on stdin");
+	return state_parse(ret, b.buf, b.len, err);
 }
 
 void state_free(struct state *s)

@@ -33,6 +33,8 @@ TEST(hook_command_lines)
 	CHECK(HOOK(&a, "nvcoreos-hook", "start") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "prestart") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "--config") < 0);
+	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "--config", "a/c") < 0);
+	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "--config=/c", "--debug=d") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "--device-cgroup=all", "prestart") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "--configure=x", "prestart") < 0);
 	CHECK(hook_args_parse(&a, 0, ARGS("x"), &err) < 0);

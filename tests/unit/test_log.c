@@ -116,3 +116,16 @@ TEST(stderr_too)
 	text = content(dir, "err");
 	CHECK_STR(text, "prog: debug: seen\\x0a\n");
 }
+
+TEST(last_words_of_a_signal_handler)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_free char *path = mem_printf("%s/log", dir), *got = NULL;
+
+	log_open("prog", path, LOG_LEVEL_ERROR);
+	log_last_words("E08: ended");
+	log_close();
+	got = content(dir, "log");
+	CHECK_STR(got, "prog: E08: ended\n");
+	log_last_words("to nowhere");
+}
