@@ -32,7 +32,8 @@ fresh() {
 	[ -n "$command" ] || return 1
 	freshroot_make "$F" "$1" "$NVC_TESTS/.."
 	freshroot_run "$F" "$command" >"$BATS_TEST_TMPDIR/log" 2>&1 || {
-		tail -n 60 "$BATS_TEST_TMPDIR/log"
+		grep -A 25 '^not ok' "$BATS_TEST_TMPDIR/log" | head -n 200
+		tail -n 40 "$BATS_TEST_TMPDIR/log"
 		return 1
 	}
 	tail -n 5 "$BATS_TEST_TMPDIR/log"
