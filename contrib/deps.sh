@@ -16,7 +16,7 @@ packages() {
 	case $1 in
 	build) echo gcc libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev libsodium-dev libkmod-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
-	check) echo strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd erofs-utils fuse-overlayfs ;;
+	check) echo strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd e2fsprogs erofs-utils fuse-overlayfs ;;
 	fuzz) echo clang clang-runtime ;;
 	slow) echo patch qemu-system-x86 cpio kmod libelf-dev binutils podman rootlesskit slirp4netns xfsprogs btrfs-progs squashfs-tools ;;
 	lint) echo shellcheck clang-format clang-tidy cppcheck ;;

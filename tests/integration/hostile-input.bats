@@ -285,7 +285,7 @@ b' prestart"
 	[ "$BOX_OUTPUT" = ENOENT ]
 	config '.process.env = ["NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_VISIBLE_DEVICES=7"]' >"$BOX/bundle/config.json"
 	box_case 'the last is wrong' E14 -k
-	config '.windows = {} | .vm = {"x": 1} | .zos = 7 | .x = [1e999]' >"$BOX/bundle/config.json"
+	config '.windows = {} | .vm = {"x": 1} | .zos = 7 | .x = [1e99]' >"$BOX/bundle/config.json"
 	box_case 'sections of other systems beside' S -k
 	box_done 18
 }
