@@ -171,12 +171,14 @@ static int edit_bundle(struct run *run, int bundle, const char *text, size_t len
 
 	if (r == 0)
 		r = spec_parse(&run->spec, text, len, err);
-	if (r == 0 && !run->spec.sandbox)
+	if (r == 0)
 		r = request_parse(&run->request, &run->spec, &run->conf, err);
-	if (r < 0 || run->spec.sandbox)
+	if (r < 0)
 		return r;
 	if (run->request.why_not)
 		log_info("%s", run->request.why_not);
+	if (run->spec.sandbox)
+		return 0;
 	r = caps_restore(err);
 	if (r == 0 && run->request.wanted)
 		r = make_plan(run, err);

@@ -13,6 +13,9 @@
 #define IMEX_END (1u << 20)
 #define IMEX_MAX 64
 
+static const char not_privileged[] = "asked by environment or annotation, but accept-environment=privileged and the "
+				     "container is not privileged";
+
 struct reader {
 	struct request *r;
 	const struct spec *spec;
@@ -20,6 +23,15 @@ struct reader {
 	bool environment_ok;	      /* variables may ask for devices */
 	struct strlist devices, imex; /* by mounts */
 	struct err *err;
+};
+
+/* What one source says. */
+struct asked {
+	enum request_source source;
+	const char *name, *value; /* for messages; value is NULL where the source says nothing at all */
+	bool driver;		  /* false: its word is void, or empty */
+	struct request_device *devices;
+	size_t n;
 };
 
 static int refuse(struct reader *x, const char *name, const char *value, const char *want)
@@ -36,20 +48,40 @@ static int check_length(struct reader *x, const char *name, const char *value, s
 	return err_hint(x->err, "give %zu bytes at most", max);
 }
 
-/* Takes a list of words as the request's devices; what is void asks for nothing. */
-static int take(struct reader *x, enum request_source source, const char *name, const struct strlist *words)
+/* Whether a value asks for anything; "void" and the empty one do not. */
+static bool names_devices(const char *value)
 {
-	const char *only = words->n == 1 ? words->v[0] : NULL, *cdi = only ? request_devices_cdi(only) : NULL;
+	const char *cdi = value ? request_devices_cdi(value) : NULL;
+
+	return value && *value && !str_eq(cdi ? cdi : value, "void");
+}
+
+/* Parses what a source says. Strict for each of them: also one that another overrides must be understood. */
+static int understand(struct reader *x, struct asked *a, const struct strlist *words)
+{
 	int r;
 
-	if (only && (!*only || str_eq(cdi ? cdi : only, "void")))
+	if (words->n == 0 || (words->n == 1 && !names_devices(words->v[0])))
 		return 0;
 	r = request_devices_parse(x->r, words, x->err);
 	if (r < 0)
-		return err_wrap(x->err, "%s", name);
-	x->r->wanted = true;
-	x->r->source = source;
+		return err_wrap(x->err, "%s", a->name);
+	a->driver = true;
+	a->devices = x->r->devices;
+	a->n = x->r->n_devices;
+	x->r->devices = NULL;
+	x->r->n_devices = 0;
 	return 0;
+}
+
+static void take(struct reader *x, const struct asked *a)
+{
+	if (!a->driver)
+		return;
+	x->r->wanted = true;
+	x->r->source = a->source;
+	x->r->devices = a->devices;
+	x->r->n_devices = a->n;
 }
 
 /* Names of our own devices go to `words`; those of other vendors are the engine's business. */
@@ -62,27 +94,36 @@ static int add_cdi_name(struct reader *x, const char *where, const char *name, s
 	return 0;
 }
 
-static int read_annotations(struct reader *x, struct strlist *words)
+/* What other vendors' annotations look like is none of our business. */
+static bool is_our_annotation(const struct spec_pair *p)
 {
+	return str_starts(p->key, "cdi.k8s.io/") && strstr(p->value, "nvidia.com/");
+}
+
+static int read_annotations(struct reader *x, struct asked *a)
+{
+	struct strlist words = { 0 };
+
 	for (size_t i = 0; i < x->spec->n_annotations; i++) {
 		const struct spec_pair *p = &x->spec->annotations[i];
 		struct strlist names = { 0 };
 		int r;
 
-		/* What other vendors' annotations look like is none of our business. */
-		if (!str_starts(p->key, "cdi.k8s.io/") || !strstr(p->value, "nvidia.com/"))
+		if (!is_our_annotation(p))
 			continue;
 		r = check_length(x, p->key, p->value, VALUE_MAX);
 		if (r < 0)
 			return r;
 		strlist_split(&x->r->arena, &names, p->value, ",", true);
 		for (size_t n = 0; n < names.n; n++) {
-			r = add_cdi_name(x, p->key, names.v[n], words);
+			r = add_cdi_name(x, p->key, names.v[n], &words);
 			if (r < 0)
 				return r;
 		}
 	}
-	return 0;
+	if (words.n)
+		a->value = words.n == 1 ? words.v[0] : arena_printf(&x->r->arena, "%s,...", words.v[0]);
+	return understand(x, a, &words);
 }
 
 /* What a mount names below the directory of device lists; NULL for any other mount. */
@@ -155,23 +196,55 @@ static const char *swarm_value(const struct spec *spec, struct strbuf *joined)
 	return any ? joined->buf : NULL;
 }
 
-static int take_value(struct reader *x, enum request_source source, const char *name, const char *value)
+static int read_value(struct reader *x, struct asked *a, const char *value)
 {
 	struct strlist words = { 0 };
 	int r;
 
-	if (!*value || str_eq(value, "void"))
+	if (!value)
 		return 0;
-	if (!x->environment_ok) {
-		x->r->why_not =
-			"asked by environment, but accept-environment=privileged and the container is not privileged";
-		return 0;
-	}
-	r = check_length(x, name, value, VALUE_MAX);
+	r = check_length(x, a->name, value, VALUE_MAX);
 	if (r < 0)
 		return r;
+	a->value = arena_strdup(&x->r->arena, value);
 	strlist_split(&x->r->arena, &words, value, ",", true);
-	return take(x, source, name, &words);
+	return understand(x, a, &words);
+}
+
+static bool is_all(const struct asked *a)
+{
+	return a->n == 1 && a->devices[0].kind == REQUEST_ALL;
+}
+
+/* In any order; no source names a device twice. */
+static bool is_same(const struct asked *a, const struct asked *b)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < b->n; k++)
+			found += a->devices[i].kind == b->devices[k].kind &&
+				 str_eq(a->devices[i].text, b->devices[k].text);
+	return a->driver == b->driver && a->n == b->n && found == a->n;
+}
+
+/*
+ * Who wrote which of two values is not known: the user, or the image. So none may widen the other; only "all" gives
+ * way, to what is narrower.
+ */
+static int choose(struct reader *x, const struct asked *a, const struct asked *b, const struct asked **ret)
+{
+	if (!a->value || (b->value && is_all(a))) {
+		*ret = b;
+		return 0;
+	}
+	if (!b->value || is_all(b) || is_same(a, b)) {
+		*ret = a;
+		return 0;
+	}
+	err_set(x->err, ERR_VALUE, 0, "%s=%.64s and %s=%.64s ask for different devices", a->name, a->value, b->name,
+		b->value);
+	return err_hint(x->err, "name the same devices in both, or set one of them alone");
 }
 
 /* "12.4" of the version "12.4.1". */
@@ -192,16 +265,12 @@ static const char *legacy_version(const struct spec *spec)
 	return version && *version && !(require && *require) ? version : NULL;
 }
 
-static int read_environment(struct reader *x)
+static int read_legacy(struct reader *x)
 {
-	cleanup_strbuf struct strbuf joined = STRBUF_INIT;
-	const char *value = swarm_value(x->spec, &joined), *version = legacy_version(x->spec);
+	struct asked all = { .source = REQUEST_FROM_LEGACY, .name = "CUDA_VERSION" };
+	const char *version = legacy_version(x->spec);
+	int r;
 
-	if (value)
-		return take_value(x, REQUEST_FROM_SWARM, "DOCKER_RESOURCE_GPU", value);
-	value = spec_env(x->spec, "NVIDIA_VISIBLE_DEVICES");
-	if (value)
-		return take_value(x, REQUEST_FROM_ENVIRONMENT, "NVIDIA_VISIBLE_DEVICES", value);
 	if (!version)
 		return 0;
 	/* NVIDIA's old images hold a plain version; what does not is some other image's variable and no request. */
@@ -209,25 +278,77 @@ static int read_environment(struct reader *x)
 		x->r->why_not = "CUDA_VERSION is set alone, as in images of old, but is no version";
 		return 0;
 	}
-	return take_value(x, REQUEST_FROM_LEGACY, "CUDA_VERSION", "all");
+	if (!x->environment_ok) {
+		x->r->why_not = not_privileged;
+		return 0;
+	}
+	r = read_value(x, &all, "all");
+	if (r == 0)
+		take(x, &all);
+	return r;
 }
 
-/* The first source that names a device decides. */
+static int weigh(struct reader *x, const char *visible_value, const char *swarm_value)
+{
+	struct asked cdi = { .source = REQUEST_FROM_CDI, .name = "cdi.k8s.io" };
+	struct asked swarm = { .source = REQUEST_FROM_SWARM, .name = "DOCKER_RESOURCE_GPU" };
+	struct asked visible = { .source = REQUEST_FROM_ENVIRONMENT, .name = "NVIDIA_VISIBLE_DEVICES" };
+	const struct asked *chosen = &visible;
+	int r = read_annotations(x, &cdi);
+
+	if (r == 0)
+		r = read_value(x, &swarm, swarm_value);
+	if (r == 0)
+		r = read_value(x, &visible, visible_value);
+	/* "none" is final. */
+	if (r == 0 && !(visible.value && visible.n == 0))
+		r = choose(x, &cdi, &swarm, &chosen);
+	if (r == 0 && chosen != &visible)
+		r = choose(x, &visible, chosen, &chosen);
+	if (r < 0)
+		return r;
+	if (!chosen->value)
+		return read_legacy(x);
+	take(x, chosen);
+	return 0;
+}
+
+/* What an image may have set as well as the user: variables, and annotations, which Podman takes from images. */
+static int read_sayings(struct reader *x)
+{
+	cleanup_strbuf struct strbuf joined = STRBUF_INIT;
+	const char *swarm = swarm_value(x->spec, &joined), *visible = spec_env(x->spec, "NVIDIA_VISIBLE_DEVICES");
+	bool others = names_devices(swarm);
+
+	for (size_t i = 0; i < x->spec->n_annotations; i++)
+		others |= is_our_annotation(&x->spec->annotations[i]);
+	/* Final, and so nothing else is even parsed: who asks for nothing is not failed. */
+	if (visible && !names_devices(visible)) {
+		if (others)
+			x->r->why_not = "asked by swarm or annotation, but NVIDIA_VISIBLE_DEVICES is empty or void";
+		return 0;
+	}
+	if (!x->environment_ok && (visible || others)) {
+		x->r->why_not = not_privileged;
+		return 0;
+	}
+	return weigh(x, visible, swarm);
+}
+
+/* Only who makes the container can mount /dev/null: no image can, and so these lists count before all that one can say. */
 static int read_devices(struct reader *x)
 {
-	struct strlist names = { 0 };
-	int r = read_annotations(x, &names);
+	struct asked mounts = { .source = REQUEST_FROM_MOUNTS, .name = "/var/run/nvidia-container-devices" };
+	int r = read_mounts(x);
 
 	if (r < 0)
 		return r;
-	r = read_mounts(x);
-	if (r < 0)
-		return r;
-	if (names.n)
-		return take(x, REQUEST_FROM_CDI, "cdi.k8s.io", &names);
-	if (x->devices.n)
-		return take(x, REQUEST_FROM_MOUNTS, "/var/run/nvidia-container-devices", &x->devices);
-	return read_environment(x);
+	if (!x->devices.n)
+		return read_sayings(x);
+	r = understand(x, &mounts, &x->devices);
+	if (r == 0)
+		take(x, &mounts);
+	return r;
 }
 
 static int read_capabilities(struct reader *x)
@@ -403,8 +524,10 @@ int request_parse(struct request *ret, const struct spec *spec, const struct con
 
 	*ret = (struct request){ 0 };
 	/* A pod's sandbox runs nothing that could use a GPU, whatever is annotated on the pod. */
-	if (spec->sandbox)
+	if (spec->sandbox) {
+		ret->why_not = "a pod's sandbox by its annotation: it gets nothing, whatever it asks for";
 		return 0;
+	}
 	r = read_devices(&x);
 	if (r == 0 && ret->wanted) {
 		ret->why_not = NULL;

@@ -57,10 +57,28 @@ static void check_device(const struct request *r, size_t i, const struct spec *s
 	MUST(r->source == REQUEST_FROM_LEGACY || is_written(spec, named));
 }
 
+/* Nothing but a mount asks for more than NVIDIA_VISIBLE_DEVICES, where that is set. */
+static void check_not_widened(const struct request *r, const struct spec *spec)
+{
+	const char *value = spec_env(spec, "NVIDIA_VISIBLE_DEVICES");
+
+	if (!value || r->source == REQUEST_FROM_MOUNTS)
+		return;
+	MUST(r->source != REQUEST_FROM_LEGACY && !fuzz_matches(value, "^((runtime\\.)?nvidia\\.com/gpu=)?(void)?$"));
+	if (fuzz_matches(value, "^((runtime\\.)?nvidia\\.com/gpu=)?all$"))
+		return;
+	MUST(!fuzz_matches(value, "^((runtime\\.)?nvidia\\.com/gpu=)?none$") || r->n_devices == 0);
+	for (size_t i = 0; i < r->n_devices; i++) {
+		const char *text = r->devices[i].text;
+
+		MUST(strcasestr(value, r->devices[i].kind == REQUEST_PCI ? strchr(text, ':') + 1 : text));
+	}
+}
+
 static void check_rights(const struct request *r, const struct spec *spec, const struct config *conf)
 {
 	bool environment = r->source == REQUEST_FROM_ENVIRONMENT || r->source == REQUEST_FROM_LEGACY ||
-			   r->source == REQUEST_FROM_SWARM;
+			   r->source == REQUEST_FROM_SWARM || r->source == REQUEST_FROM_CDI;
 	bool trusted = conf->accept_environment == CONFIG_ACCEPT_ALL || spec->privileged;
 	bool imex_mount = false;
 
@@ -103,6 +121,7 @@ bool oracle_request(struct request *r, const struct spec *spec, const struct con
 	}
 	if (r->wanted) {
 		check_rights(r, spec, conf);
+		check_not_widened(r, spec);
 		check_wanted(r, spec);
 	} else {
 		MUST(!r->n_devices && !r->n_imex_channels && !r->mig_config && !r->mig_monitor);

@@ -128,48 +128,175 @@ TEST(defaults_of_a_request)
 	run_free(&t);
 }
 
+#define DIR "/var/run/nvidia-container-devices/"
+#define NUL "/dev/null"
+
+/* Who says what, and what comes of it. */
+struct saying {
+	const char *visible, *swarm, *annotation, *mount; /* NULL: says nothing */
+	bool gated;					  /* accept-environment=privileged, and the container is not */
+	char source;	  /* E, L, S, M, C as REQUEST_FROM_*; 0: nothing is asked; !: refused */
+	const char *want; /* the devices; the reason where nothing is asked; the error */
+};
+
+/* clang-format off */
+static const struct saying sayings[] = {
+	/* One source alone. */
+	{ .visible = "0,1", .source = 'E', .want = "0,1" }, { .swarm = "3", .source = 'S', .want = "3" },
+	{ .annotation = "1", .source = 'C', .want = "1" }, { .mount = "2", .source = 'M', .want = "2" },
+	{ .annotation = "all", .source = 'C', .want = "all" }, { .swarm = "none", .source = 'S', .want = "-" },
+	/* void, and nothing: no variable and no annotation asks; what they say is not even parsed. */
+	{ .visible = "void", .source = 0 }, { .visible = "", .source = 0 },
+	{ .visible = "nvidia.com/gpu=void", .annotation = "all", .source = 0, .want = "empty or void" },
+	{ .visible = "void", .annotation = "all", .source = 0, .want = "empty or void" },
+	{ .visible = "", .annotation = "all", .source = 0, .want = "empty or void" },
+	{ .visible = "void", .swarm = "all", .source = 0, .want = "empty or void" },
+	{ .visible = "", .swarm = "0", .source = 0, .want = "empty or void" },
+	{ .visible = "", .swarm = "void", .source = 0 }, { .visible = "void", .swarm = "", .source = 0 },
+	{ .visible = "void", .swarm = "sda", .annotation = "sda", .source = 0, .want = "empty or void" },
+	{ .visible = "void", .annotation = "0", .mount = "1", .source = 'M', .want = "1" },
+	/* none is final too, of what is understood. */
+	{ .visible = "none", .source = 'E', .want = "-" }, { .visible = "none", .annotation = "all", .source = 'E', .want = "-" },
+	{ .visible = "none", .swarm = "all", .source = 'E', .want = "-" },
+	{ .visible = "none", .swarm = "0", .annotation = "1", .source = 'E', .want = "-" },
+	{ .visible = "none", .swarm = "sda", .source = '!', .want = "DOCKER_RESOURCE_GPU: sda: not a device" },
+	{ .visible = "none", .mount = "1", .source = 'M', .want = "1" },
+	/* all gives way to what is narrower. */
+	{ .visible = "all", .swarm = "3", .source = 'S', .want = "3" }, { .visible = "all", .annotation = "3", .source = 'C', .want = "3" },
+	{ .visible = "all", .swarm = "all", .source = 'S', .want = "all" }, { .visible = "all", .swarm = "none", .source = 'S', .want = "-" },
+	{ .visible = "all", .swarm = "", .source = 0 }, { .visible = "all", .annotation = "void", .source = 0 },
+	{ .visible = "all", .swarm = "3", .annotation = "3", .source = 'C', .want = "3" },
+	/* A list stands. */
+	{ .visible = "0", .swarm = "all", .source = 'E', .want = "0" }, { .visible = "0", .annotation = "all", .source = 'E', .want = "0" },
+	{ .visible = "0", .swarm = "all", .annotation = "all", .source = 'E', .want = "0" },
+	{ .visible = "0,1", .swarm = "1,0", .source = 'E', .want = "0,1" }, { .visible = "0", .annotation = "0", .source = 'E', .want = "0" },
+	{ .visible = "0", .swarm = "1", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0 and DOCKER_RESOURCE_GPU=1 ask for different devices" },
+	{ .visible = "0", .annotation = "1", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0 and cdi.k8s.io=nvidia.com/gpu=1 ask for different devices" },
+	{ .visible = "0", .swarm = "0,1", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0 and DOCKER_RESOURCE_GPU=0,1 ask for different devices" },
+	{ .visible = "0,1", .swarm = "0", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0,1 and DOCKER_RESOURCE_GPU=0 ask for different devices" },
+	{ .visible = "0", .swarm = "none", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0 and DOCKER_RESOURCE_GPU=none ask for different devices" },
+	{ .visible = "0", .swarm = "", .source = '!',
+	  .want = "NVIDIA_VISIBLE_DEVICES=0 and DOCKER_RESOURCE_GPU= ask for different devices" },
+	{ .swarm = "none", .annotation = "void", .source = '!',
+	  .want = "cdi.k8s.io=nvidia.com/gpu=void and DOCKER_RESOURCE_GPU=none ask for different devices" },
+	/* Swarm and annotations. */
+	{ .swarm = "0", .annotation = "0", .source = 'C', .want = "0" }, { .swarm = "0", .annotation = "all", .source = 'S', .want = "0" },
+	{ .swarm = "all", .annotation = "0", .source = 'C', .want = "0" },
+	{ .swarm = "0", .annotation = "1", .source = '!',
+	  .want = "cdi.k8s.io=nvidia.com/gpu=1 and DOCKER_RESOURCE_GPU=0 ask for different devices" },
+	{ .visible = "all", .swarm = "0", .annotation = "1", .source = '!',
+	  .want = "cdi.k8s.io=nvidia.com/gpu=1 and DOCKER_RESOURCE_GPU=0 ask for different devices" },
+	/* Mounts count before all others, which are not parsed: device plugins set NVIDIA_VISIBLE_DEVICES to the directory. */
+	{ .visible = DIR, .mount = "2", .source = 'M', .want = "2" }, { .visible = "all", .annotation = "all", .mount = "2", .source = 'M', .want = "2" },
+	{ .swarm = "all", .mount = "void", .source = 0 },
+	/* Words that nobody knows, of the one that another overrides too. */
+	{ .visible = "0", .swarm = "sda", .source = '!', .want = "DOCKER_RESOURCE_GPU: sda: not a device" },
+	{ .visible = "sda", .swarm = "0", .source = '!', .want = "NVIDIA_VISIBLE_DEVICES: sda: not a device" },
+	{ .visible = "0", .annotation = "sda", .source = '!', .want = "cdi.k8s.io: nvidia.com/gpu=sda: not a device" },
+	/* The gate. */
+	{ .visible = "0", .gated = true, .source = 0, .want = "accept-environment" },
+	{ .swarm = "0", .gated = true, .source = 0, .want = "accept-environment" },
+	{ .annotation = "0", .gated = true, .source = 0, .want = "accept-environment" },
+	{ .annotation = "sda", .gated = true, .source = 0, .want = "accept-environment" },
+	{ .visible = "void", .gated = true, .source = 0 },
+	{ .visible = "void", .annotation = "all", .gated = true, .source = 0, .want = "empty or void" },
+	{ .visible = "none", .annotation = "all", .gated = true, .source = 0, .want = "accept-environment" },
+	{ .annotation = "all", .mount = "2", .gated = true, .source = 'M', .want = "2" },
+};
+/* clang-format on */
+
+static void add_variable(struct run *t, const char *name, const char *value)
+{
+	cleanup_free char *assignment = mem_printf("%s=%s", name, value);
+
+	spec_add_env(&t->spec, assignment);
+}
+
+static void say(struct run *t, const struct saying *s)
+{
+	struct arena *a = &t->spec.arena;
+
+	run_init(t);
+	/* What an image of old says matters only where nothing else is said. */
+	add_variable(t, "CUDA_VERSION", "12.4.1");
+	if (s->visible)
+		add_variable(t, "NVIDIA_VISIBLE_DEVICES", s->visible);
+	if (s->swarm)
+		add_variable(t, "DOCKER_RESOURCE_NVIDIA_GPU", s->swarm);
+	add_annotation(t, "cdi.k8s.io/other", "vendor.com/nic=eth0");
+	if (s->annotation)
+		add_annotation(t, "cdi.k8s.io/x",
+			       arena_printf(a, "vendor.com/nic=eth1,nvidia.com/gpu=%s", s->annotation));
+	if (s->mount)
+		add_mount(t, arena_printf(a, DIR "%s", s->mount), NUL);
+	t->conf.accept_environment = s->gated ? CONFIG_ACCEPT_PRIVILEGED : CONFIG_ACCEPT_ALL;
+	parse(t);
+}
+
 TEST(precedence)
+{
+	static const char letters[] = { [REQUEST_FROM_ENVIRONMENT] = 'E',
+					[REQUEST_FROM_LEGACY] = 'L',
+					[REQUEST_FROM_SWARM] = 'S',
+					[REQUEST_FROM_MOUNTS] = 'M',
+					[REQUEST_FROM_CDI] = 'C' };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sayings); i++) {
+		const struct saying *s = &sayings[i];
+		cleanup_free char *row = mem_printf("row %zu", i);
+		struct run t;
+
+		say(&t, s);
+		tap_check_int(t.r, s->source == '!' ? -EINVAL : 0, __FILE__, __LINE__, row);
+		tap_check_int(letters[t.req.source], s->source == '!' ? 0 : s->source, __FILE__, __LINE__, row);
+		tap_check_int(t.req.wanted, s->source && s->source != '!', __FILE__, __LINE__, row);
+		if (s->source == '!')
+			tap_check_str(t.err.what, s->want, __FILE__, __LINE__, row);
+		else if (s->source)
+			tap_check_str(devices(&t.req), s->want, __FILE__, __LINE__, row);
+		else
+			tap_check_int(s->want ? t.req.why_not && strstr(t.req.why_not, s->want) : !t.req.why_not, 1,
+				      __FILE__, __LINE__, row);
+		if (s->source == '!')
+			CHECK_INT(t.err.code, ERR_VALUE);
+		/* To privileged containers the gate is open. */
+		t.spec.privileged = true;
+		parse(&t);
+		CHECK(!s->gated || !t.req.why_not || strstr(t.req.why_not, "void"));
+		run_free(&t);
+	}
+}
+
+TEST(many_of_one_source)
 {
 	struct run t;
 
-	run_init(&t);
-	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=5");
-	spec_add_env(&t.spec, "CUDA_VERSION=12.4.1");
-	parse(&t);
-	CHECK_STR(devices(&t.req), "5");
-	spec_add_env(&t.spec, "DOCKER_RESOURCE_NVIDIA_GPU=3");
-	parse(&t);
-	CHECK_INT(t.req.source, REQUEST_FROM_SWARM);
-	CHECK_STR(devices(&t.req), "3");
-	spec_add_env(&t.spec, "DOCKER_RESOURCE_NVIDIA-GPU=GPU-2d4e8a1c");
-	spec_add_env(&t.spec, "DOCKER_RESOURCE_GPU=4,6");
-	parse(&t);
+	run_env(&t, "DOCKER_RESOURCE_NVIDIA_GPU=3", "DOCKER_RESOURCE_NVIDIA-GPU=GPU-2d4e8a1c",
+		"DOCKER_RESOURCE_GPU=4,6", NULL);
 	CHECK_STR(devices(&t.req), "4,6,3,GPU-2d4e8a1c");
-	add_mount(&t, "/var/run/nvidia-container-devices/2", "/dev/null");
-	add_mount(&t, "/run/nvidia-container-devices/MIG-GPU-" UUID "/1/0", "/dev/null");
+	add_mount(&t, DIR "2", NUL);
+	add_mount(&t, "/run/nvidia-container-devices/MIG-GPU-" UUID "/1/0", NUL);
 	parse(&t);
-	CHECK_INT(t.req.source, REQUEST_FROM_MOUNTS);
 	CHECK_STR(devices(&t.req), "2,MIG-GPU-" UUID "/1/0");
 	t.conf.accept_mounts = false;
 	parse(&t);
 	CHECK_INT(t.req.source, REQUEST_FROM_SWARM);
 	CHECK(!t.req.why_not);
-	t.conf.accept_mounts = true;
-	add_annotation(&t, "cdi.k8s.io/other", "vendor.com/nic=eth0");
-	parse(&t);
-	CHECK_INT(t.req.source, REQUEST_FROM_MOUNTS);
-	add_annotation(&t, "cdi.k8s.io/nv", "nvidia.com/gpu=1,vendor.com/nic=eth1");
-	parse(&t);
-	CHECK_INT(t.req.source, REQUEST_FROM_CDI);
-	CHECK_STR(devices(&t.req), "1");
-	run_free(&t);
-	/* An empty swarm variable still replaces the other one. */
-	run_env(&t, "DOCKER_RESOURCE_GPU=", "NVIDIA_VISIBLE_DEVICES=all", NULL);
-	CHECK(t.r == 0 && !t.req.wanted);
 	run_free(&t);
 	run_env(&t, "DOCKER_RESOURCE_GPU=0", "DOCKER_RESOURCE_NVIDIA_GPU=0", NULL);
 	CHECK_INT(t.r, -EINVAL);
 	CHECK_STR(t.err.what, "DOCKER_RESOURCE_GPU: 0: named twice");
+	run_free(&t);
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", NULL);
+	add_annotation(&t, "cdi.k8s.io/a", "nvidia.com/gpu=1");
+	add_annotation(&t, "cdi.k8s.io/b", "nvidia.com/gpu=0");
+	parse(&t);
+	CHECK_STR(t.err.what, "NVIDIA_VISIBLE_DEVICES=0 and cdi.k8s.io=nvidia.com/gpu=1,... ask for different devices");
 	run_free(&t);
 }
 
@@ -256,17 +383,24 @@ TEST(environment_of_unprivileged_containers)
 	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=void");
 	parse(&t);
 	CHECK(!t.req.wanted && !t.req.why_not);
+	run_free(&t);
+}
+
+TEST(sandboxes_get_nothing)
+{
+	struct run t;
+
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=all", NULL);
 	add_annotation(&t, "cdi.k8s.io/x", "nvidia.com/gpu=0");
 	parse(&t);
 	CHECK_INT(t.req.source, REQUEST_FROM_CDI);
 	t.spec.sandbox = true;
 	parse(&t);
 	CHECK(t.r == 0 && !t.req.wanted);
+	CHECK(t.req.why_not && strstr(t.req.why_not, "sandbox"));
 	run_free(&t);
 }
 
-#define DIR "/var/run/nvidia-container-devices/"
-#define NUL "/dev/null"
 TEST(mounts)
 {
 	/* clang-format off */
@@ -279,6 +413,8 @@ TEST(mounts)
 		{ DIR "cdi/nvidia.com/gpu=0", NUL, "0" }, { DIR "cdi/runtime.nvidia.com/gpu/all", NUL, "all" },
 		{ "/run/nvidia-container-devices/cdi/vendor.com/nic/eth0", NUL, "" },
 		{ DIR "imex/7", NUL, "" }, { DIR "0", "/etc/passwd", "" }, { DIR "0", "", "" },
+		/* VOLUME of an image. */
+		{ DIR "all", "/var/lib/docker/volumes/0f3c/_data", "" }, { DIR "all", "/dev/null/", "" },
 		{ "/var/run/nvidia-container-devices", NUL, "" }, { DIR, NUL, "" },
 		{ "/var/run/nvidia-container-devicesx/0", NUL, "" },
 		{ "/srv/var/run/nvidia-container-devices/0", NUL, "" }, { DIR "0,1", NUL, NULL },
