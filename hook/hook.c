@@ -135,7 +135,7 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
 	/* The shim's rules are in config.json already, whichever hook entry started us. */
 	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !apply.loader_only)
-		r = cgroup_allow(run->state.pid, run->spec.cgroups_path, &run->prepared.plan, err);
+		r = cgroup_allow(run->state.pid, run->container.init, run->spec.cgroups_path, &run->prepared.plan, err);
 	return r < 0 ? r : apply_plan(&apply, err);
 }
 

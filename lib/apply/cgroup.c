@@ -11,10 +11,11 @@
 #include "base/mem.h"
 #include "host/userns.h"
 
-static int allow(pid_t pid, const char *cgroups_path, const struct devprog_rule *rules, size_t n, struct err *err)
+static int allow(pid_t pid, int pidfd, const char *cgroups_path, const struct devprog_rule *rules, size_t n,
+		 struct err *err)
 {
 	cleanup(cgroup_find_close) struct cgroup_places places = { .v1 = { .self = -EBADF }, .v2 = { .self = -EBADF } };
-	int r = cgroup_find(&places, pid, cgroups_path, err);
+	int r = cgroup_find(&places, pid, pidfd, cgroups_path, err);
 
 	if (r == 0 && places.v1.path)
 		r = cgroup_v1_allow(&places.v1, rules, n, err);
@@ -27,7 +28,7 @@ static int allow(pid_t pid, const char *cgroups_path, const struct devprog_rule 
 	return r;
 }
 
-int cgroup_allow(pid_t pid, const char *cgroups_path, const struct plan *plan, struct err *err)
+int cgroup_allow(pid_t pid, int pidfd, const char *cgroups_path, const struct plan *plan, struct err *err)
 {
 	cleanup_free struct devprog_rule *rules = mem_zalloc((plan->n_nodes + 1) * sizeof(*rules));
 	int r;
@@ -43,6 +44,6 @@ int cgroup_allow(pid_t pid, const char *cgroups_path, const struct plan *plan, s
 		rules[i] = (struct devprog_rule){ plan->nodes[i].major, plan->nodes[i].minor };
 	r = caps_raise(CAPS_CGROUP, err);
 	if (r == 0)
-		r = allow(pid, cgroups_path, rules, plan->n_nodes, err);
+		r = allow(pid, pidfd, cgroups_path, rules, plan->n_nodes, err);
 	return r < 0 ? r : caps_lower(err);
 }

@@ -152,26 +152,31 @@ static int find_both(struct cgroup_places *ret, const struct cgroup_paths *init,
 	return r < 0 ? r : find(&ret->v2, true, init->v2, self.v2, cgroups_path, mountinfo, err);
 }
 
-int cgroup_find(struct cgroup_places *ret, pid_t pid, const char *cgroups_path, struct err *err)
+int cgroup_find_alive(const struct cgroup_place *p, struct err *err)
+{
+	/* EPERM: it is there, and another user's. */
+	if (syscall(SYS_pidfd_send_signal, p->pidfd, 0, NULL, 0) < 0 && errno != EPERM)
+		return err_set(err, ERR_CGROUP, errno, "init %d has ended", (int)p->pid);
+	return 0;
+}
+
+int cgroup_find(struct cgroup_places *ret, pid_t pid, int pidfd, const char *cgroups_path, struct err *err)
 {
 	cleanup(cgroup_paths_free) struct cgroup_paths init = { NULL, NULL };
-	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	char file[64];
 	int r;
 
-	*ret = (struct cgroup_places){ .v1 = { .self = -EBADF }, .v2 = { .self = -EBADF } };
-	if (pidfd < 0)
-		return err_set(err, ERR_CGROUP, errno, "pidfd_open of init %d", (int)pid);
+	ret->v1 = ret->v2 = (struct cgroup_place){ .self = -EBADF, .pid = pid, .pidfd = pidfd };
 	snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
-	r = read_paths(file, &init, err);
+	r = cgroup_find_alive(&ret->v1, err);
+	if (r == 0)
+		r = read_paths(file, &init, err);
 	if (r == 0)
 		r = find_both(ret, &init, cgroups_path, err);
 	if (r < 0)
 		return r;
-	/* What was read by pid was init's only if init is still there. EPERM: it is, and another user's. */
-	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0 && errno != EPERM)
-		return err_set(err, ERR_CGROUP, errno, "init %d has ended", (int)pid);
-	return 0;
+	/* What was read by pid was init's only if init is still there. */
+	return cgroup_find_alive(&ret->v1, err);
 }
 
 static void close_place(struct cgroup_place *p)

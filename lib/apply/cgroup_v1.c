@@ -29,7 +29,7 @@ static int allow(int cgroup, const char *path, const struct devprog_rule *rules,
 
 int cgroup_v1_allow(const struct cgroup_place *p, const struct devprog_rule *rules, size_t n, struct err *err)
 {
-	int r = 0;
+	int r = cgroup_find_alive(p, err);
 
 	for (size_t i = 0; r == 0 && i < p->n_levels; i++)
 		r = allow(p->levels[i], p->path, rules, n, err);

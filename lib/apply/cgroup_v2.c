@@ -148,6 +148,9 @@ static int try(const struct cgroup_place *p, const struct devprog_rule *rules, s
 		r = prepare_level(&c, p->levels[i], p->path, rules, n, err);
 	if (r == 0 && !c.attached)
 		return check_foreign(p, err);
+	/* Reading and loading took its time. */
+	if (r == 0 && c.n)
+		r = cgroup_find_alive(p, err);
 	for (size_t i = 0; r == 0 && i < c.n; i++)
 		r = replace(&c.v[i], p->path, err);
 	return r;

@@ -16,7 +16,7 @@
  * that have our rules already, or allow everything, stay. Where the place has no program nothing is attached: that
  * is no error if none holds there, or only such as hold for this process too.
  *
- * -errno with ERR_CGROUP: -EPERM where only programs of cgroups above the container's hold; -EOPNOTSUPP for programs that
+ * -errno with ERR_CGROUP: -ESRCH where the place's init has ended before the first replacement; -EPERM where only programs of cgroups above the container's hold; -EOPNOTSUPP for programs that
  * are not attached with BPF_F_ALLOW_MULTI, or by a link, or cannot be read back or loaded again; -EBUSY where others
  * keep changing them; the kernel's own reasons (-E2BIG: 64 programs, or the verifier's limits).
  */

@@ -27,17 +27,24 @@
 #define LOCK_TRIES 1500
 #define LOCK_PAUSE_MS 2
 
+static int check_init(const struct container *c, pid_t pid, struct err *err)
+{
+	if (syscall(SYS_pidfd_send_signal, c->init, 0, NULL, 0) < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "init %d has ended", (int)pid);
+	return 0;
+}
+
 /*
  * Namespace file and id maps are opened by pid, so the pidfd must still answer afterwards: then the pid was not
  * another's.
  */
 static int pin(struct container *c, pid_t pid, struct err *err)
 {
-	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	char path[64];
 	int r;
 
-	if (pidfd < 0)
+	c->init = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (c->init < 0)
 		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_NAMESPACE, errno, "pidfd_open of init %d",
 			       (int)pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
@@ -45,11 +52,7 @@ static int pin(struct container *c, pid_t pid, struct err *err)
 	if (c->mnt_ns < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "%s", path);
 	r = userns_root_of(pid, &c->uid, &c->gid, err);
-	if (r < 0)
-		return r;
-	if (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) < 0)
-		return err_set(err, ERR_NAMESPACE, errno, "init %d has ended", (int)pid);
-	return 0;
+	return r < 0 ? r : check_init(c, pid, err);
 }
 
 static int same_file(int a, int b)
@@ -147,6 +150,9 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
 	if (r)
 		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");
 	r = lock(ret->mnt_ns, err);
+	/* Others may have been waited for. */
+	if (r == 0)
+		r = check_init(ret, pid, err);
 	if (r == 0)
 		r = visit(ret, root_path, err);
 	if (r < 0)
@@ -167,6 +173,7 @@ int container_join(const struct container *c, struct err *err)
 
 void container_close(struct container *c)
 {
+	fd_close(take_fd(c->init));
 	fd_close(take_fd(c->mnt_ns));
 	fd_close(take_fd(c->host_ns));
 	fd_close(take_fd(c->rootfd));

@@ -12,6 +12,7 @@
 struct made;
 
 struct container {
+	int init;	   /* its init, as a pidfd: the number may be another's as soon as init has ended */
 	int mnt_ns;	   /* its mount namespace */
 	int host_ns;	   /* the mount namespace that we came from */
 	int rootfd;	   /* its root directory (O_PATH), opened in its mount namespace */
@@ -22,7 +23,7 @@ struct container {
 };
 #define CONTAINER_INIT \
 	{ \
-		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL \
+		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL \
 	}
 
 /*

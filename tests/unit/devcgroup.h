@@ -20,6 +20,7 @@
 
 #include "apply/bpf.h"
 #include "apply/caps.h"
+#include "apply/cgroup.h"
 #include "base/fd.h"
 #include "tap.h"
 
@@ -80,6 +81,14 @@ static inline pid_t devcgroup_init(const struct devcgroup *c)
 	CHECK(read(ready[0], &byte, 1) == 1);
 	close(ready[0]);
 	return pid;
+}
+
+/* cgroup_allow for a process that nobody waits for meanwhile. */
+static inline int devcgroup_allow(pid_t pid, const char *cgroups_path, const struct plan *plan, struct err *err)
+{
+	cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return cgroup_allow(pid, pidfd, cgroups_path, plan, err);
 }
 
 static inline void devcgroup_end(pid_t pid)

@@ -49,7 +49,7 @@ static int allow(pid_t pid, const char *cgroups_path, struct err *err)
 	int r;
 
 	*err = (struct err)ERR_INIT;
-	r = cgroup_allow(pid, cgroups_path, &plan, err);
+	r = devcgroup_allow(pid, cgroups_path, &plan, err);
 	CHECK_INT(caps_restore(&restoring), 0);
 	return r;
 }

@@ -134,6 +134,7 @@ static const struct fault_row {
 	{ "open", 2, ENOENT, -ENOENT, ERR_NAMESPACE, "/ns/mnt" },
 	{ "stat", 2, EACCES, -EACCES, ERR_NAMESPACE, "/ns/user" },
 	{ "pidfd_send_signal", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "has ended" },
+	{ "pidfd_send_signal", 2, ESRCH, -ESRCH, ERR_NAMESPACE, "has ended" },
 	{ "fstat", 1, EIO, -EIO, ERR_NAMESPACE, "" },
 	{ "fstat", 2, EIO, -EIO, ERR_NAMESPACE, "" },
 	{ "flock", 1, EIO, -EIO, ERR_NAMESPACE, "locking its mount namespace" },
