@@ -13,7 +13,7 @@ int confine_process(struct err *err) must_check;
 /* From here on SIGTERM, SIGINT and SIGHUP change nothing: before, they end the process with a line (E08) and status 1. */
 void confine_finish(void);
 /*
- * Limits of memory and of file size, and a deadline in seconds, whatever a file system of the image does: then the process
+ * A limit of memory, and a deadline in seconds, whatever a file system of the image does: then the process
  * ends with a line of its own and status 142, and a second later without one. Not for a process that has yet to start
  * nvcoreos-load, which would inherit them. -errno with ERR_KERNEL.
  */

@@ -89,6 +89,15 @@ static int clone_node(struct sources *s, int dev_root, const struct plan_node *n
 	return add_clone(s, fd, (struct source){ .kind = SOURCE_NODE, .target = n->name }, MNT_NODE, err);
 }
 
+/* In a directory where others may write too (/tmp) anybody could have put it there. */
+static bool is_anybodys(const char *path, const struct stat *st)
+{
+	cleanup_free char *parent = mem_strndup(path, (size_t)(path_base(path) - path));
+	struct stat dir;
+
+	return st->st_uid != 0 && (fstatat(AT_FDCWD, parent, &dir, 0) < 0 || (dir.st_mode & (S_IWGRP | S_IWOTH)));
+}
+
 /* A socket whose daemon does not run is no reason to refuse a start. */
 static int clone_ipc(struct sources *s, const struct plan_ipc *i, struct err *err)
 {
@@ -97,6 +106,11 @@ static int clone_ipc(struct sources *s, const struct plan_ipc *i, struct err *er
 
 	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISSOCK(st.st_mode) && !S_ISDIR(st.st_mode))) {
 		log_warning("%s is not there and left out", i->path);
+		fd_close(fd);
+		return 0;
+	}
+	if (is_anybodys(i->path, &st)) {
+		log_warning("%s belongs to user %u and is left out", i->path, st.st_uid);
 		fd_close(fd);
 		return 0;
 	}

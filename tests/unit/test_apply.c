@@ -201,12 +201,12 @@ TEST(a_missing_node_fails_before_anything_is_changed)
 struct all {
 	struct plan_mount mounts[2];
 	struct plan_node nodes[2];
-	struct plan_ipc ipc[4];
+	struct plan_ipc ipc[5];
 	struct plan_proc_gpu gpu;
 	struct plan_link link;
 	struct plan_file file;
 	struct plan_cache_library library;
-	char socket[4200], directory[4200], regular[4200], absent[4200];
+	char socket[4200], directory[4200], regular[4200], absent[4200], anybodys[4200];
 	struct plan plan;
 	struct rootfacts facts;
 	struct hostroot host;
@@ -219,7 +219,7 @@ static void make_plan(struct all *a)
 	*a = (struct all){
 		.mounts = { { source, "/usr/local/nvidia" }, { source, "/usr/local/cuda" } },
 		.nodes = { { "nvidia0", 195, 0 }, { "nvidia1", 195, 1 } },
-		.ipc = { { a->socket }, { a->directory }, { a->regular }, { a->absent } },
+		.ipc = { { a->socket }, { a->directory }, { a->regular }, { a->absent }, { a->anybodys } },
 		.gpu = { "0000:01:00.0", "Model: X\n" },
 		.link = { "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi" },
 		.file = { "/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n" },
@@ -234,7 +234,7 @@ static void make_plan(struct all *a)
 		.nodes = a->nodes,
 		.n_nodes = 2,
 		.ipc = a->ipc,
-		.n_ipc = 4,
+		.n_ipc = 5,
 		.proc = { .wanted = true, .version = "v\n", .gpus = &a->gpu, .n_gpus = 1 },
 		.links = &a->link,
 		.n_links = 1,
@@ -246,6 +246,7 @@ static void make_plan(struct all *a)
 	snprintf(a->directory, sizeof(a->directory), "%s/directory", run);
 	snprintf(a->regular, sizeof(a->regular), "%s/regular", run);
 	snprintf(a->absent, sizeof(a->absent), "%s/absent", run);
+	snprintf(a->anybodys, sizeof(a->anybodys), "%s/open/anybodys", run);
 	a->in = (struct apply_input){ .host = &a->host, .plan = &a->plan, .facts = &a->facts, .container = &a->c };
 }
 
@@ -309,6 +310,7 @@ static bool is_done(const struct all *a)
 	ok &= CHECK(has_mode("", "/dev/nvidia0", S_IFCHR) && has_mode("", "/dev/nvidia1", S_IFCHR));
 	ok &= CHECK(has_mode("", a->socket, S_IFSOCK) && has_mode("", a->directory, S_IFDIR));
 	ok &= CHECK(!has_mode("", a->regular, S_IFREG) && !has_mode("", a->absent, S_IFREG));
+	ok &= CHECK(!has_mode("", a->anybodys, S_IFDIR));
 	ok &= CHECK(is_file("/proc/driver/nvidia/version", "v\n"));
 	return ok;
 }
@@ -328,7 +330,15 @@ static void make_everything(void)
 	fd_close(fd);
 	tap_write(run, "directory/x", "");
 	tap_write(run, "regular", "");
+	tap_write(run, "open/anybodys/x", "");
 	if (geteuid() == 0) {
+		/* A daemon's user may own what is its own; where everybody may write, it must be root's. */
+		snprintf(path, sizeof(path), "%s/directory", run);
+		CHECK_INT(chown(path, 65534, 65534), 0);
+		snprintf(path, sizeof(path), "%s/open", run);
+		CHECK_INT(chmod(path, 01777), 0);
+		snprintf(path, sizeof(path), "%s/open/anybodys", run);
+		CHECK_INT(chown(path, 65534, 65534), 0);
 		snprintf(path, sizeof(path), "%s/nvidia1", dev);
 		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 1)), 0);
 	}
