@@ -283,8 +283,7 @@ static int read_legacy(struct reader *x)
 		return 0;
 	}
 	r = read_value(x, &all, "all");
-	if (r == 0)
-		take(x, &all);
+	take(x, &all);
 	return r;
 }
 
