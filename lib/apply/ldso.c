@@ -21,7 +21,7 @@ static bool is_no_cache(int own_files, int r)
 	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG)
 		return true;
 	/* The opening of a device, a FIFO or a socket fails in ways of its own. */
-	fd = path_open(own_files, ROOTFACTS_CACHE, O_PATH);
+	fd = path_open_same_mount(own_files, ROOTFACTS_CACHE, O_PATH);
 	return fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
@@ -31,7 +31,7 @@ static bool is_no_cache(int own_files, int r)
  */
 static int read_cache(int own_files, char **ret, size_t *ret_len, struct err *err)
 {
-	cleanup_fd int fd = path_open(own_files, ROOTFACTS_CACHE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int fd = path_open_same_mount(own_files, ROOTFACTS_CACHE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
 	int r = fd < 0 ? fd : 0;
 

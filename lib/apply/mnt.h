@@ -23,7 +23,8 @@ enum mnt_kind {
 int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err) must_check;
 /*
  * A detached, read-only, nodev clone of the mount that `root` lies on, without anything mounted on it: what is opened below it
- * is the container's own file, never a volume's, and a device node in an image cannot be opened through it. fd or
+ * is the container's own file, never a volume's, and a device node in an image cannot be opened through it. Where what is
+ * mounted on it is locked (a user namespace) it comes along: to be opened through path_open_same_mount alone. fd or
  * -errno. In the container's mount namespace.
  */
 int mnt_own_files(int root, struct err *err) must_check;

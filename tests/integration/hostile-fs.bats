@@ -176,6 +176,15 @@ image() {
 	box_done 14
 }
 
+@test "67 S: a mount of the host below the root, which a user namespace locks there" {
+	box_root
+	mkdir "$R/opt"
+	chown -hR 100000:100000 "$R"
+	box_case 'locked' S -u 100000:65536 -S "mount --bind $R $R && mount -t tmpfs x $R/opt" -- /probe open /dev/nvidia0
+	[ "$BOX_OUTPUT" = ENXIO ]
+	box_done 1
+}
+
 @test "68 S: an idmapped root" {
 	local i
 	for i in 1 2; do

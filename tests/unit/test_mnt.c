@@ -203,3 +203,30 @@ TEST(a_mount_call_that_fails_is_named)
 {
 	in_mount_namespace(each_call_fails, NULL);
 }
+
+/* As where mounts of the host below the root are locked: the kernel refuses a clone without them. */
+static int with_what_is_locked(const char *dir)
+{
+	struct err err = ERR_INIT;
+	char path[4200];
+	int tree, d;
+	bool ok;
+
+	tap_write(dir, "volume/below", "");
+	snprintf(path, sizeof(path), "%s/volume", dir);
+	ok = CHECK_INT(mount(dir, dir, NULL, MS_BIND, NULL), 0);
+	ok &= CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	tap_write(dir, "volume/host", "");
+	d = open(dir, O_PATH | O_CLOEXEC);
+	faults_arm("open_tree", 1, EINVAL);
+	tree = mnt_own_files(d, &err);
+	ok &= CHECK_INT(faults_disarm(), 1);
+	ok &= CHECK(tree >= 0);
+	ok &= CHECK_INT(path_open_same_mount(tree, "/volume/host", O_RDONLY), -EXDEV);
+	return ok ? 0 : 1;
+}
+
+TEST(own_files_where_mounts_are_locked)
+{
+	in_mount_namespace(with_what_is_locked, tap_tmpdir());
+}
