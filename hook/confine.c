@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,16 +46,21 @@ static void unblock_stderr(void)
 	close(fd);
 }
 
-/* For signal handlers: to stderr and to the log, which is all that an engine with crun keeps. */
-static void last_words(const char *line)
-{
-	const struct iovec words[] = { { (char *)"nvcoreos-hook: ", 15 },
-				       { (char *)line, strlen(line) },
-				       { (char *)"\n", 1 } };
-	ssize_t r = writev(STDERR_FILENO, words, ARRAY_SIZE(words));
+#define PROG "nvcoreos-hook: "
+#define SAID_ENDED "E08: ended by a signal: SIGTERM, SIGINT or SIGHUP: start the container again"
+#define SAID_LATE \
+	"E31: container's root cannot be used: a file system did not answer in time: " \
+	"check the storage below the container's root, and the driver's store"
 
-	(void)r;
-	log_last_words(line);
+static const char said_ended[] = PROG SAID_ENDED "\n", said_late[] = PROG SAID_LATE "\n";
+
+/* Also for the log, which is all that an engine with crun keeps; signal handlers cannot compose them. */
+static struct log_record log_ended = { .fd = -EBADF }, log_late = { .fd = -EBADF };
+
+void confine_log_opened(void)
+{
+	log_compose(&log_ended, SAID_ENDED);
+	log_compose(&log_late, SAID_LATE);
 }
 
 /* The result is about to be said, or has been. */
@@ -68,7 +72,8 @@ static void ended(int signal)
 	(void)signal;
 	if (finishing)
 		return;
-	last_words("E08: ended by a signal: SIGTERM, SIGINT or SIGHUP: start the container again");
+	(void)!write(STDERR_FILENO, said_ended, sizeof(said_ended) - 1);
+	(void)!write(log_ended.fd, log_ended.text, log_ended.len);
 	_exit(1);
 }
 
@@ -116,8 +121,8 @@ int confine_process(struct err *err)
 
 static void too_late(int signal)
 {
-	last_words("E31: container's root cannot be used: a file system did not answer in time: "
-		   "check the storage below the container's root, and the driver's store");
+	(void)!write(STDERR_FILENO, said_late, sizeof(said_late) - 1);
+	(void)!write(log_late.fd, log_late.text, log_late.len);
 	_exit(128 + signal);
 }
 

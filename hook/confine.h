@@ -10,6 +10,8 @@
  * no tracer, no new privileges. -errno with ERR_IO or ERR_KERNEL.
  */
 int confine_process(struct err *err) must_check;
+/* The last words below go to the log too from here on. Call once, after log_open(). */
+void confine_log_opened(void);
 /* From here on SIGTERM, SIGINT and SIGHUP change nothing: before, they end the process with a line (E08) and status 1. */
 void confine_finish(void);
 /*

@@ -42,13 +42,16 @@ struct run {
 static const char help[] = "usage: " PROG " [--config FILE] [--debug FILE] prestart|createRuntime|ldcache|version\n"
 			   "An OCI hook: reads the container's state on stdin, see the runtime specification.\n";
 
+#define NO_MEMORY "E01: out of memory: hook: give the container engine more memory"
+
 static void out_of_memory(void)
 {
-	static const char line[] = PROG ": E01: out of memory: hook: give the container engine more memory\n";
-	ssize_t r = write(STDERR_FILENO, line, sizeof(line) - 1);
+	static const char line[] = PROG ": " NO_MEMORY "\n";
+	struct log_record record;
 
-	(void)r;
-	log_last_words("E01: out of memory: hook: give the container engine more memory");
+	log_compose(&record, NO_MEMORY);
+	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
+	(void)!write(record.fd, record.text, record.len);
 	_exit(1);
 }
 
@@ -193,6 +196,7 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 		log_open(PROG, args->debug, LOG_LEVEL_DEBUG);
 	else
 		log_open(PROG, run->conf.log_file, run->conf.log_level);
+	confine_log_opened();
 	r = confine(run, conf_error, err);
 	if (r == 0)
 		r = read_request(run, conf_error, &conf_err, err);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,27 +96,13 @@ static void to_file(enum log_level level, const char *line)
 	(void)r;
 }
 
-void log_last_words(const char *line)
+void log_compose(struct log_record *ret, const char *line)
 {
-	static const char head[] = "PRIORITY=3\nSYSLOG_IDENTIFIER=", middle[] = "\nMESSAGE=";
-	const struct iovec journal[] = {
-		{ (char *)head, sizeof(head) - 1 },
-		{ (char *)sink.prog, strlen(sink.prog) },
-		{ (char *)middle, sizeof(middle) - 1 },
-		{ (char *)line, strlen(line) },
-		{ (char *)"\n", 1 },
-	};
-	const struct iovec file[] = {
-		{ (char *)sink.prog, strlen(sink.prog) },
-		{ (char *)": ", 2 },
-		{ (char *)line, strlen(line) },
-		{ (char *)"\n", 1 },
-	};
-	ssize_t r = sink.fd < 0	   ? 0
-		    : sink.journal ? writev(sink.fd, journal, ARRAY_SIZE(journal))
-				   : writev(sink.fd, file, ARRAY_SIZE(file));
+	int n = snprintf(ret->text, sizeof(ret->text),
+			 sink.journal ? "PRIORITY=3\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n" : "%s: %s\n", sink.prog, line);
 
-	(void)r;
+	ret->len = (size_t)n < sizeof(ret->text) ? (size_t)n : sizeof(ret->text) - 1;
+	ret->fd = sink.fd;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)

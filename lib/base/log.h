@@ -3,6 +3,8 @@
 #ifndef NVCOREOS_BASE_LOG_H
 #define NVCOREOS_BASE_LOG_H
 
+#include <stddef.h>
+
 #include "base/attr.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -21,8 +23,14 @@ void log_close(void);
 
 /* One line; bytes that are not printable are escaped, 4 KiB at most. */
 void log_write(enum log_level level, const char *fmt, ...) printf_format(2, 3);
-/* The same as an error, for signal handlers: `line` is written as it is, without the time, and nothing is allocated. */
-void log_last_words(const char *line);
+/* A line composed ahead, for a signal handler to write as it is. */
+struct log_record {
+	int fd; /* the sink's, not to be closed; negative: there is none */
+	size_t len;
+	char text[512];
+};
+/* `line` as an error in the form that the open sink takes, without the time; what is too long is cut. Allocates nothing. */
+void log_compose(struct log_record *ret, const char *line);
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -117,15 +117,23 @@ TEST(stderr_too)
 	CHECK_STR(text, "prog: debug: seen\\x0a\n");
 }
 
-TEST(last_words_of_a_signal_handler)
+TEST(records_for_a_signal_handler)
 {
+	struct log_record record;
+	char longer[1024];
 	const char *dir = tap_tmpdir();
 	cleanup_free char *path = mem_printf("%s/log", dir), *got = NULL;
 
 	log_open("prog", path, LOG_LEVEL_ERROR);
-	log_last_words("E08: ended");
+	log_compose(&record, "E08: ended");
+	CHECK_INT(write(record.fd, record.text, record.len), (long)record.len);
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	log_compose(&record, longer);
+	CHECK_INT(record.len, sizeof(record.text) - 1);
 	log_close();
 	got = content(dir, "log");
 	CHECK_STR(got, "prog: E08: ended\n");
-	log_last_words("to nowhere");
+	log_compose(&record, "to nowhere");
+	CHECK(record.fd < 0);
 }
