@@ -117,13 +117,37 @@ $(BUILD)/nvcoreos-runtime: $(call obj,$(RUNTIME_SRC)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(HOOK_LINK)
 
+CLI_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+LOAD_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
+
 $(BUILD)/nvcoreos: $(call obj,$(CLI_SRC)) $(LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+	$(Q)$(CLI_LINK)
 
 $(BUILD)/nvcoreos-load: $(call obj,$(LOAD_SRC)) $(LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
+	$(Q)$(LOAD_LINK)
+
+# The two that are not static, linked once more for the bundle: they take its loader and its libraries, whatever the host has.
+BUNDLE := $(BUILD)/bundle
+LOADER = $(shell ldd /bin/true | sed -n 's,.*\(/[^ ]*/ld-[^ ]*\).*,\1,p')
+BUNDLE_FLAGS = -Wl,--disable-new-dtags -Wl,-rpath,$(PREFIX)/lib -Wl,--dynamic-linker=$(PREFIX)/lib/$(notdir $(LOADER))
+
+$(BUNDLE)/nvcoreos: $(call obj,$(CLI_SRC)) $(LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CLI_LINK) $(BUNDLE_FLAGS)
+
+$(BUNDLE)/nvcoreos-load: $(call obj,$(LOAD_SRC)) $(LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(LOAD_LINK) $(BUNDLE_FLAGS)
+
+# The programs with their libraries, for any host of this machine's architecture: unpacked at /, it is installed.
+bundle: all $(BUNDLE)/nvcoreos $(BUNDLE)/nvcoreos-load
+	$(Q)rm -rf $(BUNDLE)/root
+	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUNDLE)/root) >/dev/null
+	$(Q)SYSCONFDIR=$(SYSCONFDIR) contrib/bundle/bundle.sh $(BUNDLE) $(PREFIX) $(LOADER) $(VERSION)
 
 $(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit $(if $(COVERAGE_FLAGS),-DTAP_COVERAGE)
 
@@ -275,10 +299,10 @@ help:
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'coverage       branches that the unit tests reach'
 	@echo 'check-gpu      containers on a real GPU'
-	@echo 'lint, analyze, deps, golden-accept, install, uninstall, clean'
+	@echo 'lint, analyze, deps, golden-accept, install, uninstall, bundle, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
 .PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
-	golden-accept lint analyze deps demo install uninstall \
+	golden-accept lint analyze deps demo install uninstall bundle \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
