@@ -78,6 +78,7 @@ LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) cli/kmod.c
+IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
@@ -143,8 +144,14 @@ $(BUNDLE)/nvcoreos-load: $(call obj,$(LOAD_SRC)) $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(LOAD_LINK) $(BUNDLE_FLAGS)
 
+# What the installer image runs.
+$(BUNDLE)/nvcoreos-image: $(call obj,$(IMAGE_SRC)) $(LIB)
+	$(say) LINK $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -static-pie -o $@ $(filter %.o %.a,$^)
+
 # The programs with their libraries, for any host of this machine's architecture: unpacked at /, it is installed.
-bundle: all $(BUNDLE)/nvcoreos $(BUNDLE)/nvcoreos-load
+bundle: all $(BUNDLE)/nvcoreos $(BUNDLE)/nvcoreos-load $(BUNDLE)/nvcoreos-image
 	$(Q)rm -rf $(BUNDLE)/root
 	$(Q)$(MAKE) --no-print-directory install DESTDIR=$(abspath $(BUNDLE)/root) >/dev/null
 	$(Q)SYSCONFDIR=$(SYSCONFDIR) contrib/bundle/bundle.sh $(BUNDLE) $(PREFIX) $(LOADER) $(VERSION)
@@ -175,6 +182,11 @@ $(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC)) $(call obj,$(CLI_ONLY)) $(LIB)
 $(BUILD)/replay: $(call obj,$(FUZZ_SRC) tests/fuzz/replay.c) $(call obj,$(CLI_ONLY)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+
+# The installer image, with ARCHIVES in it.
+IMAGE ?= nvcoreos-installer:$(VERSION)
+image: bundle
+	$(Q)contrib/image/image.sh $(BUNDLE) $(PREFIX) $(IMAGE) $(ARCHIVES)
 
 .PRECIOUS: $(BUILD)/obj/%.o
 .DELETE_ON_ERROR:
@@ -271,7 +283,9 @@ install: all
 	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
 	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
 		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | install -m 0644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
-	install -d $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d
+	install -d $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd
+	sed 's|/opt/nvcoreos|$(PREFIX)|' config/systemd/nvcoreos.service | \
+		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json | \
 		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
 	install -d $(DESTDIR)$(BINLINK)
@@ -280,8 +294,8 @@ install: all
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
 	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
-	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
-	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos/hooks.d share/nvcoreos share) \
+	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service
+	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos/hooks.d share/nvcoreos/systemd share/nvcoreos share) \
 		$(DESTDIR)$(PREFIX) 2>/dev/null || true
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | cmp -s - $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
 		rm -f $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || true
@@ -299,10 +313,10 @@ help:
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'coverage       branches that the unit tests reach'
 	@echo 'check-gpu      containers on a real GPU'
-	@echo 'lint, analyze, deps, golden-accept, install, uninstall, bundle, clean'
+	@echo 'lint, analyze, deps, golden-accept, install, uninstall, bundle, image, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
 .PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
-	golden-accept lint analyze deps demo install uninstall bundle \
+	golden-accept lint analyze deps demo install uninstall bundle image \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

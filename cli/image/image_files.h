@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the installer image puts on a host beside the trees: the programs, their configuration, a link, a unit. */
+#ifndef NVCOREOS_CLI_IMAGE_FILES_H
+#define NVCOREOS_CLI_IMAGE_FILES_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Whether `root` is the root of an operating system. -errno with ERR_SOURCE. */
+int image_files_check_root(const char *root, struct err *err) must_check;
+/*
+ * Copies PREFIX of the image to the host, where one rename puts it in place of an older one, and makes
+ * nvcoreos.conf where there is none, the link to the tool and the unit. What was made is remembered in PREFIX. -errno with
+ * ERR_IO.
+ */
+int image_files_install(const char *root, struct err *err) must_check;
+/*
+ * Takes away what is remembered: links and unit that are still ours, nvcoreos.conf where nobody changed it, directories
+ * that are empty, and PREFIX at last. -errno with ERR_IO.
+ */
+int image_files_uninstall(const char *root, struct err *err) must_check;
+/* Whether docker's configuration names nvcoreos. */
+bool image_files_has_engine(const char *root);
+
+#endif
