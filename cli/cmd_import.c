@@ -10,6 +10,7 @@
 #include "select.h"
 #include "store/import.h"
 #include "store/loaded.h"
+#include "store/repair.h"
 #include "store/store.h"
 
 static void print_result(const struct cli *cli, const struct import_result *r)
@@ -34,7 +35,7 @@ static void print_result(const struct cli *cli, const struct import_result *r)
 
 static int import(struct cli *cli, const char *dir, bool use, struct err *err)
 {
-	cleanup_fd int lock = store_lock(&cli->conf, err);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
 	struct import_result result;
 	char buf[LOADED_MAX];
 	struct import_from from = { .dir = dir, .host = cli->root };

@@ -8,6 +8,7 @@
 #include "oci/json.h"
 #include "select.h"
 #include "store/install.h"
+#include "store/repair.h"
 #include "store/store.h"
 
 static void print_json(const struct install_result *r)
@@ -54,7 +55,7 @@ static void print_text(const struct install_result *r)
 
 static int install(struct cli *cli, char **sources, int n, bool use, struct err *err)
 {
-	cleanup_fd int lock = store_lock(&cli->conf, err);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
 	struct install_result result;
 	int r;
 

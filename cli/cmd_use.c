@@ -9,6 +9,7 @@
 #include "host/osver.h"
 #include "oci/json.h"
 #include "select.h"
+#include "store/repair.h"
 #include "store/store.h"
 #include "store/tree.h"
 
@@ -42,7 +43,7 @@ static int check_whole(const struct store_tree *found, struct err *err)
 
 static int use(struct cli *cli, const char *name, struct err *err)
 {
-	cleanup_fd int lock = store_lock(&cli->conf, err);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
 	struct store_tree t;
 	struct store s;
 	const char *os;

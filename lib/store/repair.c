@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/repair.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "host/osver.h"
+#include "store/store.h"
+
+/* The lock is held, so what is called so belongs to no run that lives. */
+static bool is_leftover(const char *name)
+{
+	static const char *const ours[] = { ".staging-", REPAIR_REMOVED, ".state.json.", ".current." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (str_starts(name, ours[i]))
+			return true;
+	return false;
+}
+
+static void remove_leftovers(const char *store)
+{
+	int fd = fd_open_dir(store);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+
+	if (!d) {
+		fd_close(fd);
+		return;
+	}
+	while ((e = readdir(d))) {
+		int r = is_leftover(e->d_name) ? fd_remove_tree(fd, e->d_name) : 0;
+
+		if (r < 0)
+			log_warning("%s/%s: %s", store, e->d_name, strerror(-r));
+	}
+	closedir(d);
+}
+
+static bool has_tree(const struct store *s, const char *driver, const char *os)
+{
+	for (size_t i = 0; i < s->n_drivers; i++)
+		if (str_eq(s->drivers[i].driver, driver) && str_eq(s->drivers[i].os, os))
+			return true;
+	return false;
+}
+
+/* An OS version that was asked for by name is kept: only a link that contradicts the state is wrong. */
+static bool current_fits(struct store *s)
+{
+	const char *slash = s->current ? strchr(s->current, '/') : NULL;
+	const char *driver = slash ? arena_strndup(&s->arena, s->current, (size_t)(slash - s->current)) : NULL;
+
+	return driver && str_eq(driver, s->selected) && has_tree(s, driver, slash + 1);
+}
+
+static int repair_current(const struct config *conf, const char *root, struct err *err)
+{
+	struct store s;
+	const char *os;
+	int r = store_read(&s, conf, err);
+
+	if (r < 0)
+		return r;
+	if (s.selected && !current_fits(&s)) {
+		r = osver_read(&s.arena, root, NULL, &os, err);
+		if (r == 0 && has_tree(&s, s.selected, os))
+			r = store_select(&s, s.selected, os, err);
+	}
+	store_free(&s);
+	return r;
+}
+
+int repair_lock(const struct config *conf, const char *root, struct err *err)
+{
+	struct err why = ERR_INIT;
+	char line[ERR_MSG_MAX + 512];
+	int lock = store_lock(conf, err);
+
+	if (lock < 0)
+		return lock;
+	remove_leftovers(conf->driver_store);
+	remove_leftovers(conf->cuda_store);
+	if (repair_current(conf, root, &why) < 0)
+		log_warning("%s", err_line(&why, line, sizeof(line)));
+	return lock;
+}

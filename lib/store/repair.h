@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a writer does before anything else: the lock, then what a run that was killed has left behind is put right. */
+#ifndef NVCOREOS_STORE_REPAIR_H
+#define NVCOREOS_STORE_REPAIR_H
+
+#include "base/err.h"
+#include "conf/config.h"
+
+/* How the name of a tree begins that is being removed; its own name follows. */
+#define REPAIR_REMOVED ".removed-"
+
+/*
+ * Takes the writers' lock (store_lock) and repairs both stores: staging directories, half removed trees and temporary
+ * files go; `current` follows state.json to the tree for the OS version of the host at `root` where it is absent,
+ * leads nowhere or is of another driver than the selected one. Without a selected driver `current` is left alone. What
+ * cannot be repaired is logged and stops nothing. An fd to close, or -errno as store_lock.
+ */
+int repair_lock(const struct config *conf, const char *root, struct err *err) must_check;
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/repair.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "store/store.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+static const char *make_host(struct config *c)
+{
+	const char *dir = tap_tmpdir();
+
+	config_init(c);
+	config_set_root(c, dir);
+	tap_write(dir, "etc/os-release", "ID=flatcar\nVERSION_ID=3975.2.0\n");
+	tap_write(dir, "opt/nvidia/535.98/3975.2.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/535.98/4000.1.0/start.json", "{}");
+	tap_write(dir, "opt/nvidia/550.10/3975.2.0/start.json", "{}");
+	tap_write(dir, "opt/cuda/12.4.1/start.json", "{}");
+	return dir;
+}
+
+static void point(const char *dir, const char *target)
+{
+	cleanup_free char *path = mem_printf("%s/opt/nvidia/current", dir);
+
+	unlink(path);
+	CHECK(symlink(target, path) == 0);
+}
+
+static void repair(const struct config *c, const char *dir)
+{
+	struct err err = ERR_INIT;
+	unsigned before = tap_open_fds();
+	int lock = repair_lock(c, dir, &err);
+
+	CHECK(lock >= 0);
+	fd_close(lock);
+	CHECK_INT(tap_open_fds(), before);
+}
+
+TEST(leftovers_go_and_nothing_else)
+{
+	static const char *const gone[] = { "opt/nvidia/.staging-9-0",	  "opt/nvidia/.removed-535.98-4000.1.0",
+					    "opt/nvidia/.state.json.1-2", "opt/nvidia/.current.1-2",
+					    "opt/cuda/.staging-9-1",	  "opt/cuda/.removed-12.4.1" };
+	static const char *const kept[] = { "opt/nvidia/535.98/4000.1.0/start.json", "opt/cuda/12.4.1/start.json",
+					    "opt/nvidia/.notes/x", "opt/nvidia/state.json" };
+	struct config c;
+	const char *dir = make_host(&c);
+
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++) {
+		cleanup_free char *file = mem_printf("%s/%s", gone[i], "x");
+
+		tap_write(dir, i == 2 || i == 3 ? gone[i] : file, "x");
+	}
+	tap_write(dir, "opt/nvidia/.notes/x", "x");
+	tap_write(dir, "opt/nvidia/state.json", "{\"format\":1,\"selected\":\"535.98\"}");
+	repair(&c, dir);
+	for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+		CHECK(!fixture_exists(dir, gone[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		CHECK(fixture_exists(dir, kept[i]));
+	config_free(&c);
+}
+
+TEST(current_follows_the_state)
+{
+	static const struct {
+		const char *before, *after;
+	} cases[] = {
+		{ "535.98/3975.2.0", "550.10/3975.2.0" },
+		{ "550.10/gone", "550.10/3975.2.0" },
+		{ "../elsewhere", "550.10/3975.2.0" },
+		{ "550.10/3975.2.0", "550.10/3975.2.0" },
+	};
+	struct config c;
+	const char *dir = make_host(&c);
+
+	tap_write(dir, "opt/nvidia/state.json", "{\"format\":1,\"selected\":\"550.10\",\"previous\":\"535.98\"}");
+	repair(&c, dir);
+	CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), "550.10/3975.2.0");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		point(dir, cases[i].before);
+		repair(&c, dir);
+		CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), cases[i].after);
+	}
+	config_free(&c);
+}
+
+TEST(another_os_version_that_was_asked_for_stays)
+{
+	struct config c;
+	const char *dir = make_host(&c);
+
+	tap_write(dir, "opt/nvidia/state.json", "{\"format\":1,\"selected\":\"535.98\"}");
+	point(dir, "535.98/4000.1.0");
+	repair(&c, dir);
+	CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), "535.98/4000.1.0");
+	config_free(&c);
+}
+
+TEST(without_a_state_current_is_left_alone)
+{
+	struct config c;
+	const char *dir = make_host(&c);
+
+	point(dir, "535.98/3975.2.0");
+	repair(&c, dir);
+	CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), "535.98/3975.2.0");
+	CHECK(!fixture_exists(dir, "opt/nvidia/state.json"));
+	config_free(&c);
+}
+
+TEST(a_selected_driver_without_a_tree_here_moves_nothing)
+{
+	struct config c;
+	const char *dir = make_host(&c);
+
+	tap_write(dir, "opt/nvidia/state.json", "{\"format\":1,\"selected\":\"999.1\"}");
+	point(dir, "535.98/3975.2.0");
+	repair(&c, dir);
+	CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), "535.98/3975.2.0");
+	config_free(&c);
+}
+
+TEST(a_held_lock_is_an_error)
+{
+	struct err err = ERR_INIT;
+	struct config c;
+	const char *dir = make_host(&c);
+	int lock = store_lock(&c, &err);
+
+	tap_write(dir, "opt/nvidia/.staging-9-0/x", "x");
+	CHECK_INT(repair_lock(&c, dir, &err), -EWOULDBLOCK);
+	CHECK_INT(err.code, ERR_BUSY);
+	CHECK(fixture_exists(dir, "opt/nvidia/.staging-9-0/x"));
+	fd_close(lock);
+	config_free(&c);
+}
