@@ -25,6 +25,13 @@ const struct verb verbs[] = {
 	  "  --use   select it\n" },
 	{ "use", "TREE", "select an installed driver or CUDA toolkit", verb_use,
 	  "  TREE    535.261.03, 535.261.03/3975.2.0, 535 (newest of that branch), cuda/12.4.1\n" },
+	{ "rollback", "", "select the driver that was selected before", verb_rollback, NULL },
+	{ "remove", "TREE [--yes]", "take an installed driver or CUDA toolkit away", verb_remove,
+	  "  TREE    as for use\n"
+	  "  --yes   do not ask\n" },
+	{ "prune", "[--keep N] [--dry-run]", "take old drivers and CUDA toolkits away", verb_prune,
+	  "  --keep N   how many of each to keep (default: keep-trees of the configuration)\n"
+	  "  --dry-run  print only what would go\n" },
 	{ "list", "", "installed drivers and CUDA toolkits", verb_list, NULL },
 	{ "load", "", "load the kernel modules and make the device nodes", verb_load, NULL },
 	{ "gpus", "[--refresh]", "the GPUs of this host", verb_gpus,

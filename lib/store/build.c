@@ -411,7 +411,8 @@ static int compare_existing(const struct build *b, const char *to, struct err *e
 		return EXISTING_SAME;
 	err_set(err, ERR_STORE, EEXIST, "%s", path);
 	return err_hint(
-		err, "it is installed with other content: remove that directory, then give all archives in one call");
+		err,
+		"it is installed with other content: take it away with 'nvcoreos remove', then give all archives in one call");
 }
 
 /* A damaged tree and the new one change places; what is left in the staging directory goes with build_free. */

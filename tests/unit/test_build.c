@@ -133,7 +133,7 @@ TEST(same_and_other)
 		CHECK_INT(already, i == 1);
 		build_free(&b);
 	}
-	CHECK(strstr(err.hint, "remove that directory") != NULL);
+	CHECK(strstr(err.hint, "nvcoreos remove") != NULL);
 	CHECK(!fixture_has_staging(dir));
 }
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nvcoreos prune: takes old trees away. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/str.h"
+#include "cli.h"
+#include "oci/json.h"
+#include "protect.h"
+#include "store/prune.h"
+#include "store/remove.h"
+#include "store/repair.h"
+#include "store/store.h"
+
+#define KEEP_MAX 1000
+
+struct job {
+	struct cli *cli;
+	struct store *store;
+	struct protect *protect;
+	size_t keep;
+	bool dry_run;
+	uint64_t freed;
+	struct json *kept, *removed;
+};
+
+static void note(struct job *j, const char *name, const struct prune_tree *p, uint64_t freed)
+{
+	struct json *row;
+
+	if (j->cli->json) {
+		row = json_new_object();
+		json_set_str(row, "tree", name);
+		if (p->goes)
+			json_set_int(row, "freed", (int64_t)freed);
+		else if (p->why)
+			json_set_str(row, "why", p->why);
+		json_append(p->goes ? j->removed : j->kept, row);
+	} else if (!j->cli->quiet && p->goes) {
+		printf("%s: %s (%llu bytes)\n", j->dry_run ? "would go" : "removed", name, (unsigned long long)freed);
+	} else if (!j->cli->quiet) {
+		printf("kept: %s: %s\n", name, p->why ? p->why : "one of the newest");
+	}
+}
+
+/* The trees stand oldest first in the store; the decision wants the newest first. */
+static int prune(struct job *j, const struct store_tree *trees, size_t n, struct err *err)
+{
+	struct prune_tree *p = arena_alloc(&j->store->arena, (n + 1) * sizeof(*p));
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		p[n - 1 - i].why = protect_why(j->protect, &trees[i]);
+	prune_decide(p, n, j->keep);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct store_tree *t = &trees[n - 1 - i];
+		uint64_t freed = 0;
+
+		if (p[i].goes && j->dry_run)
+			freed = remove_would_free(t);
+		else if (p[i].goes)
+			r = remove_tree(j->store, t, &freed, err);
+		j->freed += freed;
+		if (r == 0)
+			note(j, remove_name(&j->store->arena, t), &p[i], freed);
+	}
+	return r;
+}
+
+static int prune_drivers(struct job *j, struct err *err)
+{
+	struct store *s = j->store;
+	struct store_tree *t = arena_alloc(&s->arena, (s->n_drivers + 1) * sizeof(*t));
+
+	for (size_t i = 0; i < s->n_drivers; i++) {
+		t[i] = (struct store_tree){ .driver = s->drivers[i].driver, .os = s->drivers[i].os };
+		t[i].path = arena_printf(&s->arena, "%s/%s/%s", s->driver_path, t[i].driver, t[i].os);
+	}
+	return prune(j, t, s->n_drivers, err);
+}
+
+static int prune_toolkits(struct job *j, struct err *err)
+{
+	struct store *s = j->store;
+	struct store_tree *t = arena_alloc(&s->arena, (s->n_toolkits + 1) * sizeof(*t));
+
+	for (size_t i = 0; i < s->n_toolkits; i++) {
+		t[i] = (struct store_tree){ .is_cuda = true, .cuda = s->toolkits[i] };
+		t[i].path = arena_printf(&s->arena, "%s/%s", s->cuda_path, t[i].cuda);
+	}
+	return prune(j, t, s->n_toolkits, err);
+}
+
+static void print_json(struct job *j)
+{
+	cleanup_json struct json *root = json_new_object();
+	cleanup_free char *text = NULL;
+
+	json_set(root, "kept", j->kept);
+	json_set(root, "removed", j->removed);
+	json_set_int(root, "freed", (int64_t)j->freed);
+	json_set_bool(root, "dryRun", j->dry_run);
+	text = json_dump(root, 2);
+	puts(text);
+}
+
+static int run(struct job *j, struct err *err)
+{
+	cleanup_fd int lock = repair_lock(&j->cli->conf, j->cli->root, err);
+	struct store s;
+	int r;
+
+	if (lock < 0)
+		return lock;
+	r = store_read(&s, &j->cli->conf, err);
+	if (r < 0)
+		return r;
+	j->store = &s;
+	r = protect_read(&j->protect, j->cli, &s, err);
+	if (r == 0) {
+		j->kept = json_new_array();
+		j->removed = json_new_array();
+		r = prune_drivers(j, err);
+		if (r == 0)
+			r = prune_toolkits(j, err);
+		if (j->cli->json) {
+			print_json(j);
+		} else {
+			json_free(j->kept);
+			json_free(j->removed);
+		}
+		protect_free(j->protect);
+	}
+	store_free(&s);
+	return r;
+}
+
+int verb_prune(struct cli *cli, int argc, char **argv, struct err *err)
+{
+	static const struct option longs[] = { { "keep", required_argument, NULL, 'k' },
+					       { "dry-run", no_argument, NULL, 'n' },
+					       { 0 } };
+	struct job j = { .cli = cli, .keep = cli->conf.keep_trees };
+	uint64_t keep;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c == 'n') {
+			j.dry_run = true;
+		} else if (c == 'k' && str_to_u64(optarg, KEEP_MAX, &keep) == 0) {
+			j.keep = keep;
+		} else {
+			return err_set(err, ERR_USAGE, 0, "prune %s%s", c == 'k' ? "--keep " : "",
+				       c == 'k' ? optarg : argv[optind - 1]);
+		}
+	}
+	if (optind < argc)
+		return err_set(err, ERR_USAGE, 0, "prune takes no '%s'", argv[optind]);
+	return run(&j, err);
+}

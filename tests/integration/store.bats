@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# The verbs that switch and take away trees, on archives made up here.
+
+load helpers
+
+setup_file() {
+	need_build nvcoreos || return "$SKIPPED"
+	need_root gcc || return "$SKIPPED"
+	local driver
+	for driver in 535.98 550.10 560.1; do
+		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_FILE_TMPDIR/archives" "$driver" >/dev/null || return
+	done
+}
+
+setup() {
+	skip_file
+	HOST=$BATS_TEST_TMPDIR/host
+	mkdir -p "$HOST/etc" "$HOST/proc"
+	printf 'ID=flatcar\nVERSION_ID=3975.2.0\n' >"$HOST/etc/os-release"
+	local driver
+	for driver in 535.98 550.10 560.1; do
+		nvc install --use "$BATS_FILE_TMPDIR/archives/libraries-$driver".tar.gz >/dev/null
+	done
+	STORE=$HOST/opt/nvidia
+}
+
+nvc() {
+	"$NVCOREOS_BUILD/nvcoreos" --root "$HOST" "$@"
+}
+
+@test "rollback swaps selected and previous, and current follows" {
+	[ "$(readlink "$STORE/current")" = 560.1/3975.2.0 ]
+	nvc rollback
+	[ "$(readlink "$STORE/current")" = 550.10/3975.2.0 ]
+	[ "$(jq -r '.selected + " " + .previous' "$STORE/state.json")" = '550.10 560.1' ]
+	nvc rollback
+	[ "$(readlink "$STORE/current")" = 560.1/3975.2.0 ]
+}
+
+@test "rollback without a previous driver: one sentence, nothing changes" {
+	rm "$STORE/state.json"
+	run nvc rollback
+	[ "$status" -eq 1 ]
+	[[ "$output" = *'E53: '*'no driver was selected before this one'* ]]
+	[ "${#lines[@]}" -eq 1 ]
+	[ ! -e "$STORE/state.json" ]
+}
+
+@test "rollback to a damaged tree is refused" {
+	: >"$STORE/550.10/3975.2.0/start.json"
+	run nvc rollback
+	[ "$status" -eq 1 ]
+	[ "$(readlink "$STORE/current")" = 560.1/3975.2.0 ]
+	[ "$(jq -r .selected "$STORE/state.json")" = 560.1 ]
+}
+
+@test "remove takes a tree away, and refuses one that is needed" {
+	nvc remove 535.98
+	[ ! -e "$STORE/535.98" ]
+	run nvc remove --yes 560.1
+	[ "$status" -eq 1 ]
+	[[ "$output" = *'E54: '*560.1/3975.2.0* ]]
+	run nvc remove 550.10
+	[ "$status" -eq 1 ]
+	[ -e "$STORE/550.10/3975.2.0/start.json" ]
+	[ -z "$(find "$STORE" -maxdepth 1 -name '.removed-*')" ]
+}
+
+@test "prune: --dry-run takes nothing, --keep and keep-trees count what is needed" {
+	run nvc prune --keep 2 --dry-run
+	[ "$status" -eq 0 ]
+	[[ "$output" = *'would go: 535.98/3975.2.0'* ]]
+	[ -e "$STORE/535.98" ]
+	nvc prune --keep 3
+	[ -e "$STORE/535.98" ]
+	[ "$(nvc prune --keep 0 --json | jq -r '.removed[].tree')" = 535.98/3975.2.0 ]
+	[ ! -e "$STORE/535.98" ]
+	[ -e "$STORE/550.10" ]
+	[ -e "$STORE/560.1" ]
+}
+
+@test "the next writer clears away what a killed one left" {
+	mv "$STORE/535.98/3975.2.0" "$STORE/.removed-535.98-3975.2.0"
+	ln -sfn 550.10/3975.2.0 "$STORE/current"
+	nvc use 560
+	[ -z "$(find "$STORE" -maxdepth 1 -name '.removed-*')" ]
+	[ "$(readlink "$STORE/current")" = 560.1/3975.2.0 ]
+}
