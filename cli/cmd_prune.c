@@ -106,32 +106,33 @@ static void print_json(struct job *j)
 	puts(text);
 }
 
-static int run(struct job *j, struct err *err)
+static int run(struct cli *cli, size_t keep, bool dry_run, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(&j->cli->conf, j->cli->root, err);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
+	struct job j = { .cli = cli, .keep = keep, .dry_run = dry_run };
 	struct store s;
 	int r;
 
 	if (lock < 0)
 		return lock;
-	r = store_read(&s, &j->cli->conf, err);
+	r = store_read(&s, &cli->conf, err);
 	if (r < 0)
 		return r;
-	j->store = &s;
-	r = protect_read(&j->protect, j->cli, &s, err);
+	j.store = &s;
+	r = protect_read(&j.protect, cli, &s, err);
 	if (r == 0) {
-		j->kept = json_new_array();
-		j->removed = json_new_array();
-		r = prune_drivers(j, err);
+		j.kept = json_new_array();
+		j.removed = json_new_array();
+		r = prune_drivers(&j, err);
 		if (r == 0)
-			r = prune_toolkits(j, err);
-		if (j->cli->json) {
-			print_json(j);
+			r = prune_toolkits(&j, err);
+		if (cli->json) {
+			print_json(&j);
 		} else {
-			json_free(j->kept);
-			json_free(j->removed);
+			json_free(j.kept);
+			json_free(j.removed);
 		}
-		protect_free(j->protect);
+		protect_free(j.protect);
 	}
 	store_free(&s);
 	return r;
@@ -142,21 +143,19 @@ int verb_prune(struct cli *cli, int argc, char **argv, struct err *err)
 	static const struct option longs[] = { { "keep", required_argument, NULL, 'k' },
 					       { "dry-run", no_argument, NULL, 'n' },
 					       { 0 } };
-	struct job j = { .cli = cli, .keep = cli->conf.keep_trees };
-	uint64_t keep;
+	uint64_t keep = cli->conf.keep_trees;
+	bool dry_run = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'n') {
-			j.dry_run = true;
-		} else if (c == 'k' && str_to_u64(optarg, KEEP_MAX, &keep) == 0) {
-			j.keep = keep;
-		} else {
+			dry_run = true;
+		} else if (c != 'k' || str_to_u64(optarg, KEEP_MAX, &keep) < 0) {
 			return err_set(err, ERR_USAGE, 0, "prune %s%s", c == 'k' ? "--keep " : "",
 				       c == 'k' ? optarg : argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
 		return err_set(err, ERR_USAGE, 0, "prune takes no '%s'", argv[optind]);
-	return run(&j, err);
+	return run(cli, keep, dry_run, err);
 }
