@@ -2,25 +2,42 @@
 #include "protect.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
 
 #include "base/str.h"
+#include "host/osver.h"
+#include "mounts.h"
 #include "store/loaded.h"
 
 struct protect {
+	struct arena arena;
 	const struct store *store;
+	const char *root, *os;
 	char loaded[LOADED_MAX];
+	struct mounts *mounts;
+	struct err unknown; /* why the mounts of a tree are not known */
 };
 
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, struct err *err)
 {
 	struct protect *p = mem_zalloc(sizeof(*p));
+	int r;
 
-	(void)err;
+	p->arena = (struct arena)ARENA_INIT;
 	p->store = s;
+	p->root = cli->root;
 	if (!loaded_driver(cli->conf.proc_root, p->loaded))
 		p->loaded[0] = '\0';
-	*ret = p;
-	return 0;
+	r = osver_read(&p->arena, cli->root, NULL, &p->os, err);
+	if (r == 0)
+		r = mounts_read(&p->mounts, cli->conf.proc_root, err);
+	if (r < 0)
+		protect_free(p);
+	else
+		*ret = p;
+	return r;
 }
 
 static bool same(const char *a, const char *b)
@@ -28,18 +45,78 @@ static bool same(const char *a, const char *b)
 	return a && str_eq(a, b);
 }
 
-const char *protect_why(const struct protect *p, const struct store_tree *t)
+/* Where an OS version is called after its kernel: whether that kernel is installed still. */
+static bool has_kernel(const struct protect *p, const char *os)
 {
+	cleanup_free char *path = NULL;
+	struct utsname uts;
+	size_t prefix;
+	struct stat st;
+
+	if (uname(&uts) < 0 || !str_ends(p->os, uts.release))
+		return false;
+	prefix = strlen(p->os) - strlen(uts.release);
+	if (strncmp(os, p->os, prefix) != 0 || !str_is_name(os + prefix))
+		return false;
+	path = mem_printf("%s/lib/modules/%s", p->root, os + prefix);
+	return stat(path, &st) == 0;
+}
+
+/*
+ * Whether this host may still boot that OS version: the running one; a newer one, which is staged for the next boot; of the older
+ * ones the newest, which is in the other slot after an update.
+ */
+static bool is_bootable(const struct protect *p, const char *os)
+{
+	if (str_version_cmp(os, p->os) >= 0 || has_kernel(p, os))
+		return true;
+	for (size_t i = 0; i < p->store->n_drivers; i++) {
+		const char *other = p->store->drivers[i].os;
+
+		if (str_version_cmp(other, p->os) < 0 && str_version_cmp(other, os) > 0)
+			return false;
+	}
+	return true;
+}
+
+static const char *why_mounted(struct protect *p, const struct store_tree *t)
+{
+	char line[ERR_MSG_MAX + 512];
+	pid_t pid;
+
+	/* Not to know is no reason to take it away. */
+	if (mounts_user(p->mounts, t->path, &pid, &p->unknown) < 0)
+		return arena_strdup(&p->arena, err_line(&p->unknown, line, sizeof(line)));
+	return pid ? arena_printf(&p->arena, "it is mounted for process %d", (int)pid) : NULL;
+}
+
+const char *protect_why(struct protect *p, const struct store_tree *t)
+{
+	const char *mounted = why_mounted(p, t), *bootable;
+
+	if (mounted)
+		return mounted;
 	if (t->is_cuda)
 		return same(p->store->current_cuda, t->cuda) ? "it is the current toolkit" : NULL;
+	if (same(p->store->current, arena_printf(&p->arena, "%s/%s", t->driver, t->os)))
+		return "it is current";
+	if (!is_bootable(p, t->os))
+		return NULL;
+	bootable = str_eq(t->os, p->os) ? "" : ", and this host may boot its OS version";
 	if (str_eq(p->loaded, t->driver))
-		return "its modules are loaded";
+		return arena_printf(&p->arena, "its modules are loaded%s", bootable);
 	if (same(p->store->selected, t->driver))
-		return "it is selected";
-	return same(p->store->previous, t->driver) ? "it is what rollback goes back to" : NULL;
+		return arena_printf(&p->arena, "it is selected%s", bootable);
+	if (same(p->store->previous, t->driver))
+		return arena_printf(&p->arena, "it is what rollback goes back to%s", bootable);
+	return NULL;
 }
 
 void protect_free(struct protect *p)
 {
+	if (!p)
+		return;
+	mounts_free(p->mounts);
+	arena_free(&p->arena);
 	free(p);
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The verbs that switch and take away trees, on archives made up here.
 
+bats_require_minimum_version 1.5.0
 load helpers
+load gpu
 
 setup_file() {
 	need_build nvcoreos || return "$SKIPPED"
@@ -85,4 +87,45 @@ nvc() {
 	nvc use 560
 	[ -z "$(find "$STORE" -maxdepth 1 -name '.removed-*')" ]
 	[ "$(readlink "$STORE/current")" = 560.1/3975.2.0 ]
+}
+
+@test "a tree that a running container has mounted stays, and goes when it has ended" {
+	need_root runc || skip
+	need_cgroups || skip
+	have_root bookworm
+	B=$BATS_TEST_TMPDIR/b
+	run_host=$BATS_TEST_TMPDIR/run
+	mkdir "$run_host"
+	gpu_host "$run_host" 535.261.03
+	gpu_archives "$run_host" 550.163.01 12.9.1
+	gpu_nvcoreos "$run_host" install "$run_host/archives/cuda-12.9.1.tar.gz"
+	bundle_make "$B" "$ROOT"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all NVCOREOS_CUDA=12.4.1
+	gpu_sh "$B" 'sleep 60'
+	gpu_start "$run_host" "$B"
+	pid=$(cat "$B/pid")
+	ln -s "/proc/$pid" "$run_host/host/proc/$pid"
+	gpu_nvcoreos "$run_host" use cuda/12.9.1
+	run -1 gpu_nvcoreos "$run_host" remove --yes cuda/12.4.1
+	echo "$output"
+	[[ $output == *"E54: in use: cuda/12.4.1: it is mounted for process $pid"* ]]
+	run -0 gpu_nvcoreos "$run_host" prune --keep 0
+	[[ $output == *"kept: cuda/12.4.1: it is mounted for process $pid"* ]]
+	bundle_clean "$B"
+	rm "$run_host/host/proc/$pid"
+	run -0 gpu_nvcoreos "$run_host" prune --keep 0
+	[[ $output == *'removed: cuda/12.4.1 '* ]]
+	gpu_clean "$run_host"
+}
+
+@test "prune keeps what the other OS slot and the next OS version need" {
+	for os in 3900.0.0 3941.1.0 4000.0.0; do
+		printf 'ID=flatcar\nVERSION_ID=%s\n' $os >"$HOST/etc/os-release"
+		nvc install "$BATS_FILE_TMPDIR/archives/libraries-560.1.tar.gz"
+	done
+	printf 'ID=flatcar\nVERSION_ID=3975.2.0\n' >"$HOST/etc/os-release"
+	run -0 nvc prune --keep 0
+	echo "$output"
+	[ "$(cd "$STORE/560.1" && echo *)" = '3941.1.0 3975.2.0 4000.0.0' ]
+	[[ $output == *'kept: 560.1/3941.1.0: it is selected, and this host may boot its OS version'* ]]
 }
