@@ -33,6 +33,7 @@ extern const struct verb verbs[];
 
 verb_fn verb_install, verb_import, verb_use, verb_list; /* cmd_install.c, cmd_import.c, cmd_use.c, cmd_list.c */
 verb_fn verb_rollback, verb_remove, verb_prune;		/* cmd_rollback.c, cmd_remove.c, cmd_prune.c */
+verb_fn verb_verify;					/* cmd_verify.c */
 verb_fn verb_plan, verb_gpus;				/* cmd_plan.c, cmd_gpus.c */
 verb_fn verb_configure;					/* cmd_configure.c */
 verb_fn verb_load;					/* cmd_load.c */

@@ -25,6 +25,7 @@ const struct verb verbs[] = {
 	  "  --use   select it\n" },
 	{ "use", "TREE", "select an installed driver or CUDA toolkit", verb_use,
 	  "  TREE    535.261.03, 535.261.03/3975.2.0, 535 (newest of that branch), cuda/12.4.1\n" },
+	{ "verify", "[TREE]", "check installed trees against their manifests", verb_verify, NULL },
 	{ "rollback", "", "select the driver that was selected before", verb_rollback, NULL },
 	{ "remove", "TREE [--yes]", "take an installed driver or CUDA toolkit away", verb_remove,
 	  "  TREE    as for use\n"

@@ -93,14 +93,20 @@ struct making {
 	const struct tree *t;
 	unsigned set;
 	bool without_compat;
+	const char *name;
+	view_entry_fn *tell; /* NULL: the view is made */
+	void *data;
 };
 
 /* The directory is made when the first file wants it. */
 static int place(const struct making *k, const char *from, const char *to)
 {
 	char parent[PATH_MAX];
-	int r = view_link(k->tree, from, k->view, to);
+	int r;
 
+	if (k->tell)
+		return k->tell(k->data, k->name, from, to);
+	r = view_link(k->tree, from, k->view, to);
 	if (r != -ENOENT)
 		return r;
 	r = path_parent(to, parent, sizeof(parent));
@@ -170,10 +176,10 @@ static int place_hwcaps(const struct making *k)
 	return r;
 }
 
-static int make_view(struct making *k, const char *name)
+static int make_view(struct making *k)
 {
 	static const char *const dirs[] = { "bin", "lib64", "lib32", "share" };
-	cleanup_free char *path = mem_printf(VIEWS "/%s", name);
+	cleanup_free char *path = mem_printf(VIEWS "/%s", k->name);
 	cleanup_fd int view = -EBADF;
 	int r = 0;
 
@@ -193,26 +199,52 @@ static int make_view(struct making *k, const char *name)
 	return r < 0 ? r : place_hwcaps(k);
 }
 
-int view_make(int dir, const struct manifest *m, const struct tree *t, struct err *err)
+static int tell_view(struct making *k)
+{
+	int r = k->tell(k->data, k->name, NULL, "lib");
+
+	if (r == 0)
+		r = place_files(k);
+	return r < 0 ? r : place_hwcaps(k);
+}
+
+/* One call of `work` for each view. */
+static int each_view(const struct making *all, int (*work)(struct making *k))
 {
 	cleanup_arena struct arena arena = ARENA_INIT;
 	struct strlist done = { 0 };
 	char name[TREE_VIEW_MAX];
+	int r = 0;
 
-	if (mkdirat(dir, VIEWS, 0755) < 0)
-		return err_set(err, ERR_STORE, errno, "%s/" VIEWS, t->path);
-	for (unsigned i = 0; i <= 2 * CAP_ALL + 1; i++) {
-		struct making k = { .tree = dir, .view = -EBADF, .m = m, .t = t, .without_compat = i > CAP_ALL };
-		int r;
+	for (unsigned i = 0; r == 0 && i <= 2 * CAP_ALL + 1; i++) {
+		struct making k = *all;
 
-		k.set = tree_view_set(t, i & CAP_ALL);
-		tree_view_name(t, i & CAP_ALL, k.without_compat, name);
+		k.without_compat = i > CAP_ALL;
+		k.set = tree_view_set(k.t, i & CAP_ALL);
+		tree_view_name(k.t, i & CAP_ALL, k.without_compat, name);
 		if (strlist_has(&done, name))
 			continue;
 		strlist_add(&arena, &done, name);
-		r = make_view(&k, name);
-		if (r < 0)
-			return err_set(err, ERR_STORE, -r, "%s/" VIEWS "/%s", t->path, name);
+		k.name = name;
+		r = work(&k);
 	}
-	return 0;
+	return r;
+}
+
+int view_make(int dir, const struct manifest *m, const struct tree *t, struct err *err)
+{
+	struct making k = { .tree = dir, .view = -EBADF, .m = m, .t = t };
+	int r;
+
+	if (mkdirat(dir, VIEWS, 0755) < 0)
+		return err_set(err, ERR_STORE, errno, "%s/" VIEWS, t->path);
+	r = each_view(&k, make_view);
+	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/" VIEWS, t->path) : 0;
+}
+
+int view_each(const struct manifest *m, const struct tree *t, view_entry_fn *tell, void *data)
+{
+	struct making k = { .tree = -EBADF, .view = -EBADF, .m = m, .t = t, .tell = tell, .data = data };
+
+	return each_view(&k, tell_view);
 }

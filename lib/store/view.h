@@ -19,6 +19,13 @@
 int view_make(int dir, const struct manifest *m, const struct tree *t, struct err *err) must_check;
 
 /*
+ * What every view must hold: `to`, a path in the view `view`, is the tree's file or link `from`; `from` NULL: the link "lib" to
+ * "lib64". Not 0 ends view_each, which returns it.
+ */
+typedef int view_entry_fn(void *data, const char *view, const char *from, const char *to);
+int view_each(const struct manifest *m, const struct tree *t, view_entry_fn *tell, void *data) must_check;
+
+/*
  * Puts `to` in to_dir for `from` in from_dir, neither followed: a hard link, or a copy where that cannot be. 0
  * or -errno.
  */

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "store/digest.h"
+#include "store/manifest.h"
+#include "store/start.h"
+#include "store/tree.h"
+#include "store/view.h"
+
+#define VIEWS "views"
+#define MODE_BAD (S_ISUID | S_ISGID | S_ISVTX | S_IWGRP | S_IWOTH)
+
+/* What must be there: a file or link of the manifest, or what a view has of one. */
+struct expected {
+	const char *path;
+	const struct manifest_file *file; /* NULL: the link "lib" of a view */
+	bool in_view, seen;
+	dev_t dev; /* of a file of the manifest, once it was seen */
+	ino_t ino;
+};
+
+struct checking {
+	struct verify *v;
+	const char *tree;
+	struct manifest manifest;
+	struct expected *all;
+	size_t n;
+};
+
+static void printf_format(3, 4) finding(struct checking *c, const char *path, const char *fmt, ...)
+{
+	char why[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (c->v->n_findings++ < VERIFY_FINDINGS_MAX)
+		strlist_add(&c->v->arena, &c->v->findings, arena_printf(&c->v->arena, "%s: %s", path, why));
+}
+
+static void expect(struct checking *c, const char *path, const struct manifest_file *f, bool in_view)
+{
+	c->all = arena_grow(&c->v->arena, c->all, c->n, sizeof(*c->all));
+	c->all[c->n++] = (struct expected){ .path = path, .file = f, .in_view = in_view };
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct expected *)a)->path, ((const struct expected *)b)->path);
+}
+
+static struct expected *find(const struct checking *c, const char *path)
+{
+	const struct expected key = { .path = path };
+
+	return c->n ? bsearch(&key, c->all, c->n, sizeof(*c->all), by_path) : NULL;
+}
+
+static int expect_in_view(void *data, const char *view, const char *from, const char *to)
+{
+	struct checking *c = data;
+
+	expect(c, arena_printf(&c->v->arena, VIEWS "/%s/%s", view, to), from ? manifest_find(&c->manifest, from) : NULL,
+	       true);
+	return 0;
+}
+
+/* The content of an open file; the file that was checked is the one that is read. */
+static void check_content(struct checking *c, const FTSENT *e, const char *path, const struct manifest_file *f)
+{
+	cleanup_fd int fd = open(e->fts_accpath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char hex[DIGEST_HEX];
+	uint64_t size;
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		finding(c, path, "cannot be read: %s", strerror(errno));
+		return;
+	}
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size) {
+		finding(c, path, "has %lld bytes, not %llu", (long long)st.st_size, (unsigned long long)f->size);
+		return;
+	}
+	r = digest_fd(fd, hex, &size);
+	c->v->bytes += f->size;
+	if (r < 0)
+		finding(c, path, "cannot be read: %s", strerror(-r));
+	else if (!str_eq(hex, f->sha256))
+		finding(c, path, "its content is not what was installed");
+}
+
+static void check_file(struct checking *c, const FTSENT *e, const char *path, struct expected *x)
+{
+	const struct stat *st = e->fts_statp;
+	const struct expected *original;
+
+	if (!x->file || x->file->link) {
+		finding(c, path, "is a file, not a link");
+		return;
+	}
+	if (st->st_mode & MODE_BAD)
+		finding(c, path, "has mode %04o", st->st_mode & 07777);
+	x->dev = st->st_dev;
+	x->ino = st->st_ino;
+	/* The walk meets views last, so the tree's own file is known. */
+	original = x->in_view ? find(c, x->file->path) : NULL;
+	if (original && original->seen && original->dev == x->dev && original->ino == x->ino)
+		return;
+	/* Where the file system has no hard links, a view holds copies. */
+	check_content(c, e, path, x->file);
+}
+
+static void check_link(struct checking *c, const FTSENT *e, const char *path, const struct expected *x)
+{
+	const char *want = x->file ? x->file->link : "lib64";
+	char text[PATH_MAX];
+	ssize_t n = readlink(e->fts_accpath, text, sizeof(text) - 1);
+
+	if (n < 0) {
+		finding(c, path, "cannot be read: %s", strerror(errno));
+		return;
+	}
+	text[n] = '\0';
+	if (!want)
+		finding(c, path, "is a link, not a file");
+	else if (!str_eq(text, want))
+		finding(c, path, "leads to %s, not to %s", text, want);
+}
+
+static void check_entry(struct checking *c, const FTSENT *e, const char *path)
+{
+	struct expected *x;
+
+	if (e->fts_info == FTS_DP)
+		return;
+	if (e->fts_errno) {
+		finding(c, path, "cannot be read: %s", strerror(e->fts_errno));
+		return;
+	}
+	if (e->fts_statp->st_uid != 0 && e->fts_statp->st_uid != geteuid())
+		finding(c, path, "belongs to user %u", e->fts_statp->st_uid);
+	if (e->fts_info == FTS_D) {
+		if (e->fts_statp->st_mode & MODE_BAD)
+			finding(c, path, "has mode %04o", e->fts_statp->st_mode & 07777);
+		return;
+	}
+	if (str_eq(path, TREE_MANIFEST) || str_eq(path, TREE_START))
+		return;
+	x = find(c, path);
+	if (!x) {
+		finding(c, path, "is no part of the tree");
+		return;
+	}
+	c->v->files++;
+	if (S_ISREG(e->fts_statp->st_mode))
+		check_file(c, e, path, x);
+	else if (S_ISLNK(e->fts_statp->st_mode))
+		check_link(c, e, path, x);
+	else
+		finding(c, path, "is neither file nor link");
+	x->seen = true;
+}
+
+static int views_last(const FTSENT **a, const FTSENT **b)
+{
+	bool va = str_eq((*a)->fts_name, VIEWS), vb = str_eq((*b)->fts_name, VIEWS);
+
+	return va != vb ? va - vb : strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static void walk(struct checking *c)
+{
+	char *const paths[] = { (char *)c->tree, NULL };
+	size_t skip = strlen(c->tree) + 1;
+	FTS *fts = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, views_last);
+	FTSENT *e;
+
+	if (!fts) {
+		finding(c, ".", "cannot be read: %s", strerror(errno));
+		return;
+	}
+	for (errno = 0; (e = fts_read(fts)); errno = 0)
+		check_entry(c, e, e->fts_level > 0 ? e->fts_path + skip : ".");
+	if (errno)
+		finding(c, ".", "cannot be read: %s", strerror(errno));
+	fts_close(fts);
+}
+
+/* start.json must be what the manifest comes to. Fills the expectations of views on the way. */
+static void check_start(struct checking *c)
+{
+	cleanup_free char *path = mem_printf("%s/" TREE_START, c->tree), *text = NULL, *want = NULL;
+	struct err err = ERR_INIT;
+	struct tree loaded, made;
+	size_t len;
+	int r = tree_load(&loaded, c->tree, &err);
+
+	if (r < 0) {
+		finding(c, TREE_START, "%s", err.what);
+		return;
+	}
+	if (c->manifest.is_cuda)
+		start_toolkit(&made, &c->manifest, &loaded.dirs, c->tree);
+	else
+		start_driver(&made, &c->manifest, c->tree);
+	want = tree_dump(&made);
+	if (fd_read_file_at(AT_FDCWD, path, TREE_START_MAX, &text, &len) < 0 || !str_eq(text, want))
+		finding(c, TREE_START, "is not what the manifest says");
+	if (!c->manifest.is_cuda && view_each(&c->manifest, &made, expect_in_view, c) < 0)
+		finding(c, VIEWS, "cannot be told");
+	tree_free(&made);
+	tree_free(&loaded);
+}
+
+void verify_tree(struct verify *ret, const char *path)
+{
+	struct checking c = { .v = ret, .tree = path, .manifest = { .arena = ARENA_INIT } };
+	struct err err = ERR_INIT;
+
+	*ret = (struct verify){ .arena = ARENA_INIT };
+	if (manifest_load(&c.manifest, path, &err) < 0) {
+		finding(&c, TREE_MANIFEST, "%s", err.what);
+		return;
+	}
+	for (size_t i = 0; i < c.manifest.n_files; i++)
+		expect(&c, c.manifest.files[i].path, &c.manifest.files[i], false);
+	check_start(&c);
+	if (c.n)
+		qsort(c.all, c.n, sizeof(*c.all), by_path);
+	walk(&c);
+	for (size_t i = 0; i < c.n; i++)
+		if (!c.all[i].seen)
+			finding(&c, c.all[i].path, "is missing");
+	manifest_free(&c.manifest);
+}
+
+void verify_free(struct verify *v)
+{
+	arena_free(&v->arena);
+	*v = (struct verify){ .arena = ARENA_INIT };
+}

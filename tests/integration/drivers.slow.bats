@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# NVIDIA's real userland of two branches, packed as archives: installed, verified, switched, rolled back; and while a module of the
+# first is loaded, new containers get the first's libraries whatever is selected.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load gpu
+
+setup_file() {
+	need_root runc jq cc || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
+	need_cgroups || return "$SKIPPED"
+	export HOST=$BATS_FILE_TMPDIR FIRST SECOND
+	have_driver bookworm || return "$SKIPPED"
+	FIRST=$DRIVER
+	have_driver trixie || return "$SKIPPED"
+	SECOND=$DRIVER
+	fakehost_make "$HOST/host" 1 "$FIRST"
+	fakehost_conf "$HOST/host" "$HOST/store" "$HOST/cuda-store" >"$HOST/conf"
+	probe_build "$HOST/probes"
+	"$NVC_LIB/realdriver.sh" --archives bookworm "$HOST/archives"
+	"$NVC_LIB/realdriver.sh" --archives trixie "$HOST/archives"
+	gpu_nvcoreos "$HOST" install --use "$HOST/archives/libraries-$FIRST.tar.bz2" "$HOST/archives/tools-$FIRST.tar.bz2"
+	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-$SECOND.tar.bz2" "$HOST/archives/tools-$SECOND.tar.bz2"
+}
+
+teardown_file() {
+	[ -z "${HOST:-}" ] || gpu_clean "$HOST"
+}
+
+setup() {
+	skip_file
+	B=$BATS_TEST_TMPDIR/b
+}
+
+teardown() {
+	[ -z "${B:-}" ] || bundle_clean "$B"
+}
+
+# current: the driver that the link names.
+current() {
+	dirname "$(readlink "$HOST/store/current")"
+}
+
+# seen: the file that a program in a new container gets for libcuda, without its directory.
+seen() {
+	bundle_clean "$B"
+	bundle_make "$B" "$ROOT"
+	probe_install "$HOST/probes" "$B/rootfs"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all
+	gpu_sh "$B" 'readlink -f $(/probe-dl libcuda.so.1)'
+	gpu_run "$HOST" "$B"
+}
+
+@test "two real drivers: installed, verified, switched and rolled back" {
+	[ "$(current)" = "$FIRST" ]
+	run -0 gpu_nvcoreos "$HOST" verify
+	gpu_nvcoreos "$HOST" use "$SECOND"
+	[ "$(current)" = "$SECOND" ]
+	gpu_nvcoreos "$HOST" rollback
+	[ "$(current)" = "$FIRST" ]
+	run -0 gpu_nvcoreos "$HOST" verify
+	# One byte of one of them: that tree is named, and the other is still whole.
+	library=$HOST/store/$SECOND/$(ls "$HOST/store/$SECOND")/lib64/libcuda.so.$SECOND
+	printf x | dd of="$library" bs=1 seek=4096 conv=notrunc status=none
+	run -1 gpu_nvcoreos "$HOST" verify
+	echo "$output"
+	[[ $output == *"libcuda.so.$SECOND"* ]]
+	[[ $output != *"libcuda.so.$FIRST"* ]]
+	run -0 gpu_nvcoreos "$HOST" verify "$FIRST"
+}
+
+@test "the loaded module decides what containers get, whatever is selected" {
+	have_root bookworm
+	run seen
+	[ "${output##*/}" = "libcuda.so.$FIRST" ]
+	run -0 gpu_nvcoreos "$HOST" use "$SECOND"
+	[[ $output == *"driver $FIRST is loaded"* ]]
+	[ "$(current)" = "$SECOND" ]
+	run seen
+	echo "$output"
+	[ "${output##*/}" = "libcuda.so.$FIRST" ]
+	# As after a reboot.
+	fakehost_version "$SECOND" >"$HOST/host/proc/driver/nvidia/version"
+	run seen
+	[ "${output##*/}" = "libcuda.so.$SECOND" ]
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What verify finds in a tree that somebody has changed: each kind of damage is named, and nothing is found in a whole tree.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load gpu
+
+setup_file() {
+	need_build nvcoreos || return "$SKIPPED"
+	need_root gcc jq || return "$SKIPPED"
+	export HOST=$BATS_FILE_TMPDIR
+	fakehost_conf "$HOST" "$HOST/store" "$HOST/cuda-store" >"$HOST/conf"
+	gpu_archives "$HOST" 535.98 12.9.1
+	gpu_nvcoreos "$HOST" install "$HOST"/archives/{libraries,tools}-535.98.tar.gz "$HOST/archives/cuda-12.9.1.tar.gz"
+	cp -a "$HOST/store" "$HOST/store.whole"
+	cp -a "$HOST/cuda-store" "$HOST/cuda-store.whole"
+}
+
+setup() {
+	skip_file
+	rm -rf "$HOST/store" "$HOST/cuda-store"
+	cp -a "$HOST/store.whole" "$HOST/store"
+	cp -a "$HOST/cuda-store.whole" "$HOST/cuda-store"
+	T=$(echo "$HOST"/store/535.98/*)
+}
+
+verify() {
+	gpu_nvcoreos "$HOST" verify "$@"
+}
+
+@test "whole trees: exit 0, and each is named" {
+	run -0 verify
+	echo "$output"
+	[ "${#lines[@]}" = 2 ]
+	[[ ${lines[0]} == 535.98/*': whole ('*' files)' ]]
+	[[ ${lines[1]} == 'cuda/12.9.1: whole ('*' files)' ]]
+	run -0 verify cuda/12
+	[ "${#lines[@]}" = 1 ]
+	run -0 verify --quiet
+	[ -z "$output" ]
+	[ "$(verify --json | jq -c '[.trees[].whole]')" = '[true,true]' ]
+	run -1 verify 999.1
+	[[ $output == *E53* ]]
+}
+
+# damage WORDS SCRIPT: the script breaks the tree; verify must say these words, and exit 1 with E24.
+damage() {
+	local words=$1
+	rm -rf "$HOST/store"
+	cp -a "$HOST/store.whole" "$HOST/store"
+	(cd "$T" && eval "$2")
+	run verify 535.98
+	echo "--- $2: wanted: $words"
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == *"$words"* ]]
+	[[ ${lines[-1]} == *'E24: '* ]]
+}
+
+@test "each kind of damage to a driver's tree is named" {
+	library=lib64/libcuda.so.535.98
+	damage "$library: its content is not what was installed" "printf x | dd of=$library bs=1 seek=64 conv=notrunc status=none"
+	damage "$library: has 3 bytes, not " "echo xy >$library"
+	damage "$library: is missing" "rm $library"
+	damage 'lib64/extra: is no part of the tree' 'echo x >lib64/extra'
+	damage 'new/x: is no part of the tree' 'mkdir new; echo x >new/x'
+	damage 'lib64/libcuda.so.1: leads to /etc/passwd, not to libcuda.so.535.98' 'ln -sf /etc/passwd lib64/libcuda.so.1'
+	damage "$library: is a link, not a file" "ln -sf libcuda.so.1 $library"
+	damage 'lib64/libcuda.so.1: is a file, not a link' 'rm lib64/libcuda.so.1; echo x >lib64/libcuda.so.1'
+	damage "$library: is neither file nor link" "rm $library; mkfifo $library"
+	damage 'bin/nvidia-smi: has mode 4755' 'chmod u+s bin/nvidia-smi'
+	damage "$library: has mode 0666" "chmod 666 $library"
+	damage 'lib64: has mode 0777' 'chmod 777 lib64'
+	damage "$library: belongs to user 65534" "chown 65534 $library"
+	damage 'views/utility/bin/nvidia-smi: is missing' 'rm views/utility/bin/nvidia-smi'
+	damage 'views/utility/lib64/extra: is no part of the tree' 'echo x >views/utility/lib64/extra'
+	damage 'views/utility/bin/nvidia-smi: its content is not what was installed' \
+		'rm views/utility/bin/nvidia-smi; tr a b <bin/nvidia-smi >views/utility/bin/nvidia-smi'
+	damage 'views/compute/lib: leads to /usr/lib, not to lib64' 'ln -sfn /usr/lib views/compute/lib'
+	damage 'start.json: is not what the manifest says' 'sed -i s/nvidia-smi/nvidia-smj/ start.json'
+	damage 'manifest.json: ' 'echo "{" >manifest.json'
+	damage 'manifest.json: ' "sed -i 's,\"path\":\"lib64/libcuda,\"path\":\"../lib64/libcuda,; s,\"path\": \"lib64/libcuda,\"path\": \"../lib64/libcuda,' manifest.json"
+}
+
+@test "a view that holds copies of the files is whole" {
+	cp --remove-destination "$T/bin/nvidia-smi" "$T/views/utility/bin/nvidia-smi.new"
+	mv "$T/views/utility/bin/nvidia-smi.new" "$T/views/utility/bin/nvidia-smi"
+	run -0 verify 535.98
+}
+
+@test "a toolkit with a changed file, and only that tree" {
+	file=$(cd "$HOST/cuda-store/12.9.1" && find . -type f -name 'lib*' | head -n 1)
+	printf x >>"$HOST/cuda-store/12.9.1/$file"
+	run -1 verify --json
+	json=$(sed '/^nvcoreos: /d' <<<"$output")
+	[ "$(jq -c '[.trees[].whole]' <<<"$json")" = '[true,false]' ]
+	[ "$(jq -r '.trees[1].found[0]' <<<"$json" | cut -d: -f1)" = "${file#./}" ]
+}
