@@ -22,9 +22,15 @@ struct protect {
 
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, struct err *err)
 {
-	struct protect *p = mem_zalloc(sizeof(*p));
+	struct protect *p;
 	int r;
 
+	if (s->state_error) {
+		err_set(err, ERR_STORE, -s->state_error, "%s/state.json: what is selected is not known",
+			s->driver_path);
+		return err_hint(err, "select a driver with 'nvcoreos use'");
+	}
+	p = mem_zalloc(sizeof(*p));
 	p->arena = (struct arena)ARENA_INIT;
 	p->store = s;
 	p->root = cli->root;

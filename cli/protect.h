@@ -10,7 +10,8 @@ struct protect;
 
 /*
  * Reads what is in use: loaded, mounted in any mount namespace (<proc-root>/<pid>), selected, previous, current. *ret is the
- * caller's to free. -errno with ERR_HOST: nothing may be removed then.
+ * caller's to free. -errno with ERR_HOST or ERR_STORE where that is not known: nothing may be removed
+ * then.
  */
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, struct err *err) must_check;
 /* Why a tree may not go, in words such as "its modules are loaded"; NULL: it may. Lives as long as p. */

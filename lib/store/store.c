@@ -174,11 +174,13 @@ static void read_state(struct store *s)
 	if (r == -ENOENT)
 		return;
 	if (r < 0) {
+		s->state_error = r;
 		log_warning("%s: %s", path, strerror(-r));
 		return;
 	}
 	state = json_parse(text, len, why, sizeof(why));
 	if (!json_int(json_get(state, "format"), STATE_FORMAT, STATE_FORMAT, &format)) {
+		s->state_error = -EBADMSG;
 		log_warning("%s: %s", path, why);
 		return;
 	}
@@ -379,6 +381,9 @@ int store_select(struct store *s, const char *driver, const char *os, struct err
 
 	if (dir < 0)
 		return err_set(err, ERR_STORE, -dir, "%s", s->driver_path);
+	/* Written anew it would forget what was selected before; a damaged one has forgotten. */
+	if (s->state_error && s->state_error != -EBADMSG)
+		return err_set(err, ERR_STORE, -s->state_error, "%s/" STATE_FILE, s->driver_path);
 	if (!s->selected || !str_eq(s->selected, driver)) {
 		const char *selected = s->selected, *previous = s->previous;
 

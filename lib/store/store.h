@@ -24,6 +24,7 @@ struct store {
 	const char **toolkits; /* versions in the CUDA store, ascending */
 	size_t n_toolkits;
 	const char *selected, *previous; /* drivers, NULL where there is none */
+	int state_error; /* -errno: state.json could not be read, -EBADMSG: it is damaged; neither of them is known then */
 	const char *
 		current; /* what the link says: "<driver>/<os>", NULL where it is absent or no relative two-part link */
 	const char *current_cuda; /* likewise in the CUDA store: "<version>" */

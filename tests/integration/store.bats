@@ -118,6 +118,16 @@ nvc() {
 	gpu_clean "$run_host"
 }
 
+@test "with a state that cannot be read nothing is removed, and use mends a damaged one" {
+	echo '{' >"$STORE/state.json"
+	run -1 nvc prune --keep 0
+	[[ $output == *"E52: "*"state.json: what is selected is not known"* ]]
+	run -1 nvc remove --yes 535.98
+	[ -d "$STORE/535.98" ]
+	run -0 nvc use 550.10
+	run -0 nvc remove --yes 535.98
+}
+
 @test "prune keeps what the other OS slot and the next OS version need" {
 	for os in 3900.0.0 3941.1.0 4000.0.0; do
 		printf 'ID=flatcar\nVERSION_ID=%s\n' $os >"$HOST/etc/os-release"

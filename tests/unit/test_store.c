@@ -153,6 +153,33 @@ TEST(damaged_state_is_no_state)
 	config_free(&c);
 }
 
+TEST(a_state_that_cannot_be_read_is_not_replaced)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_free char *path = NULL;
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+
+	configure(&c, dir);
+	fill(dir);
+	path = mem_printf("%s/state.json", c.driver_store);
+	CHECK_INT(mkdir(path, 0755), 0);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK(s.state_error < 0);
+	CHECK(store_select(&s, "535.98", "3975.2.0", &err) < 0);
+	CHECK_INT(err.code, ERR_STORE);
+	store_free(&s);
+	CHECK_INT(rmdir(path), 0);
+	/* What is damaged has nothing to lose. */
+	fixture_write(c.driver_store, "state.json", "{", 1, 0644);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	CHECK_INT(s.state_error, -EBADMSG);
+	CHECK_INT(store_select(&s, "535.98", "3975.2.0", &err), 0);
+	store_free(&s);
+	config_free(&c);
+}
+
 TEST(odd_current_is_none)
 {
 	static const char *const targets[] = { "/opt/nvidia/535.98/x", "535.98", "535.98/../x", "../535.98/x",
