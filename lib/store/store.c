@@ -397,7 +397,10 @@ int store_select(struct store *s, const char *driver, const char *os, struct err
 			return r;
 		}
 	}
-	if (has_start(dir, tree) <= 0 || (s->current && str_eq(s->current, tree)))
+	r = has_start(dir, tree);
+	if (r < 0)
+		return err_set(err, ERR_STORE, -r, "%s/%s", s->driver_path, tree);
+	if (r == 0 || (s->current && str_eq(s->current, tree)))
 		return 0;
 	r = move_current(dir, s->driver_path, tree, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "faults.h"
 #include "store_fixture.h"
 #include "tap.h"
 
@@ -176,6 +177,26 @@ TEST(a_state_that_cannot_be_read_is_not_replaced)
 	REQUIRE(store_read(&s, &c, &err) == 0);
 	CHECK_INT(s.state_error, -EBADMSG);
 	CHECK_INT(store_select(&s, "535.98", "3975.2.0", &err), 0);
+	store_free(&s);
+	config_free(&c);
+}
+
+TEST(a_tree_that_cannot_be_looked_at_is_not_absent)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct config c;
+	struct store s;
+	int r;
+
+	configure(&c, dir);
+	fill(dir);
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	faults_arm("fstatat", 1, EIO);
+	r = store_select(&s, "535.98", "3975.2.0", &err);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(r, -EIO);
+	CHECK_INT(err.code, ERR_STORE);
 	store_free(&s);
 	config_free(&c);
 }
