@@ -81,9 +81,9 @@ sweep_between() {
 	done <<<"$1"
 }
 
-# sweep STEP OPTIONS ARG...: each STEPth call, from another one of the first STEP each time.
+# sweep STEP OPTIONS ARG...: each STEPth call from the STORE_FIRSTth.
 sweep() {
-	local step=$1 options=$2 n calls points=0
+	local step=$1 options=$2 n calls points=0 STORE_FIRST=${STORE_FIRST:-1}
 	shift 2
 	sweep_fresh
 	SWEEP_OLD=$(sweep_state)
@@ -91,7 +91,7 @@ sweep() {
 	SWEEP_NEW=$(sweep_state)
 	[ "$SWEEP_OLD" != "$SWEEP_NEW" ]
 	[ "$calls" -gt 20 ]
-	for ((n = RANDOM % step + 1; n <= calls; n += step)); do
+	for ((n = STORE_FIRST; n <= calls; n += step)); do
 		sweep_point "$n" "$options" "$@" || return
 		points=$((points + 1))
 	done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # SIGKILL and errors at the system calls of install, use, rollback, remove and prune: the store is as before or as after, never between
-# in a tree, success is never false, and one rerun repairs. STORE_STEP=1 tries each call.
+# in a tree, success is never false, and one rerun repairs. STORE_STEP=1 tries each call, STORE_FIRST=7 begins at another one.
 
 bats_require_minimum_version 1.5.0
 load helpers
