@@ -26,6 +26,10 @@ setup() {
 	STORE=$HOST/opt/nvidia
 }
 
+teardown() {
+	[ -z "${B:-}" ] || bundle_clean "$B"
+}
+
 nvc() {
 	"$NVCOREOS_BUILD/nvcoreos" --root "$HOST" "$@"
 }
