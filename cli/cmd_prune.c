@@ -4,21 +4,21 @@
 #include <getopt.h>
 #include <stdio.h>
 
-#include "base/fd.h"
 #include "base/str.h"
 #include "cli.h"
 #include "oci/json.h"
 #include "protect.h"
 #include "store/prune.h"
 #include "store/remove.h"
-#include "store/repair.h"
 #include "store/store.h"
+#include "writer.h"
 
 #define KEEP_MAX 1000
 
 struct job {
 	struct cli *cli;
 	struct store *store;
+	const char *os;
 	struct protect *protect;
 	size_t keep;
 	bool dry_run;
@@ -45,6 +45,23 @@ static void note(struct job *j, const char *name, const struct prune_tree *p, ui
 	}
 }
 
+/* A container that was started meanwhile keeps its tree. */
+static int take_away(struct job *j, const struct store_tree *t, struct prune_tree *p, uint64_t *freed, struct err *err)
+{
+	struct err busy = ERR_INIT;
+	int r = protect_check(j->cli, j->store, j->os, t, &busy);
+
+	if (r == 0)
+		return remove_tree(j->store, t, freed, err);
+	if (busy.code != ERR_BUSY) {
+		*err = busy;
+		return r;
+	}
+	p->goes = false;
+	p->why = arena_strdup(&j->store->arena, busy.what);
+	return 0;
+}
+
 /* The trees stand oldest first in the store; the decision wants the newest first. */
 static int prune(struct job *j, const struct store_tree *trees, size_t n, struct err *err)
 {
@@ -61,7 +78,7 @@ static int prune(struct job *j, const struct store_tree *trees, size_t n, struct
 		if (p[i].goes && j->dry_run)
 			freed = remove_would_free(t);
 		else if (p[i].goes)
-			r = remove_tree(j->store, t, &freed, err);
+			r = take_away(j, t, &p[i], &freed, err);
 		j->freed += freed;
 		if (r == 0)
 			note(j, remove_name(&j->store->arena, t), &p[i], freed);
@@ -106,35 +123,25 @@ static void print_json(struct job *j)
 	puts(text);
 }
 
-static int run(struct cli *cli, size_t keep, bool dry_run, struct err *err)
+static int prune_all(struct cli *cli, struct writer *w, size_t keep, bool dry_run, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
-	struct job j = { .cli = cli, .keep = keep, .dry_run = dry_run };
-	struct store s;
-	int r;
+	struct job j = { .cli = cli, .store = &w->store, .os = w->os, .keep = keep, .dry_run = dry_run };
+	int r = protect_read(&j.protect, cli, &w->store, w->os, err);
 
-	if (lock < 0)
-		return lock;
-	r = store_read(&s, &cli->conf, err);
 	if (r < 0)
 		return r;
-	j.store = &s;
-	r = protect_read(&j.protect, cli, &s, err);
-	if (r == 0) {
-		j.kept = json_new_array();
-		j.removed = json_new_array();
-		r = prune_drivers(&j, err);
-		if (r == 0)
-			r = prune_toolkits(&j, err);
-		if (cli->json) {
-			print_json(&j);
-		} else {
-			json_free(j.kept);
-			json_free(j.removed);
-		}
-		protect_free(j.protect);
+	j.kept = json_new_array();
+	j.removed = json_new_array();
+	r = prune_drivers(&j, err);
+	if (r == 0)
+		r = prune_toolkits(&j, err);
+	if (cli->json) {
+		print_json(&j);
+	} else {
+		json_free(j.kept);
+		json_free(j.removed);
 	}
-	store_free(&s);
+	protect_free(j.protect);
 	return r;
 }
 
@@ -145,7 +152,8 @@ int verb_prune(struct cli *cli, int argc, char **argv, struct err *err)
 					       { 0 } };
 	uint64_t keep = cli->conf.keep_trees;
 	bool dry_run = false;
-	int c;
+	struct writer w;
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == 'n') {
@@ -157,5 +165,10 @@ int verb_prune(struct cli *cli, int argc, char **argv, struct err *err)
 	}
 	if (optind < argc)
 		return err_set(err, ERR_USAGE, 0, "prune takes no '%s'", argv[optind]);
-	return run(cli, keep, dry_run, err);
+	r = writer_begin(&w, cli, err);
+	if (r < 0)
+		return r;
+	r = prune_all(cli, &w, keep, dry_run, err);
+	writer_end(&w);
+	return r;
 }

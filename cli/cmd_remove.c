@@ -5,31 +5,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/str.h"
 #include "cli.h"
-#include "host/osver.h"
 #include "oci/json.h"
 #include "protect.h"
 #include "store/remove.h"
-#include "store/repair.h"
 #include "store/store.h"
-
-static int check_free(struct cli *cli, struct store *s, const struct store_tree *t, struct err *err)
-{
-	struct protect *p;
-	const char *why;
-	int r = protect_read(&p, cli, s, err);
-
-	if (r < 0)
-		return r;
-	why = protect_why(p, t);
-	if (why) {
-		r = err_set(err, ERR_BUSY, EBUSY, "%s: %s", remove_name(&s->arena, t), why);
-		err_hint(err, "remove it when that is over");
-	}
-	protect_free(p);
-	return r;
-}
+#include "writer.h"
 
 /* Whoever sits at a terminal is asked; a script has said what it wants. */
 static bool is_agreed(const char *name, bool yes)
@@ -61,17 +43,16 @@ static void print_result(const struct cli *cli, const char *name, uint64_t freed
 	puts(text);
 }
 
-static int remove_one(struct cli *cli, struct store *s, const char *wanted, bool yes, struct err *err)
+static int remove_one(struct cli *cli, struct writer *w, const char *wanted, bool yes, struct err *err)
 {
+	struct store *s = &w->store;
 	struct store_tree t;
-	const char *os, *name;
+	const char *name;
 	uint64_t freed;
-	int r = osver_read(&s->arena, cli->root, NULL, &os, err);
+	int r = store_find(s, wanted, w->os, &t, err);
 
 	if (r == 0)
-		r = store_find(s, wanted, os, &t, err);
-	if (r == 0)
-		r = check_free(cli, s, &t, err);
+		r = protect_check(cli, s, w->os, &t, err);
 	if (r < 0)
 		return r;
 	name = remove_name(&s->arena, &t);
@@ -79,25 +60,12 @@ static int remove_one(struct cli *cli, struct store *s, const char *wanted, bool
 		fprintf(stderr, "nothing was removed\n");
 		return 0;
 	}
-	r = remove_tree(s, &t, &freed, err);
+	/* The answer may have taken its time. */
+	r = protect_check(cli, s, w->os, &t, err);
+	if (r == 0)
+		r = remove_tree(s, &t, &freed, err);
 	if (r == 0)
 		print_result(cli, name, freed);
-	return r;
-}
-
-static int run(struct cli *cli, const char *wanted, bool yes, struct err *err)
-{
-	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
-	struct store s;
-	int r;
-
-	if (lock < 0)
-		return lock;
-	r = store_read(&s, &cli->conf, err);
-	if (r < 0)
-		return r;
-	r = remove_one(cli, &s, wanted, yes, err);
-	store_free(&s);
 	return r;
 }
 
@@ -105,7 +73,8 @@ int verb_remove(struct cli *cli, int argc, char **argv, struct err *err)
 {
 	static const struct option longs[] = { { "yes", no_argument, NULL, 'y' }, { 0 } };
 	bool yes = false;
-	int c;
+	struct writer w;
+	int c, r;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c != 'y')
@@ -114,5 +83,10 @@ int verb_remove(struct cli *cli, int argc, char **argv, struct err *err)
 	}
 	if (argc - optind != 1)
 		return err_set(err, ERR_USAGE, 0, "remove: one TREE");
-	return run(cli, argv[optind], yes, err);
+	r = writer_begin(&w, cli, err);
+	if (r < 0)
+		return r;
+	r = remove_one(cli, &w, argv[optind], yes, err);
+	writer_end(&w);
+	return r;
 }

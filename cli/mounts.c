@@ -3,7 +3,9 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +14,10 @@
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/path.h"
 #include "base/str.h"
+
+#define MOUNTINFO_MAX (64u << 20)
 
 struct mount_of {
 	dev_t dev;
@@ -41,12 +46,14 @@ static bool is_read(struct mounts *m, ino_t ns)
 	return false;
 }
 
-static void add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
+static int add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
 {
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
 	struct libmnt_fs *fs;
 
-	while (iter && mnt_table_next_fs(table, iter, &fs) == 0) {
+	if (!iter)
+		return -ENOMEM;
+	while (mnt_table_next_fs(table, iter, &fs) == 0) {
 		const char *root = mnt_fs_get_root(fs);
 
 		/* No tree is a whole file system: the store is above it. */
@@ -56,13 +63,59 @@ static void add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
 		m->v[m->n++] = (struct mount_of){ mnt_fs_get_devno(fs), arena_strdup(&m->arena, root), pid };
 	}
 	mnt_free_iter(iter);
+	return 0;
+}
+
+/* A line that libmount does not understand could be the one that matters. */
+static int refuse_line(struct libmnt_table *table, const char *file, int line)
+{
+	(void)table;
+	(void)file;
+	(void)line;
+	return -EBADMSG;
+}
+
+/* The text is read here: libmount takes an error of reading for the end. */
+static int parse(struct libmnt_table *table, const char *file)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	FILE *stream;
+	int r = fd_read_file_at(AT_FDCWD, file, MOUNTINFO_MAX, &text, &len);
+
+	if (r < 0)
+		return r;
+	/* A namespace always has a root, and the last line its end. */
+	if (!len || text[len - 1] != '\n')
+		return -EBADMSG;
+	stream = fmemopen(text, len, "r");
+	if (!stream)
+		return -ENOMEM;
+	mnt_table_set_parser_errcb(table, refuse_line);
+	r = mnt_table_parse_stream(table, stream, file);
+	fclose(stream);
+	return r > 0 ? -EBADMSG : r;
+}
+
+static int read_namespace(struct mounts *m, const char *file, ino_t ns, pid_t pid)
+{
+	struct libmnt_table *table = mnt_new_table();
+	int r = table ? parse(table, file) : -ENOMEM;
+
+	if (r == 0)
+		r = add_table(m, table, pid);
+	mnt_unref_table(table);
+	if (r < 0)
+		return r;
+	m->namespaces = arena_grow(&m->arena, m->namespaces, m->n_namespaces, sizeof(*m->namespaces));
+	m->namespaces[m->n_namespaces++] = ns;
+	return 0;
 }
 
 /* 0 or -errno. */
 static int add_process(struct mounts *m, const char *dir, pid_t pid)
 {
 	cleanup_free char *ns = mem_printf("%s/ns/mnt", dir), *file = mem_printf("%s/mountinfo", dir);
-	struct libmnt_table *table;
 	struct stat st;
 	int r;
 
@@ -71,21 +124,7 @@ static int add_process(struct mounts *m, const char *dir, pid_t pid)
 		return is_gone(errno) ? 0 : -errno;
 	if (is_read(m, st.st_ino))
 		return 0;
-	table = mnt_new_table();
-	if (!table)
-		return -ENOMEM;
-	r = mnt_table_parse_file(table, file);
-	/* A namespace always has a root; libmount takes a file that cannot be read to its end for one that has ended. */
-	if (r == 0 && mnt_table_is_empty(table))
-		r = -EBADMSG;
-	if (r == 0) {
-		m->namespaces = arena_grow(&m->arena, m->namespaces, m->n_namespaces, sizeof(*m->namespaces));
-		m->namespaces[m->n_namespaces++] = st.st_ino;
-		add_table(m, table, pid);
-	}
-	mnt_unref_table(table);
-	if (r > 0)
-		r = -EBADMSG;
+	r = read_namespace(m, file, st.st_ino, pid);
 	/* Of a process that has just ended the kernel says EINVAL. */
 	return is_gone(-r) || (r < 0 && stat(ns, &st) < 0 && is_gone(errno)) ? 0 : r;
 }
@@ -98,7 +137,7 @@ static int add_all(struct mounts *m, const char *proc_root, struct err *err)
 
 	if (!d)
 		return err_set(err, ERR_HOST, errno, "%s", proc_root);
-	while (r == 0 && (e = readdir(d))) {
+	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0) {
 		cleanup_free char *dir = mem_printf("%s/%s", proc_root, e->d_name);
 		uint64_t pid;
 
@@ -108,6 +147,8 @@ static int add_all(struct mounts *m, const char *proc_root, struct err *err)
 		if (r < 0)
 			err_set(err, ERR_HOST, -r, "%s/mountinfo", dir);
 	}
+	if (r == 0 && errno)
+		r = err_set(err, ERR_HOST, errno, "%s", proc_root);
 	closedir(d);
 	return r;
 }
@@ -148,14 +189,6 @@ static int locate(const char *path, dev_t *ret_dev, char **ret_root)
 	return r;
 }
 
-/* Whether `root` is `path` or below it; a directory that was unlinked meanwhile has "//deleted" behind. */
-static bool is_below(const char *root, const char *path)
-{
-	const char *rest = str_after(root, path);
-
-	return rest && (!*rest || *rest == '/');
-}
-
 int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err *err)
 {
 	cleanup_free char *root = NULL;
@@ -166,7 +199,8 @@ int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err
 		return err_set(err, ERR_HOST, -r, "%s: its file system is not known", path);
 	*ret = 0;
 	for (size_t i = 0; i < m->n && !*ret; i++)
-		if (m->v[i].dev == dev && is_below(m->v[i].root, root))
+		/* One that was unlinked meanwhile has "//deleted" behind. */
+		if (m->v[i].dev == dev && path_is_below(m->v[i].root, root))
 			*ret = m->v[i].pid;
 	return 0;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "protect.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 
+#include "base/fd.h"
+#include "base/path.h"
 #include "base/str.h"
-#include "host/osver.h"
 #include "mounts.h"
 #include "store/loaded.h"
 
@@ -20,7 +22,7 @@ struct protect {
 	struct err unknown; /* why the mounts of a tree are not known */
 };
 
-int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, struct err *err)
+int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, const char *os, struct err *err)
 {
 	struct protect *p;
 	int r;
@@ -34,10 +36,12 @@ int protect_read(struct protect **ret, const struct cli *cli, const struct store
 	p->arena = (struct arena)ARENA_INIT;
 	p->store = s;
 	p->root = cli->root;
-	if (!loaded_driver(cli->conf.proc_root, p->loaded))
-		p->loaded[0] = '\0';
-	r = osver_read(&p->arena, cli->root, NULL, &p->os, err);
-	if (r == 0)
+	p->os = os;
+	p->loaded[0] = '\0';
+	r = loaded_read(cli->conf.proc_root, p->loaded);
+	if (r < 0)
+		err_set(err, ERR_HOST, -r, "%s/driver/nvidia/version", cli->conf.proc_root);
+	else
 		r = mounts_read(&p->mounts, cli->conf.proc_root, err);
 	if (r < 0)
 		protect_free(p);
@@ -54,18 +58,24 @@ static bool same(const char *a, const char *b)
 /* Where an OS version is called after its kernel: whether that kernel is installed still. */
 static bool has_kernel(const struct protect *p, const char *os)
 {
-	cleanup_free char *path = NULL;
+	static const char *const places[] = { "/lib/modules", "/usr/lib/modules" };
+	cleanup_fd int root = fd_open_dir(*p->root ? p->root : "/");
 	struct utsname uts;
 	size_t prefix;
-	struct stat st;
+	bool found = false;
 
-	if (uname(&uts) < 0 || !str_ends(p->os, uts.release))
+	if (root < 0 || uname(&uts) < 0 || !str_ends(p->os, uts.release))
 		return false;
 	prefix = strlen(p->os) - strlen(uts.release);
 	if (strncmp(os, p->os, prefix) != 0 || !str_is_name(os + prefix))
 		return false;
-	path = mem_printf("%s/lib/modules/%s", p->root, os + prefix);
-	return stat(path, &st) == 0;
+	for (size_t i = 0; !found && i < ARRAY_SIZE(places); i++) {
+		cleanup_free char *path = mem_printf("%s/%s", places[i], os + prefix);
+		cleanup_fd int fd = path_open(root, path, O_PATH | O_DIRECTORY);
+
+		found = fd >= 0;
+	}
+	return found;
 }
 
 /*
@@ -85,6 +95,15 @@ static bool is_bootable(const struct protect *p, const char *os)
 	return true;
 }
 
+/* A start takes a tree of another OS version where a driver has none for this one. */
+static bool has_tree_here(const struct protect *p, const char *driver)
+{
+	for (size_t i = 0; i < p->store->n_drivers; i++)
+		if (str_eq(p->store->drivers[i].driver, driver) && str_eq(p->store->drivers[i].os, p->os))
+			return true;
+	return false;
+}
+
 static const char *why_mounted(struct protect *p, const struct store_tree *t)
 {
 	char line[ERR_MSG_MAX + 512];
@@ -98,7 +117,7 @@ static const char *why_mounted(struct protect *p, const struct store_tree *t)
 
 const char *protect_why(struct protect *p, const struct store_tree *t)
 {
-	const char *mounted = why_mounted(p, t), *bootable;
+	const char *mounted = why_mounted(p, t), *more = "";
 
 	if (mounted)
 		return mounted;
@@ -106,16 +125,37 @@ const char *protect_why(struct protect *p, const struct store_tree *t)
 		return same(p->store->current_cuda, t->cuda) ? "it is the current toolkit" : NULL;
 	if (same(p->store->current, arena_printf(&p->arena, "%s/%s", t->driver, t->os)))
 		return "it is current";
-	if (!is_bootable(p, t->os))
-		return NULL;
-	bootable = str_eq(t->os, p->os) ? "" : ", and this host may boot its OS version";
+	if (!str_eq(t->os, p->os) && has_tree_here(p, t->driver)) {
+		if (!is_bootable(p, t->os))
+			return NULL;
+		more = ", and this host may boot its OS version";
+	}
 	if (str_eq(p->loaded, t->driver))
-		return arena_printf(&p->arena, "its modules are loaded%s", bootable);
+		return arena_printf(&p->arena, "its modules are loaded%s", more);
 	if (same(p->store->selected, t->driver))
-		return arena_printf(&p->arena, "it is selected%s", bootable);
+		return arena_printf(&p->arena, "it is selected%s", more);
 	if (same(p->store->previous, t->driver))
-		return arena_printf(&p->arena, "it is what rollback goes back to%s", bootable);
+		return arena_printf(&p->arena, "it is what rollback goes back to%s", more);
 	return NULL;
+}
+
+int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
+		  struct err *err)
+{
+	struct protect *p = NULL;
+	const char *why;
+	int r = protect_read(&p, cli, s, os, err);
+
+	if (r < 0)
+		return r;
+	why = protect_why(p, t);
+	if (why) {
+		r = t->is_cuda ? err_set(err, ERR_BUSY, EBUSY, "cuda/%s: %s", t->cuda, why)
+			       : err_set(err, ERR_BUSY, EBUSY, "%s/%s: %s", t->driver, t->os, why);
+		err_hint(err, "remove it when that is over");
+	}
+	protect_free(p);
+	return r;
 }
 
 void protect_free(struct protect *p)

@@ -9,13 +9,20 @@
 struct protect;
 
 /*
- * Reads what is in use: loaded, mounted in any mount namespace (<proc-root>/<pid>), selected, previous, current. *ret is the
- * caller's to free. -errno with ERR_HOST or ERR_STORE where that is not known: nothing may be removed
- * then.
+ * Reads what is in use: loaded, mounted in any mount namespace (<proc-root>/<pid>), selected, previous, current. `os` is
+ * the OS version that runs; it and the store must outlive *ret, which is the caller's to free. -errno with ERR_HOST or
+ * ERR_STORE where that is not known: nothing may be removed then.
  */
-int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, struct err *err) must_check;
+int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, const char *os,
+		 struct err *err) must_check;
 /* Why a tree may not go, in words such as "its modules are loaded"; NULL: it may. Lives as long as p. */
 const char *protect_why(struct protect *p, const struct store_tree *t);
 void protect_free(struct protect *p);
+/*
+ * Whether a tree may go now, with everything read anew: to be asked right before it is taken away. -EBUSY with ERR_BUSY
+ * naming why not, or an error of protect_read.
+ */
+int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
+		  struct err *err) must_check;
 
 #endif

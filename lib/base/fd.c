@@ -220,6 +220,15 @@ int fd_open_dir(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+int fd_sync_dir(const char *path)
+{
+	cleanup_fd int fd = fd_open_dir(path);
+
+	if (fd < 0)
+		return fd;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
 int fd_mkdir_p(int dirfd, const char *path, mode_t mode)
 {
 	cleanup_free char *copy = mem_strdup(path);

@@ -62,6 +62,8 @@ int fd_replace_link(int dirfd, const char *name, const char *target, unsigned fl
 
 /* Opens a host path (trusted) as a directory, O_PATH or readable. fd or -errno. */
 int fd_open_dir(const char *path) must_check;
+/* Puts the names in a host directory (trusted path) on disk. 0 or -errno. */
+int fd_sync_dir(const char *path) must_check;
 /* mkdir -p below dirfd for a host path (trusted, no symlink may stand in it but those already there). 0 or -errno. */
 int fd_mkdir_p(int dirfd, const char *path, mode_t mode) must_check;
 /* Removes name below dirfd with all it holds; absent is fine. Does not follow symlinks. 0 or the first -errno. */

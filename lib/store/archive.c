@@ -84,7 +84,8 @@ static la_ssize_t read_block(struct archive *a, void *data, const void **ret)
 		archive_set_error(a, EINVAL, "%s", reason(d->raw));
 		return -1;
 	}
-	count(d, (const unsigned char *)d->block, (size_t)n);
+	if (archive_filter_code(d->raw, 0) == ARCHIVE_FILTER_GZIP)
+		count(d, (const unsigned char *)d->block, (size_t)n);
 	*ret = d->block;
 	return n;
 }

@@ -383,11 +383,14 @@ static int rename_new(int dirfd, const char *from, const char *to)
 	return renameat(dirfd, from, dirfd, to) < 0 ? -errno : 0;
 }
 
-static int sync_dir(int dirfd, const char *name)
+int build_settle(const char *store, const char *parent, struct err *err)
 {
-	cleanup_fd int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_free char *path = parent ? mem_printf("%s/%s", store, parent) : NULL;
+	int r = path ? fd_sync_dir(path) : 0;
 
-	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+	if (r == 0)
+		r = fd_sync_dir(store);
+	return r < 0 ? err_set(err, ERR_STORE, -r, "%s", path ? path : store) : 0;
 }
 
 enum existing { EXISTING_NONE, EXISTING_SAME, EXISTING_DAMAGED };
@@ -429,8 +432,10 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 	int there = compare_existing(b, to, err), r = 0;
 
 	*ret_already = there == EXISTING_SAME;
-	if (there < 0 || there == EXISTING_SAME)
-		return there < 0 ? there : 0;
+	if (there < 0)
+		return there;
+	if (there == EXISTING_SAME)
+		return build_settle(b->store, parent, err);
 	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||
 	    (parent && mkdirat(b->storefd, parent, 0755) < 0 && errno != EEXIST))
 		r = -errno;
@@ -444,11 +449,7 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 	}
 	if (there != EXISTING_DAMAGED)
 		b->staging[0] = '\0';
-	if (parent)
-		r = sync_dir(b->storefd, parent);
-	if (r == 0)
-		r = sync_dir(b->storefd, ".");
-	return r < 0 ? err_set(err, ERR_STORE, -r, "%s/%s", b->store, to) : 0;
+	return build_settle(b->store, parent, err);
 }
 
 void build_free(struct build *b)

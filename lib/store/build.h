@@ -79,6 +79,11 @@ int build_write(struct build *b, const struct tree *t, struct err *err) must_che
  * sorted.
  */
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err) must_check;
+/*
+ * Makes sure that a tree which is in its place is there after a power cut too: the run that put it there may have been
+ * killed, or failed, before its directories were on disk. -errno with ERR_STORE.
+ */
+int build_settle(const char *store, const char *parent, struct err *err) must_check;
 /* Removes what was not published, and closes. */
 void build_free(struct build *b);
 #define cleanup_build cleanup(build_free)

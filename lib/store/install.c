@@ -124,12 +124,14 @@ static int open_directory(struct run *run, const char *path, struct err *err)
 		fd_close(fd);
 		return err_set(err, ERR_SOURCE, fd < 0 ? -fd : ENOMEM, "%s", path);
 	}
-	while (r == 0 && (e = readdir(d))) {
+	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0) {
 		cleanup_free char *full = mem_printf("%s/%s", path, e->d_name);
 
 		if (install_parse_name(e->d_name, &name))
 			r = open_source(run, fd, e->d_name, full, err);
 	}
+	if (r == 0 && errno)
+		r = err_set(err, ERR_SOURCE, errno, "%s", path);
 	closedir(d);
 	return r == 0 && run->n == before ? err_set(err, ERR_SOURCE, 0, "%s: no archives in it", path) : r;
 }
@@ -357,7 +359,9 @@ static int install_tree(struct run *run, const struct install_tree *tree, struct
 	j.store = tree->cuda ? run->conf->cuda_store : run->conf->driver_store;
 	j.path = arena_printf(&run->result->arena, "%s/%s%s%s", j.store, parent ? parent : "", parent ? "/" : "", name);
 	j.tree.already = is_installed(&j);
-	if (!j.tree.already) {
+	if (j.tree.already) {
+		r = build_settle(j.store, parent, err);
+	} else {
 		r = build_begin(&b, j.store, err);
 		if (r == 0)
 			r = tree->cuda ? make_cuda(&j, &b, err) : make_driver(&j, &b, err);

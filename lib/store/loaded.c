@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/loaded.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -34,13 +35,21 @@ const char *loaded_parse(const char *text, char *buf)
 	return NULL;
 }
 
-const char *loaded_driver(const char *proc_root, char *buf)
+int loaded_read(const char *proc_root, char *buf)
 {
 	cleanup_free char *path = mem_printf("%s/driver/nvidia/version", proc_root);
 	cleanup_free char *text = NULL;
 	size_t len;
+	int r = fd_read_file_at(AT_FDCWD, path, VERSION_FILE_MAX, &text, &len);
 
-	if (fd_read_file_at(AT_FDCWD, path, VERSION_FILE_MAX, &text, &len) < 0)
-		return NULL;
-	return loaded_parse(text, buf);
+	if (r == -ENOENT || r == -ENOTDIR)
+		return 0;
+	if (r < 0)
+		return r;
+	return loaded_parse(text, buf) ? 1 : -EBADMSG;
+}
+
+const char *loaded_driver(const char *proc_root, char *buf)
+{
+	return loaded_read(proc_root, buf) > 0 ? buf : NULL;
 }

@@ -75,15 +75,6 @@ uint64_t remove_would_free(const struct store_tree *t)
 	return bytes;
 }
 
-static int sync_dir(const char *path)
-{
-	cleanup_fd int fd = fd_open_dir(path);
-
-	if (fd < 0)
-		return fd;
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 static int take_away(const char *store, const char *parent, int storefd, const char *path, const char *gone)
 {
 	int r = fd_remove_tree(storefd, gone);
@@ -92,9 +83,9 @@ static int take_away(const char *store, const char *parent, int storefd, const c
 		return r;
 	if (renameat(AT_FDCWD, path, storefd, gone) < 0)
 		return -errno;
-	r = sync_dir(store);
+	r = fd_sync_dir(store);
 	if (r == 0 && parent)
-		r = sync_dir(parent);
+		r = fd_sync_dir(parent);
 	return r;
 }
 

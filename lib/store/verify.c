@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "store/digest.h"
 #include "store/manifest.h"
 #include "store/start.h"
@@ -34,21 +35,26 @@ struct expected {
 struct checking {
 	struct verify *v;
 	const char *tree;
+	int dir; /* the tree */
 	struct manifest manifest;
+	bool views_known;
 	struct expected *all;
 	size_t n;
 };
 
 static void printf_format(3, 4) finding(struct checking *c, const char *path, const char *fmt, ...)
 {
-	char why[512];
+	char why[512], raw[512], name[PATH_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
+	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
+	str_escape(raw, why, sizeof(why));
+	/* What is no part of the tree may be called anything. */
+	str_escape(path, name, sizeof(name));
 	if (c->v->n_findings++ < VERIFY_FINDINGS_MAX)
-		strlist_add(&c->v->arena, &c->v->findings, arena_printf(&c->v->arena, "%s: %s", path, why));
+		strlist_add(&c->v->arena, &c->v->findings, arena_printf(&c->v->arena, "%s: %s", name, why));
 }
 
 static void expect(struct checking *c, const char *path, const struct manifest_file *f, bool in_view)
@@ -78,24 +84,22 @@ static int expect_in_view(void *data, const char *view, const char *from, const 
 	return 0;
 }
 
-/* The content of an open file; the file that was checked is the one that is read. */
-static void check_content(struct checking *c, const FTSENT *e, const char *path, const struct manifest_file *f)
+static void check_content(struct checking *c, const char *path, const struct manifest_file *f)
 {
-	cleanup_fd int fd = open(e->fts_accpath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_fd int fd = path_open_beneath(c->dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 	char hex[DIGEST_HEX];
 	uint64_t size;
 	struct stat st;
-	int r;
+	int r = fd;
 
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		finding(c, path, "cannot be read: %s", strerror(errno));
-		return;
-	}
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size) {
+	if (r >= 0)
+		r = fstat(fd, &st) < 0 ? -errno : 0;
+	if (r == 0 && (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size)) {
 		finding(c, path, "has %lld bytes, not %llu", (long long)st.st_size, (unsigned long long)f->size);
 		return;
 	}
-	r = digest_fd(fd, hex, &size);
+	if (r == 0)
+		r = digest_fd(fd, hex, &size);
 	c->v->bytes += f->size;
 	if (r < 0)
 		finding(c, path, "cannot be read: %s", strerror(-r));
@@ -103,17 +107,14 @@ static void check_content(struct checking *c, const FTSENT *e, const char *path,
 		finding(c, path, "its content is not what was installed");
 }
 
-static void check_file(struct checking *c, const FTSENT *e, const char *path, struct expected *x)
+static void check_file(struct checking *c, const struct stat *st, const char *path, struct expected *x)
 {
-	const struct stat *st = e->fts_statp;
 	const struct expected *original;
 
 	if (!x->file || x->file->link) {
 		finding(c, path, "is a file, not a link");
 		return;
 	}
-	if (st->st_mode & MODE_BAD)
-		finding(c, path, "has mode %04o", st->st_mode & 07777);
 	x->dev = st->st_dev;
 	x->ino = st->st_ino;
 	/* The walk meets views last, so the tree's own file is known. */
@@ -121,14 +122,15 @@ static void check_file(struct checking *c, const FTSENT *e, const char *path, st
 	if (original && original->seen && original->dev == x->dev && original->ino == x->ino)
 		return;
 	/* Where the file system has no hard links, a view holds copies. */
-	check_content(c, e, path, x->file);
+	check_content(c, path, x->file);
 }
 
-static void check_link(struct checking *c, const FTSENT *e, const char *path, const struct expected *x)
+/* `fd` is the link itself. */
+static void check_link(struct checking *c, int fd, const char *path, const struct expected *x)
 {
 	const char *want = x->file ? x->file->link : "lib64";
 	char text[PATH_MAX];
-	ssize_t n = readlink(e->fts_accpath, text, sizeof(text) - 1);
+	ssize_t n = readlinkat(fd, "", text, sizeof(text) - 1);
 
 	if (n < 0) {
 		finding(c, path, "cannot be read: %s", strerror(errno));
@@ -141,38 +143,75 @@ static void check_link(struct checking *c, const FTSENT *e, const char *path, co
 		finding(c, path, "leads to %s, not to %s", text, want);
 }
 
-static void check_entry(struct checking *c, const FTSENT *e, const char *path)
+static bool is_below(const char *path, const char *dir)
 {
-	struct expected *x;
+	const char *rest = str_after(path, dir);
 
-	if (e->fts_info == FTS_DP)
-		return;
-	if (e->fts_errno) {
-		finding(c, path, "cannot be read: %s", strerror(e->fts_errno));
-		return;
-	}
-	if (e->fts_statp->st_uid != 0 && e->fts_statp->st_uid != geteuid())
-		finding(c, path, "belongs to user %u", e->fts_statp->st_uid);
-	if (e->fts_info == FTS_D) {
-		if (e->fts_statp->st_mode & MODE_BAD)
-			finding(c, path, "has mode %04o", e->fts_statp->st_mode & 07777);
-		return;
-	}
-	if (str_eq(path, TREE_MANIFEST) || str_eq(path, TREE_START))
-		return;
-	x = find(c, path);
+	return rest && *rest == '/';
+}
+
+/* Whether something of the tree is in it. A view has its directories always, a toolkit those of its archive. */
+static bool is_expected_dir(const struct checking *c, const char *path)
+{
+	static const char *const always[] = { "bin", "lib64", "lib32", "share" };
+	const char *in_views = str_after(path, VIEWS "/"), *rest = in_views ? strchr(in_views, '/') : NULL;
+
+	if (c->manifest.is_cuda || str_eq(path, ".") || str_eq(path, VIEWS))
+		return true;
+	for (size_t i = 0; i < c->n; i++)
+		if (is_below(c->all[i].path, path))
+			return true;
+	for (size_t i = 0; rest && i < ARRAY_SIZE(always); i++)
+		if (str_eq(rest + 1, always[i])) {
+			cleanup_free char *lib = mem_printf(VIEWS "/%.*s/lib", (int)(rest - in_views), in_views);
+
+			return find(c, lib) != NULL;
+		}
+	return false;
+}
+
+static void check_named(struct checking *c, int fd, const struct stat *st, const char *path)
+{
+	struct expected *x = find(c, path);
+
 	if (!x) {
 		finding(c, path, "is no part of the tree");
 		return;
 	}
 	c->v->files++;
-	if (S_ISREG(e->fts_statp->st_mode))
-		check_file(c, e, path, x);
-	else if (S_ISLNK(e->fts_statp->st_mode))
-		check_link(c, e, path, x);
+	x->seen = true;
+	if (S_ISREG(st->st_mode))
+		check_file(c, st, path, x);
+	else if (S_ISLNK(st->st_mode))
+		check_link(c, fd, path, x);
 	else
 		finding(c, path, "is neither file nor link");
-	x->seen = true;
+}
+
+/* What the walk has met, looked at below the tree's own directory: no link that was put in the way is followed. */
+static void check_entry(struct checking *c, const char *path)
+{
+	cleanup_fd int fd = path_open_beneath(c->dir, path, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		finding(c, path, "cannot be read: %s", strerror(fd < 0 ? -fd : errno));
+		return;
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		finding(c, path, "belongs to user %u", st.st_uid);
+	if (!S_ISLNK(st.st_mode) && st.st_mode & MODE_BAD)
+		finding(c, path, "has mode %04o", st.st_mode & 07777);
+	if (S_ISDIR(st.st_mode)) {
+		if (find(c, path))
+			finding(c, path, "is a directory, not a file");
+		else if (!is_expected_dir(c, path))
+			finding(c, path, "is no part of the tree");
+	} else if (!str_eq(path, TREE_MANIFEST) && !str_eq(path, TREE_START)) {
+		check_named(c, fd, &st, path);
+	} else if (!S_ISREG(st.st_mode)) {
+		finding(c, path, "is no file");
+	}
 }
 
 static int views_last(const FTSENT **a, const FTSENT **b)
@@ -193,8 +232,17 @@ static void walk(struct checking *c)
 		finding(c, ".", "cannot be read: %s", strerror(errno));
 		return;
 	}
-	for (errno = 0; (e = fts_read(fts)); errno = 0)
-		check_entry(c, e, e->fts_level > 0 ? e->fts_path + skip : ".");
+	for (errno = 0; (e = fts_read(fts)); errno = 0) {
+		const char *path = e->fts_level > 0 ? e->fts_path + skip : ".";
+
+		if (e->fts_info == FTS_DNR || e->fts_info == FTS_ERR)
+			finding(c, path, "cannot be read: %s", strerror(e->fts_errno));
+		else if (e->fts_info != FTS_DP)
+			check_entry(c, path);
+		/* One finding about start.json says more than one about each file of the views. */
+		if (!c->views_known && e->fts_info == FTS_D && str_eq(path, VIEWS))
+			fts_set(fts, e, FTS_SKIP);
+	}
 	if (errno)
 		finding(c, ".", "cannot be read: %s", strerror(errno));
 	fts_close(fts);
@@ -220,6 +268,7 @@ static void check_start(struct checking *c)
 	want = tree_dump(&made);
 	if (fd_read_file_at(AT_FDCWD, path, TREE_START_MAX, &text, &len) < 0 || !str_eq(text, want))
 		finding(c, TREE_START, "is not what the manifest says");
+	c->views_known = true;
 	if (!c->manifest.is_cuda && view_each(&c->manifest, &made, expect_in_view, c) < 0)
 		finding(c, VIEWS, "cannot be told");
 	tree_free(&made);
@@ -228,12 +277,13 @@ static void check_start(struct checking *c)
 
 void verify_tree(struct verify *ret, const char *path)
 {
-	struct checking c = { .v = ret, .tree = path, .manifest = { .arena = ARENA_INIT } };
+	struct checking c = { .v = ret, .tree = path, .dir = fd_open_dir(path), .manifest = { .arena = ARENA_INIT } };
 	struct err err = ERR_INIT;
 
 	*ret = (struct verify){ .arena = ARENA_INIT };
 	if (manifest_load(&c.manifest, path, &err) < 0) {
 		finding(&c, TREE_MANIFEST, "%s", err.what);
+		fd_close(c.dir);
 		return;
 	}
 	for (size_t i = 0; i < c.manifest.n_files; i++)
@@ -245,6 +295,7 @@ void verify_tree(struct verify *ret, const char *path)
 	for (size_t i = 0; i < c.n; i++)
 		if (!c.all[i].seen)
 			finding(&c, c.all[i].path, "is missing");
+	fd_close(c.dir);
 	manifest_free(&c.manifest);
 }
 

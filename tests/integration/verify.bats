@@ -78,6 +78,14 @@ damage() {
 	damage 'views/utility/bin/nvidia-smi: its content is not what was installed' \
 		'rm views/utility/bin/nvidia-smi; tr a b <bin/nvidia-smi >views/utility/bin/nvidia-smi'
 	damage 'views/compute/lib: leads to /usr/lib, not to lib64' 'ln -sfn /usr/lib views/compute/lib'
+	damage 'empty: is no part of the tree' 'mkdir empty'
+	damage 'views/utility/empty: is no part of the tree' 'mkdir views/utility/empty'
+	damage 'views/other: is no part of the tree' 'mkdir views/other'
+	damage "$library: is a directory, not a file" "rm $library; mkdir $library"
+	damage 'lib64/a\x0ab\x1b: is no part of the tree' 'echo x >"lib64/$(printf "a\nb\033")"'
+	damage 'manifest.json: has mode 0666' 'chmod 666 manifest.json'
+	damage 'start.json: ' 'echo "{" >start.json'
+	[[ $output != *views/* ]]
 	damage 'start.json: is not what the manifest says' 'sed -i s/nvidia-smi/nvidia-smj/ start.json'
 	damage 'manifest.json: ' 'echo "{" >manifest.json'
 	damage 'manifest.json: ' "sed -i 's,\"path\":\"lib64/libcuda,\"path\":\"../lib64/libcuda,; s,\"path\": \"lib64/libcuda,\"path\": \"../lib64/libcuda,' manifest.json"

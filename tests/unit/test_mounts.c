@@ -111,6 +111,8 @@ TEST(processes_that_end_are_passed_over_and_others_are_not)
 	cleanup_free char *proc = mem_printf("%s/proc", dir), *gone = mem_printf("%s/9", proc);
 	cleanup_free char *half = mem_printf("%s/10", proc), *ns = mem_printf("%s/10/ns", proc);
 	cleanup_free char *bad = mem_printf("%s/10/mountinfo", proc);
+	static const char *const damaged[] = { "", "36 25 8:1 /a /b rw - ext4 /dev/x rw\n37 36 8:",
+					       "36 25 8:1 /a /b rw - ext4 /dev/x rw\n37 36 8:\n", "nonsense\n" };
 	struct mounts *m = NULL;
 	struct err err = ERR_INIT;
 	pid_t pid;
@@ -121,6 +123,15 @@ TEST(processes_that_end_are_passed_over_and_others_are_not)
 	CHECK_INT(mkdir(ns, 0755), 0);
 	put(ns, "mnt", "");
 	CHECK_INT(user_of(proc, dir), 0);
+	/* Cut off, or not understood: what is missing could be what matters. */
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(*damaged); i++) {
+		put(half, "mountinfo", damaged[i]);
+		err = (struct err)ERR_INIT;
+		CHECK(mounts_read(&m, proc, &err) < 0);
+		CHECK_INT(err.code, ERR_HOST);
+	}
+	CHECK_INT(unlink(bad), 0);
+	err = (struct err)ERR_INIT;
 	/* A directory cannot be read as a file: nobody knows what is mounted. */
 	CHECK_INT(mkdir(bad, 0755), 0);
 	CHECK(mounts_read(&m, proc, &err) < 0);
