@@ -25,12 +25,12 @@ struct protect {
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, const char *os, struct err *err)
 {
 	struct protect *p;
-	int r;
+	int r = s->state_error;
 
-	if (s->state_error) {
-		err_set(err, ERR_STORE, -s->state_error, "%s/state.json: what is selected is not known",
-			s->driver_path);
-		return err_hint(err, "select a driver with 'nvcoreos use'");
+	if (r < 0) {
+		err_set(err, ERR_STORE, -r, "%s/state.json: what is selected is not known", s->driver_path);
+		err_hint(err, "select a driver with 'nvcoreos use'");
+		return r;
 	}
 	p = mem_zalloc(sizeof(*p));
 	p->arena = (struct arena)ARENA_INIT;
@@ -142,7 +142,7 @@ const char *protect_why(struct protect *p, const struct store_tree *t)
 int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
 		  struct err *err)
 {
-	struct protect *p = NULL;
+	struct protect *p;
 	const char *why;
 	int r = protect_read(&p, cli, s, os, err);
 
