@@ -123,12 +123,13 @@ podman_view() {
 	esac
 }
 
-# podman_root VIEW ARG...
+# podman_root VIEW ARG...: a runtime-flag is not for what must last longer than the call: conmon's own clean-up does not get it,
+# and would find no container in another --root.
 podman_root() {
 	local view=$1
 	shift
 	PODMAN_IGNORE_CGROUPSV1_WARNING=1 cgroup_view "$view" podman --root "$BASE/pod" --runroot "$BASE/podrun" --tmpdir "$BASE/podtmp" \
-		--runtime-flag "root=$BASE/containers" "$@" </dev/null 3>&-
+		"$@" </dev/null 3>&-
 }
 
 podman_root_end() {
