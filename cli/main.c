@@ -17,8 +17,9 @@
 const struct verb verbs[] = {
 	{ "install", "[--use] SOURCE...", "install driver and CUDA archives", verb_install,
 	  "  SOURCE  libraries-<driver>, tools-<driver>, modules-<os-version>-<driver>[-open]\n"
-	  "          or cuda-<version>, each [-arm64].tar.{bz2,xz,gz,zst}; or a directory of\n"
-	  "          them. All archives of one driver make one tree.\n"
+	  "          or cuda-<version>, each [-arm64].tar.{bz2,xz,gz,zst}; NVIDIA's .run, which is\n"
+	  "          not executed; or a directory: of these, or what one of them holds. All of one\n"
+	  "          driver make one tree.\n"
 	  "  --use   select what was installed\n" },
 	{ "import", "[--use] [DIR]", "take the driver that the OS itself installed into the store", verb_import,
 	  "  DIR     another root directory to look in (default: --root, or this host)\n"

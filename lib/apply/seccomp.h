@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * System call filters of the hook, one inside the other (design rule 7): each only takes away. A call outside the
+ * System call filters: those of the hook, one inside the other (design rule 7), and that of the tool's child which unpacks
+ * archives. Each only takes away. A call outside the
  * filter kills the process: the programs are static, so their calls are known.
  */
 #ifndef NVCOREOS_APPLY_SECCOMP_H
@@ -13,6 +14,7 @@ enum seccomp_phase {
 	SECCOMP_HOOK,	/* a list of what the hook calls: no program and no process is started */
 	SECCOMP_INSIDE, /* in the container's mount namespace: no other namespace, no new source, no plain open */
 	SECCOMP_FILES,	/* the mounts are made: only files in the container's root are written */
+	SECCOMP_DECODE, /* the child that unpacks an archive: reads and writes what is open, and opens nothing */
 };
 
 /*

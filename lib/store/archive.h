@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading tar archives (bzip2, xz, gzip, zstd): the one file that knows libarchive. A child process without
- * privilege and without any file but the archive decompresses and parses it and passes entries through a pipe;
- * what comes out of the pipe is data only.
+ * Reading tar archives (bzip2, xz, gzip, zstd), and directories that hold what such an archive would. A child process
+ * without privilege and without any file but the archive decompresses and parses it (decoder.h) and passes entries through
+ * a pipe; what comes out of the pipe is data only, and every name in it is checked (names.h).
  */
 #ifndef NVCOREOS_STORE_ARCHIVE_H
 #define NVCOREOS_STORE_ARCHIVE_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/decoder.h"
 #include "store/digest.h"
 
 #define ARCHIVE_ENTRIES_MAX 200000
@@ -20,8 +21,8 @@ enum archive_stream_type { ARCHIVE_STREAM_FILE, ARCHIVE_STREAM_DIR, ARCHIVE_STRE
 
 struct archive_stream_entry {
 	enum archive_stream_type type;
-	char path[4096];   /* as it stands in the archive: hostile */
-	char target[4096]; /* of links; hostile too */
+	char path[4096];   /* relative, of plain names; nothing comes twice, nothing lies below a link */
+	char target[4096]; /* of a symlink: stays inside, as text; of a hard link: a file that came before */
 	uint64_t size;	   /* of a file */
 	bool executable;
 };
@@ -29,14 +30,26 @@ struct archive_stream_entry {
 struct archive_stream;
 
 /*
- * Starts reading the archive in fd (a regular file, which stays the caller's and must outlive the stream); `name`
- * is for messages. -errno with ERR_ARCHIVE or ERR_IO.
+ * What the child calls when it has given everything else away, to give away system calls too; negative: it ends. Not set,
+ * nothing is called.
  */
-int archive_stream_open(struct archive_stream **ret, int fd, const char *name, struct err *err) must_check;
+void archive_set_guard(int (*guard)(void));
+
+struct archive_source {
+	const char *name; /* for messages */
+	int fd; /* a regular file or a directory; stays the caller's and must outlive the stream, which reads it */
+	uint64_t offset; /* where in a file the archive begins; it ends with the file */
+	enum decoder_compression compression;
+};
+
+/* Starts reading an archive, or what lies in a directory. -errno with ERR_IO. */
+int archive_stream_open(struct archive_stream **ret, const struct archive_source *src, struct err *err) must_check;
+/* Reads records from fd, which becomes the stream's; a child that writes them is the caller's affair: for tests. */
+struct archive_stream *archive_stream_of_records(int fd, const char *name) must_check;
 /*
  * The next entry: 1, 0 at the end (of a whole archive), -errno with ERR_ARCHIVE where the archive is damaged, too
- * large, or holds something other than files, directories and links. Data of the entry before that was not read is
- * passed over.
+ * large, or holds what decoder.h and names.h refuse. Data of the entry before that was not read is passed over. A top
+ * directory, which has no name of its own, is passed over too.
  */
 int archive_stream_next(struct archive_stream *s, struct archive_stream_entry *ret, struct err *err) must_check;
 /*

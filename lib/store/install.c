@@ -13,143 +13,18 @@
 #include "host/osver.h"
 #include "store/archive.h"
 #include "store/build.h"
-#include "store/digest.h"
 #include "store/manifest.h"
+#include "store/source.h"
 #include "store/store.h"
 #include "store/toolkit.h"
 #include "store/tree.h"
-
-struct source {
-	const char *path, *base;
-	int fd;
-	char sha256[DIGEST_HEX];
-	struct install_name name;
-};
 
 struct run {
 	struct install_result *result;
 	const struct config *conf;
 	const char *root;
-	struct source *sources;
-	size_t n;
+	struct sources sources;
 };
-
-/* Cuts a suffix off s; whether it was there. */
-static bool cut(char *s, const char *suffix)
-{
-	if (!str_ends(s, suffix))
-		return false;
-	s[strlen(s) - strlen(suffix)] = '\0';
-	return true;
-}
-
-static bool parse_modules(char *s, struct install_name *ret)
-{
-	char *dash;
-
-	ret->open = cut(s, "-open");
-	dash = strrchr(s, '-');
-	if (!dash || !str_is_version(dash + 1))
-		return false;
-	*dash = '\0';
-	if (!str_is_name(s) || s[0] == '.')
-		return false;
-	memcpy(ret->version, dash + 1, strlen(dash + 1) + 1);
-	memcpy(ret->os, s, strlen(s) + 1);
-	return true;
-}
-
-bool install_parse_name(const char *name, struct install_name *ret)
-{
-	static const char *const prefixes[] = { "libraries-", "tools-", "modules-", "cuda-" };
-	char s[192];
-	unsigned kind = 0;
-
-	*ret = (struct install_name){ .arch = "x86_64" };
-	while (kind < ARRAY_SIZE(prefixes) && !str_starts(name, prefixes[kind]))
-		kind++;
-	if (kind == ARRAY_SIZE(prefixes) || strlen(name) >= sizeof(s))
-		return false;
-	ret->kind = (enum install_kind)kind;
-	memcpy(s, name + strlen(prefixes[kind]), strlen(name) - strlen(prefixes[kind]) + 1);
-	if (!cut(s, ".tar.bz2") && !cut(s, ".tar.xz") && !cut(s, ".tar.gz") && !cut(s, ".tar.zst"))
-		return false;
-	if (cut(s, "-arm64"))
-		ret->arch = "aarch64";
-	if (ret->kind == INSTALL_MODULES)
-		return parse_modules(s, ret);
-	if (!str_is_version(s))
-		return false;
-	memcpy(ret->version, s, strlen(s) + 1);
-	return true;
-}
-
-static int open_source(struct run *run, int dirfd, const char *name, const char *path, struct err *err)
-{
-	struct arena *a = &run->result->arena;
-	struct source *s;
-	struct stat st;
-	int r;
-
-	run->sources = arena_grow(a, run->sources, run->n, sizeof(*run->sources));
-	s = &run->sources[run->n++];
-	*s = (struct source){ .path = arena_strdup(a, path), .base = arena_strdup(a, path_base(path)) };
-	s->fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (s->fd < 0 || fstat(s->fd, &st) < 0)
-		return err_set(err, ERR_SOURCE, errno, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, ERR_SOURCE, 0, "%s: no regular file", path);
-	if (!install_parse_name(s->base, &s->name)) {
-		err_set(err, ERR_SOURCE, 0, "%s: no archive by its name", path);
-		return err_hint(
-			err,
-			"archives are called libraries-<driver>, tools-<driver>, modules-<os-version>-<driver>[-open] or "
-			"cuda-<version>, [-arm64], .tar.bz2, .tar.xz, .tar.gz or .tar.zst");
-	}
-	/* What is read later is this fd, so what is recorded is what was installed. */
-	r = digest_fd(s->fd, s->sha256, NULL);
-	return r < 0 ? err_set(err, ERR_SOURCE, -r, "%s", path) : 0;
-}
-
-static int open_directory(struct run *run, const char *path, struct err *err)
-{
-	int fd = fd_open_dir(path);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct install_name name;
-	struct dirent *e;
-	size_t before = run->n;
-	int r = 0;
-
-	if (!d) {
-		fd_close(fd);
-		return err_set(err, ERR_SOURCE, fd < 0 ? -fd : ENOMEM, "%s", path);
-	}
-	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0) {
-		cleanup_free char *full = mem_printf("%s/%s", path, e->d_name);
-
-		if (install_parse_name(e->d_name, &name))
-			r = open_source(run, fd, e->d_name, full, err);
-	}
-	if (r == 0 && errno)
-		r = err_set(err, ERR_SOURCE, errno, "%s", path);
-	closedir(d);
-	return r == 0 && run->n == before ? err_set(err, ERR_SOURCE, 0, "%s: no archives in it", path) : r;
-}
-
-static int open_sources(struct run *run, char *const *sources, size_t n, struct err *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct stat st;
-
-		if (stat(sources[i], &st) == 0 && S_ISDIR(st.st_mode))
-			r = open_directory(run, sources[i], err);
-		else
-			r = open_source(run, AT_FDCWD, sources[i], sources[i], err);
-	}
-	return r;
-}
 
 static void add_result(struct run *run, const struct install_tree *tree, const struct strlist *ignored)
 {
@@ -180,10 +55,10 @@ static bool same(const char *a, const char *b)
 static bool belongs(const struct job *j, const struct source *s)
 {
 	if (j->tree.cuda)
-		return s->name.kind == INSTALL_CUDA && same(s->name.version, j->tree.cuda);
-	if (s->name.kind == INSTALL_CUDA || !same(s->name.version, j->tree.driver))
+		return s->name.kind == SOURCE_CUDA && same(s->name.version, j->tree.cuda);
+	if (s->name.kind == SOURCE_CUDA || !same(s->name.version, j->tree.driver))
 		return false;
-	return s->name.kind != INSTALL_MODULES || same(s->name.os, j->tree.os);
+	return s->name.kind != SOURCE_MODULES || same(s->name.os, j->tree.os);
 }
 
 static bool is_recorded(const struct manifest *m, const char *sha256)
@@ -201,8 +76,8 @@ static bool is_installed(const struct job *j)
 
 	if (manifest_load(&m, j->path, NULL) < 0)
 		return false;
-	for (size_t i = 0; i < j->run->n; i++)
-		if (belongs(j, &j->run->sources[i]) && !is_recorded(&m, j->run->sources[i].sha256))
+	for (size_t i = 0; i < j->run->sources.n; i++)
+		if (belongs(j, &j->run->sources.v[i]) && !is_recorded(&m, j->run->sources.v[i].sha256))
 			return false;
 	return true;
 }
@@ -226,30 +101,64 @@ static int extract_file(struct build *b, struct archive_stream *s, const struct 
 	return build_take(b, f, err);
 }
 
-/* Paths of a driver's archive are never used on disk: its files are told apart by their last component. */
+static struct archive_source archive_of(const struct source *s)
+{
+	return (struct archive_source){ s->base, s->fd, s->offset, s->name.compression };
+}
+
+/* Of a .run's files: neither sources and documents, nor its own installer. */
+static bool is_of_run(const char *path)
+{
+	static const char *const dirs[] = { "32/tls/", "32/", "tls/", "firmware/" };
+	static const char *const tools[] = { "nvidia-installer", "nvidia-uninstall", "mkprecompiled" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		if (str_starts(path, dirs[i])) {
+			path += strlen(dirs[i]);
+			break;
+		}
+	for (size_t i = 0; i < ARRAY_SIZE(tools); i++)
+		if (str_eq(path, tools[i]))
+			return false;
+	return !strchr(path, '/');
+}
+
+static int take_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
+			    const struct archive_stream_entry *e, struct err *err)
+{
+	struct build_file f = { .name = path_base(e->path), .from_tools = src->name.kind == SOURCE_TOOLS };
+	int r;
+
+	if (src->name.kind == SOURCE_MODULES)
+		f.modules_dir = src->name.open ? "modules-open" : "modules";
+	if (!tree_is_file_name(f.name))
+		return err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->base, e->path);
+	r = extract_file(b, s, e, &f, err);
+	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
+		err_wrap(err, "%s", src->base);
+	return r;
+}
+
+/* A driver's files are told apart by their last component: its archives are flat or not, as their maker liked. */
 static int extract_driver(struct build *b, const struct source *src, struct err *err)
 {
 	cleanup_archive_stream struct archive_stream *s = NULL;
+	const struct archive_source from = archive_of(src);
 	struct archive_stream_entry e;
-	int r = archive_stream_open(&s, src->fd, src->base, err);
+	size_t ignored = b->ignored.n;
+	int r = archive_stream_open(&s, &from, err);
 
 	while (r >= 0 && (r = archive_stream_next(s, &e, err)) > 0) {
-		struct build_file f = { .name = path_base(e.path), .from_tools = src->name.kind == INSTALL_TOOLS };
-
-		if (src->name.kind == INSTALL_MODULES)
-			f.modules_dir = src->name.open ? "modules-open" : "modules";
-		if (e.type == ARCHIVE_STREAM_DIR)
+		if (e.type == ARCHIVE_STREAM_DIR || (src->name.kind == SOURCE_RUN && !is_of_run(e.path)))
 			continue;
-		if (e.type != ARCHIVE_STREAM_FILE) {
-			build_hint(b, f.name, path_base(e.target));
-			continue;
-		}
-		if (!tree_is_file_name(f.name))
-			r = err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->base, e.path);
-		else if ((r = extract_file(b, s, &e, &f, err)) < 0 && err && err->code == ERR_ARCHIVE &&
-			 !str_starts(err->what, src->base))
-			r = err_wrap(err, "%s", src->base);
+		if (e.type == ARCHIVE_STREAM_FILE)
+			r = take_driver_file(b, src, s, &e, err);
+		else
+			build_hint(b, path_base(e.path), path_base(e.target));
 	}
+	/* What else a .run holds is known, and nobody misses it. */
+	if (src->name.kind == SOURCE_RUN)
+		b->ignored.n = ignored;
 	return r;
 }
 
@@ -282,24 +191,24 @@ static int fill_driver(struct job *j, struct build *b, struct err *err)
 	bool libraries = false;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < j->run->n; i++) {
-		const struct source *s = &j->run->sources[i];
+	for (size_t i = 0; r == 0 && i < j->run->sources.n; i++) {
+		const struct source *s = &j->run->sources.v[i];
 
 		if (!belongs(j, s))
 			continue;
 		if (b->manifest.arch && !same(b->manifest.arch, s->name.arch))
 			return err_set(err, ERR_SOURCE, 0, "%s: for another machine than the rest", s->path);
 		b->manifest.arch = s->name.arch;
-		libraries |= s->name.kind == INSTALL_LIBRARIES;
+		libraries |= s->name.kind == SOURCE_LIBRARIES || s->name.kind == SOURCE_RUN;
 		r = extract_driver(b, s, err);
-		manifest_add_source(&b->manifest, s->base, s->sha256);
+		manifest_add_source(&b->manifest, s->base, s->sha256[0] ? s->sha256 : NULL);
 	}
 	if (r < 0 || libraries)
 		return r;
 	if (!b->donor) {
 		err_set(err, ERR_SOURCE, 0, "no archive libraries-%s, and no installed tree of that driver",
 			j->tree.driver);
-		return err_hint(err, "name the driver's libraries-%s archive too", j->tree.driver);
+		return err_hint(err, "name the driver's libraries-%s archive, or its .run file, too", j->tree.driver);
 	}
 	for (size_t i = 0; i < b->donor->n_sources; i++)
 		if (!str_starts(b->donor->sources[i].name, "modules-"))
@@ -330,17 +239,18 @@ static int make_cuda(struct job *j, struct build *b, struct err *err)
 
 	b->manifest.is_cuda = true;
 	b->manifest.cuda = arena_strdup(&b->manifest.arena, j->tree.cuda);
-	for (size_t i = 0; r == 0 && i < j->run->n; i++) {
-		const struct source *s = &j->run->sources[i];
+	for (size_t i = 0; r == 0 && i < j->run->sources.n; i++) {
+		const struct source *s = &j->run->sources.v[i];
 		cleanup_archive_stream struct archive_stream *stream = NULL;
+		const struct archive_source from = archive_of(s);
 
 		if (!belongs(j, s))
 			continue;
 		if (b->manifest.n_sources)
 			return err_set(err, ERR_SOURCE, 0, "%s: a second archive of that version", s->path);
 		b->manifest.arch = s->name.arch;
-		manifest_add_source(&b->manifest, s->base, s->sha256);
-		r = archive_stream_open(&stream, s->fd, s->base, err);
+		manifest_add_source(&b->manifest, s->base, s->sha256[0] ? s->sha256 : NULL);
+		r = archive_stream_open(&stream, &from, err);
 		if (r == 0)
 			r = toolkit_extract(b, stream, err);
 		if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, s->base))
@@ -387,8 +297,8 @@ static bool is_done(const struct run *run, const struct install_tree *t)
 
 static bool has_modules(const struct run *run, const char *driver)
 {
-	for (size_t i = 0; i < run->n; i++)
-		if (run->sources[i].name.kind == INSTALL_MODULES && same(run->sources[i].name.version, driver))
+	for (size_t i = 0; i < run->sources.n; i++)
+		if (run->sources.v[i].name.kind == SOURCE_MODULES && same(run->sources.v[i].name.version, driver))
 			return true;
 	return false;
 }
@@ -400,13 +310,13 @@ static int tree_of(const struct run *run, const struct source *s, struct install
 	int r;
 
 	*ret = (struct install_tree){ 0 };
-	if (s->name.kind == INSTALL_CUDA) {
+	if (s->name.kind == SOURCE_CUDA) {
 		ret->cuda = arena_strdup(a, s->name.version);
 		return 1;
 	}
 	ret->driver = arena_strdup(a, s->name.version);
 	ret->os = arena_strdup(a, s->name.os);
-	if (s->name.kind == INSTALL_MODULES)
+	if (s->name.kind == SOURCE_MODULES)
 		return 1;
 	if (has_modules(run, s->name.version))
 		return 0;
@@ -422,14 +332,13 @@ int install_run(struct install_result *ret, const struct config *conf, const cha
 	int r;
 
 	*ret = (struct install_result){ .arena = ARENA_INIT };
-	r = open_sources(&run, sources, n, err);
-	for (size_t i = 0; r >= 0 && i < run.n; i++) {
-		r = tree_of(&run, &run.sources[i], &tree, err);
+	r = sources_open(&run.sources, sources, n, err);
+	for (size_t i = 0; r >= 0 && i < run.sources.n; i++) {
+		r = tree_of(&run, &run.sources.v[i], &tree, err);
 		if (r > 0 && !is_done(&run, &tree))
 			r = install_tree(&run, &tree, err);
 	}
-	for (size_t i = 0; i < run.n; i++)
-		fd_close(run.sources[i].fd);
+	sources_close(&run.sources);
 	return r < 0 ? r : 0;
 }
 

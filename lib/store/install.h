@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Archives to trees. */
+/* Archives, .run files and directories to trees. */
 #ifndef NVCOREOS_STORE_INSTALL_H
 #define NVCOREOS_STORE_INSTALL_H
 
@@ -10,19 +10,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/config.h"
-
-enum install_kind { INSTALL_LIBRARIES, INSTALL_TOOLS, INSTALL_MODULES, INSTALL_CUDA };
-
-/* What the name of an archive says. */
-struct install_name {
-	enum install_kind kind;
-	char version[33]; /* of the driver, or of CUDA */
-	char os[65];	  /* modules only */
-	bool open;	  /* modules only */
-	const char *arch; /* "x86_64" or "aarch64" */
-};
-/* Parses "modules-3975.2.0-535.261.03-open-arm64.tar.xz". False where it is no such name. */
-bool install_parse_name(const char *name, struct install_name *ret);
 
 struct install_tree {
 	const char *driver, *os; /* or */
@@ -38,7 +25,7 @@ struct install_result {
 };
 
 /*
- * Installs archives, and those that lie in directories; all of one driver make one tree for each OS version of its
+ * Installs sources (source.h); all of one driver make one tree for each OS version of its
  * modules, or for that of the host below `root` where there are none. Selects nothing. The caller holds the
  * store's lock. On failure the trees that were finished before stay, and are in *ret; install_free is due either
  * way. -errno with ERR_SOURCE, ERR_ARCHIVE, ERR_STORE.

@@ -31,59 +31,6 @@ struct extraction {
 	size_t n_links;
 };
 
-static bool component_ok(const char *s, size_t n)
-{
-	static const char more[] = "._+-@() ,=~#%!:&[]{}'";
-
-	if (n == 0 || n > COMPONENT_MAX || (n <= 2 && s[0] == '.' && s[n - 1] == '.'))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') ||
-		      memchr(more, s[i], sizeof(more) - 1)))
-			return false;
-	return true;
-}
-
-bool toolkit_path_ok(const char *path)
-{
-	if (strlen(path) >= PATH_MAX)
-		return false;
-	for (;;) {
-		size_t n = strcspn(path, "/");
-
-		if (!component_ok(path, n))
-			return false;
-		if (!path[n])
-			return true;
-		path += n + 1;
-	}
-}
-
-bool toolkit_link_ok(const char *path, const char *target)
-{
-	long depth = 0;
-
-	if (!*target || *target == '/' || strlen(target) >= PATH_MAX)
-		return false;
-	for (; *path; path++)
-		depth += *path == '/';
-	for (;;) {
-		size_t n = strcspn(target, "/");
-
-		if (n == 2 && target[0] == '.' && target[1] == '.')
-			depth--;
-		else if (component_ok(target, n))
-			depth++;
-		else if (n && !(n == 1 && target[0] == '.'))
-			return false;
-		if (depth < 0)
-			return false;
-		if (!target[n])
-			return true;
-		target += n + 1;
-	}
-}
-
 static int open_beneath(int dirfd, const char *path, int flags, uint64_t resolve)
 {
 	struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC), .resolve = RESOLVE_BENEATH | resolve };
@@ -197,27 +144,11 @@ static int take_hardlink(struct extraction *x, const struct archive_stream_entry
 	return 0;
 }
 
-/* Takes "./" at the beginning and slashes at the end off. False where nothing remains: the top directory itself. */
-static bool trim(char *path)
-{
-	size_t n;
-
-	while (path[0] == '.' && path[1] == '/')
-		memmove(path, path + 2, strlen(path + 2) + 1);
-	for (n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
-		path[n - 1] = '\0';
-	return *path && !str_eq(path, ".");
-}
-
 static int take_entry(struct extraction *x, struct archive_stream_entry *e, struct err *err)
 {
 	struct build *b = x->b;
 	cleanup_fd int dir = -EBADF;
 
-	if (!trim(e->path))
-		return 0;
-	if (!toolkit_path_ok(e->path))
-		return refuse(e->path, "a path that is not allowed", err);
 	switch (e->type) {
 	case ARCHIVE_STREAM_FILE:
 		return take_file(x, e, err);
@@ -225,13 +156,10 @@ static int take_entry(struct extraction *x, struct archive_stream_entry *e, stru
 		dir = make_dir(b->in, e->path);
 		return dir < 0 ? failed(e->path, dir, err) : 0;
 	case ARCHIVE_STREAM_HARDLINK:
-		trim(e->target);
 		return take_hardlink(x, e, err);
 	case ARCHIVE_STREAM_SYMLINK:
 		break;
 	}
-	if (!toolkit_link_ok(e->path, e->target))
-		return refuse(e->path, "a link that leaves the toolkit", err);
 	x->links = arena_grow(&b->arena, x->links, x->n_links, sizeof(*x->links));
 	x->links[x->n_links++] = (struct link){ arena_strdup(&b->arena, e->path), arena_strdup(&b->arena, e->target) };
 	return 0;

@@ -17,9 +17,5 @@
 int toolkit_extract(struct build *b, struct archive_stream *s, struct err *err) must_check;
 /* SONAME links, start.json and manifest.json. */
 int toolkit_finish(struct build *b, struct err *err) must_check;
-/* Whether a path of an archive may be made below a tree: relative, of plain names without "..". */
-bool toolkit_path_ok(const char *path);
-/* Whether a symlink at `path` that says `target` stays inside, as text. */
-bool toolkit_link_ok(const char *path, const char *target);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "base/path.h"
 #include "fuzz.h"
-#include "store/toolkit.h"
+#include "store/names.h"
 #include "store/tree.h"
 
 /* Where the link leads, component by component, counted from the tree's root: below 0 is outside. */
@@ -33,11 +33,11 @@ static bool stays_inside(const char *path, const char *target)
 
 static void check_archive(const char *path, const char *target)
 {
-	if (!toolkit_path_ok(path))
+	if (!names_path_ok(path))
 		return;
 	MUST(path[0] != '/');
 	MUST(stays_inside("x", path) && !fuzz_matches(path, "(^|/)\\.\\.(/|$)"));
-	if (toolkit_link_ok(path, target))
+	if (names_link_ok(path, target))
 		MUST(target[0] != '/' && stays_inside(path, target));
 }
 

@@ -86,3 +86,33 @@ seen() {
 	run seen
 	[ "${output##*/}" = "libcuda.so.$SECOND" ]
 }
+
+@test "a .run file, as makeself packs it, and the directory it unpacks to: never executed, the same tree as from archives" {
+	command -v makeself >/dev/null || skip_or_fail "no makeself here"
+	name=NVIDIA-Linux-x86_64-$FIRST
+	work=$BATS_TEST_TMPDIR
+	mkdir -p "$work/in/$name/kernel" "$work/a/nvidia" "$work/b/nvidia" "$work/c/nvidia"
+	for archive in "$HOST"/archives/*-"$FIRST".tar.bz2; do
+		tar -C "$work/in/$name" -xf "$archive"
+	done
+	echo 'int x;' >"$work/in/$name/kernel/nv.c"
+	printf '#!/bin/sh\ntouch %s\n' "$work/executed" >"$work/in/$name/nvidia-installer"
+	chmod +x "$work/in/$name/nvidia-installer"
+	# makeself knows no version: the file's name says it.
+	makeself --xz --target "$name" "$work/in/$name" "$work/$name.run" "NVIDIA driver $FIRST" ./nvidia-installer >/dev/null
+	for kind in a b c; do
+		printf 'driver-store=%s/nvidia\ncuda-store=%s/cuda\n' "$work/$kind" "$work/$kind" >"$work/$kind/conf"
+	done
+	run -0 gpu_nvcoreos "$work/a" install "$work/$name.run"
+	run -0 gpu_nvcoreos "$work/b" install "$work/in/$name"
+	run -0 gpu_nvcoreos "$work/c" install "$HOST"/archives/*-"$FIRST".tar.bz2
+	[ ! -e "$work/executed" ]
+	for kind in a b; do
+		run -0 gpu_nvcoreos "$work/$kind" verify
+		run -0 diff -r --exclude=manifest.json "$work/$kind/nvidia" "$work/c/nvidia"
+	done
+	# One bit of it.
+	printf x | dd of="$work/$name.run" bs=1 seek=200000 conv=notrunc status=none
+	run -1 --separate-stderr gpu_nvcoreos "$work/a" install "$work/$name.run"
+	[[ ${stderr_lines[0]} == *'E50: archive refused: '*'checksum in its header'* ]]
+}

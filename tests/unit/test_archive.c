@@ -14,10 +14,11 @@ static int read_all(const char *path, struct err *err)
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC), out = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	cleanup_archive_stream struct archive_stream *s = NULL;
 	static struct archive_stream_entry e;
+	const struct archive_source src = { .name = "a.tar", .fd = fd };
 	char hex[DIGEST_HEX];
 	int r, n = 0;
 
-	r = archive_stream_open(&s, fd, "a.tar", err);
+	r = archive_stream_open(&s, &src, err);
 	if (r < 0)
 		return r;
 	while ((r = archive_stream_next(s, &e, err)) > 0) {
@@ -52,7 +53,7 @@ TEST(reads_every_compression)
 		cleanup_free char *path = make(tap_tmpdir(), suffixes[i]);
 		struct err err = ERR_INIT;
 
-		CHECK_INT(read_all(path, &err), 5);
+		CHECK_INT(read_all(path, &err), 4);
 		CHECK_STR(err.what, "");
 	}
 }
@@ -69,14 +70,15 @@ TEST(entries)
 	bool link = false, small = false;
 
 	out = openat(AT_FDCWD, "/dev/null", O_WRONLY | O_CLOEXEC);
-	REQUIRE(archive_stream_open(&s, fd, "a", &err) == 0);
+	const struct archive_source src = { .name = "a", .fd = fd, .compression = DECODER_XZ };
+	REQUIRE(archive_stream_open(&s, &src, &err) == 0);
 	while (archive_stream_next(s, &e, &err) > 0) {
-		if (str_eq(e.path, "./link")) {
+		if (str_eq(e.path, "link")) {
 			link = true;
 			CHECK_INT(e.type, ARCHIVE_STREAM_SYMLINK);
 			CHECK_STR(e.target, "small");
 		}
-		if (str_eq(e.path, "./small")) {
+		if (str_eq(e.path, "small")) {
 			small = true;
 			CHECK_INT(e.size, 3);
 			CHECK(!e.executable);
