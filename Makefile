@@ -62,7 +62,7 @@ quote = '$(subst ','\'',$(1))'
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
-CLI_PKGS := jansson libcap libseccomp libarchive libsodium mount
+CLI_PKGS := jansson libcap libseccomp libarchive nettle mount
 LOAD_PKGS := libkmod
 
 # Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.

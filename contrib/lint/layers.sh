@@ -120,8 +120,9 @@ one_owner sys/capability.h lib/apply/caps.c
 one_owner libkmod.h cli/kmod.c
 one_owner libmount.h cli/mounts.c
 one_owner 'libmount/libmount.h' cli/mounts.c
-one_owner archive.h lib/store/archive.c
-one_owner archive_entry.h lib/store/archive.c
-one_owner sodium.h lib/store/digest.c
+one_owner archive.h lib/store/decoder.c
+one_owner archive_entry.h lib/store/decoder.c
+one_owner nettle/base16.h lib/store/digest.c
+one_owner nettle/sha2.h lib/store/digest.c
 one_owner curl/curl.h cli/download.c
 exit $failed

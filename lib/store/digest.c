@@ -2,7 +2,8 @@
 #include "store/digest.h"
 
 #include <errno.h>
-#include <sodium.h>
+#include <nettle/base16.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,28 +12,29 @@
 #define CHUNK (256u << 10)
 
 struct digest {
-	crypto_hash_sha256_state state;
+	struct sha256_ctx state;
 };
 
 struct digest *digest_new(void)
 {
 	struct digest *d = mem_alloc(sizeof(*d));
 
-	crypto_hash_sha256_init(&d->state);
+	sha256_init(&d->state);
 	return d;
 }
 
 void digest_add(struct digest *d, const void *data, size_t len)
 {
-	crypto_hash_sha256_update(&d->state, data, len);
+	sha256_update(&d->state, len, data);
 }
 
 const char *digest_end(struct digest *d, char hex[DIGEST_HEX])
 {
-	unsigned char sum[crypto_hash_sha256_BYTES];
+	uint8_t sum[SHA256_DIGEST_SIZE];
 
-	crypto_hash_sha256_final(&d->state, sum);
-	sodium_bin2hex(hex, DIGEST_HEX, sum, sizeof(sum));
+	sha256_digest(&d->state, sizeof(sum), sum);
+	base16_encode_update(hex, sizeof(sum), sum);
+	hex[DIGEST_HEX - 1] = '\0';
 	free(d);
 	return hex;
 }

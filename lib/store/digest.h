@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SHA-256: the one file that knows libsodium. */
+/* SHA-256: the one file that knows nettle, which libarchive brings along and which uses the processor's own instructions. */
 #ifndef NVCOREOS_STORE_DIGEST_H
 #define NVCOREOS_STORE_DIGEST_H
 

@@ -82,25 +82,6 @@ static bool is_installed(const struct job *j)
 	return true;
 }
 
-static int extract_file(struct build *b, struct archive_stream *s, const struct archive_stream_entry *e,
-			struct build_file *f, struct err *err)
-{
-	char temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
-	cleanup_fd int fd = build_new_file(b, temp, err);
-	int r;
-
-	if (fd < 0)
-		return fd;
-	r = archive_stream_copy(s, fd, hex, err);
-	if (r < 0)
-		return r;
-	f->temp = temp;
-	f->fd = fd;
-	f->size = e->size;
-	f->sha256 = hex;
-	return build_take(b, f, err);
-}
-
 static struct archive_source archive_of(const struct source *s)
 {
 	return (struct archive_source){ s->base, s->fd, s->offset, s->name.compression };
@@ -123,17 +104,35 @@ static bool is_of_run(const char *path)
 	return !strchr(path, '/');
 }
 
+static int unpack_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
+			      const struct archive_stream_entry *e, struct err *err)
+{
+	char temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
+	cleanup_fd int fd = build_new_file(b, temp, err);
+	struct build_file f = { .name = path_base(e->path),
+				.temp = temp,
+				.fd = fd,
+				.size = e->size,
+				.sha256 = hex,
+				.from_tools = src->name.kind == SOURCE_TOOLS };
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (src->name.kind == SOURCE_MODULES)
+		f.modules_dir = src->name.open ? "modules-open" : "modules";
+	r = archive_stream_copy(s, fd, hex, err);
+	return r < 0 ? r : build_take(b, &f, err);
+}
+
 static int take_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
 			    const struct archive_stream_entry *e, struct err *err)
 {
-	struct build_file f = { .name = path_base(e->path), .from_tools = src->name.kind == SOURCE_TOOLS };
 	int r;
 
-	if (src->name.kind == SOURCE_MODULES)
-		f.modules_dir = src->name.open ? "modules-open" : "modules";
-	if (!tree_is_file_name(f.name))
+	if (!tree_is_file_name(path_base(e->path)))
 		return err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->base, e->path);
-	r = extract_file(b, s, e, &f, err);
+	r = unpack_driver_file(b, src, s, e, err);
 	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
 		err_wrap(err, "%s", src->base);
 	return r;
