@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "oci/json.h"
+#include "protect.h"
 #include "select.h"
 #include "store/import.h"
 #include "store/loaded.h"
@@ -38,7 +39,8 @@ static int import(struct cli *cli, const char *dir, bool use, struct err *err)
 	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
 	struct import_result result;
 	char buf[LOADED_MAX];
-	struct import_from from = { .dir = dir, .host = cli->root };
+	const struct build_guard guard = protect_guard(cli);
+	struct import_from from = { .dir = dir, .host = cli->root, .guard = &guard };
 	int r;
 
 	if (lock < 0)

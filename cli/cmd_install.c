@@ -7,6 +7,8 @@
 #include "base/fd.h"
 #include "cli.h"
 #include "oci/json.h"
+#include "progress.h"
+#include "protect.h"
 #include "select.h"
 #include "store/archive.h"
 #include "store/install.h"
@@ -69,6 +71,24 @@ static int guard_decoder(void)
 }
 #endif
 
+static int run(struct cli *cli, struct install_result *result, char **sources, int n, struct err *err)
+{
+	const struct build_guard guard = protect_guard(cli);
+	struct progress progress;
+	struct install_options o = { .conf = &cli->conf, .root = cli->root, .guard = &guard };
+	int r;
+
+	progress_begin(&progress);
+	if (!cli->quiet) {
+		o.progress = progress_show;
+		o.data = &progress;
+	}
+	archive_set_guard(guard_decoder);
+	r = install_run(result, &o, sources, (size_t)n, err);
+	progress_end(&progress);
+	return r;
+}
+
 static int install(struct cli *cli, char **sources, int n, bool use, struct err *err)
 {
 	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
@@ -77,8 +97,7 @@ static int install(struct cli *cli, char **sources, int n, bool use, struct err 
 
 	if (lock < 0)
 		return lock;
-	archive_set_guard(guard_decoder);
-	r = install_run(&result, &cli->conf, cli->root, sources, (size_t)n, err);
+	r = run(cli, &result, sources, n, err);
 	if (cli->json)
 		print_json(&result);
 	else if (!cli->quiet)

@@ -120,9 +120,11 @@ static int add_process(struct mounts *m, const char *dir, pid_t pid)
 	int r;
 
 	/* A kernel thread has one too; a zombie has none. */
-	if (stat(ns, &st) < 0)
+	st.st_ino = 0;
+	if (stat(ns, &st) < 0 && errno != EACCES)
 		return is_gone(errno) ? 0 : -errno;
-	if (is_read(m, st.st_ino))
+	/* Whose namespace is not shown (some kernels keep that of init to themselves) is read for its own sake. */
+	if (st.st_ino && is_read(m, st.st_ino))
 		return 0;
 	r = read_namespace(m, file, st.st_ino, pid);
 	/* Of a process that has just ended the kernel says EINVAL. */

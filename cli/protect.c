@@ -166,3 +166,25 @@ void protect_free(struct protect *p)
 	arena_free(&p->arena);
 	free(p);
 }
+
+static int may_replace(void *data, const char *path, struct err *err)
+{
+	const struct cli *cli = data;
+	struct mounts *m = NULL;
+	pid_t user = 0;
+	int r = mounts_read(&m, cli->conf.proc_root, err);
+
+	if (r < 0)
+		return r;
+	r = mounts_user(m, path, &user, err);
+	mounts_free(m);
+	if (r < 0 || !user)
+		return r;
+	err_set(err, ERR_BUSY, EBUSY, "%s: damaged, and mounted by process %d", path, (int)user);
+	return err_hint(err, "end the containers that use it, then install it again");
+}
+
+struct build_guard protect_guard(struct cli *cli)
+{
+	return (struct build_guard){ .may_replace = may_replace, .data = cli };
+}

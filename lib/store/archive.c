@@ -116,6 +116,10 @@ struct archive_stream {
 	uint64_t left, total, max; /* of the entry; of all; what all may be */
 	unsigned entries;
 	char path[256]; /* of the entry, for messages */
+	archive_watch_fn *watch;
+	void *watch_data;
+	int file; /* the archive, whose offset the child moves; -EBADF: a directory */
+	uint64_t offset;
 };
 
 struct archive_stream *archive_stream_of_records(int fd, const char *name)
@@ -127,6 +131,7 @@ struct archive_stream *archive_stream_of_records(int fd, const char *name)
 	s->buf = mem_alloc(RECORD_CHUNK_MAX);
 	s->names = names_new();
 	s->max = ARCHIVE_BYTES_MAX;
+	s->file = -EBADF;
 	return s;
 }
 
@@ -155,7 +160,27 @@ int archive_stream_open(struct archive_stream **ret, const struct archive_source
 	*ret = archive_stream_of_records(pipes[0], src->name);
 	(*ret)->pid = pid;
 	(*ret)->max = max;
+	(*ret)->file = S_ISDIR(st.st_mode) ? -EBADF : src->fd;
+	(*ret)->offset = src->offset;
 	return 0;
+}
+
+void archive_stream_watch(struct archive_stream *s, archive_watch_fn *fn, void *data)
+{
+	s->watch = fn;
+	s->watch_data = data;
+}
+
+static void report(const struct archive_stream *s)
+{
+	off_t at = s->file < 0 ? -1 : lseek(s->file, 0, SEEK_CUR);
+
+	if (!s->watch)
+		return;
+	if (s->file < 0)
+		s->watch(s->watch_data, s->total - s->left);
+	else if (at >= (off_t)s->offset)
+		s->watch(s->watch_data, (uint64_t)at - s->offset);
 }
 
 void archive_stream_close(struct archive_stream *s)
@@ -254,6 +279,7 @@ int archive_stream_copy(struct archive_stream *s, int out, char hex[DIGEST_HEX],
 		r = fd_write_all(out, s->buf, (size_t)n);
 		if (r < 0)
 			return err_set(err, ERR_STORE, -r, "%s", s->path);
+		report(s);
 	}
 	digest_end(take_ptr(d), hex);
 	return 0;

@@ -57,6 +57,12 @@ int archive_stream_next(struct archive_stream *s, struct archive_stream_entry *r
  * writing failed.
  */
 int archive_stream_copy(struct archive_stream *s, int out, char hex[DIGEST_HEX], struct err *err) must_check;
+/*
+ * Calls fn(data, n) as data is copied, n being how much of the source was read: bytes of the file, compressed, or of the
+ * files of a directory so far.
+ */
+typedef void archive_watch_fn(void *data, uint64_t n);
+void archive_stream_watch(struct archive_stream *s, archive_watch_fn *fn, void *data);
 /* Ends the child. NULL is allowed. */
 void archive_stream_close(struct archive_stream *s);
 static inline void cleanup_archive_stream_p(struct archive_stream **s)

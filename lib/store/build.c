@@ -17,6 +17,7 @@
 #include "store/digest.h"
 #include "store/modinfo.h"
 #include "store/start.h"
+#include "store/verify.h"
 #include "store/view.h"
 
 #define STAGING ".staging-"
@@ -151,18 +152,32 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 	return 0;
 }
 
-/* Whether the donor's file of this path and content stands in its place now. */
+/* Whether the donor's file is what its manifest says: damage is not handed on. 0, -ESTALE where it is not, or -errno. */
+static int check_donor_file(const struct build *b, const struct manifest_file *f)
+{
+	cleanup_fd int fd = openat(b->donor_dir, f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char hex[DIGEST_HEX];
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size)
+		return -ESTALE;
+	r = digest_fd(fd, hex, &size);
+	if (r < 0)
+		return r;
+	return size == f->size && str_eq(hex, f->sha256) ? 0 : -ESTALE;
+}
+
+/* Whether the donor's file of this path and content is there, whole, and now stands here. */
 static bool share_donor(const struct build *b, const struct build_file *f, const char *path)
 {
 	const struct manifest_file *d = b->donor ? manifest_find(b->donor, path) : NULL;
-	struct stat st;
 
-	if (!d || d->link || d->size != f->size || !str_eq(d->sha256, f->sha256))
-		return false;
-	if (fstatat(b->donor_dir, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size != d->size)
-		return false;
-	return linkat(b->donor_dir, path, b->dir, path, 0) == 0;
+	return d && !d->link && d->size == f->size && str_eq(d->sha256, f->sha256) && check_donor_file(b, d) == 0 &&
+	       linkat(b->donor_dir, path, b->dir, path, 0) == 0;
 }
 
 static int move_in(struct build *b, const struct build_file *f, const char *path, bool executable)
@@ -252,6 +267,12 @@ void build_hint(struct build *b, const char *name, const char *target)
 	b->hints[b->n_hints++] = (struct soname_hint){ arena_strdup(&b->arena, name), arena_strdup(&b->arena, target) };
 }
 
+static int donor_damaged(const struct build *b, const char *path, struct err *err)
+{
+	err_set(err, ERR_TREE, 0, "%s/%s/%s: %s", b->store, b->donor->driver, b->donor->os, path);
+	return err_hint(err, "name the driver's libraries-%s archive too, or install it again", b->donor->driver);
+}
+
 int build_take_donor(struct build *b, struct err *err)
 {
 	for (size_t i = 0; i < b->donor->n_files; i++) {
@@ -264,10 +285,14 @@ int build_take_donor(struct build *b, struct err *err)
 		r = path_parent(f->path, parent, sizeof(parent));
 		if (r == 0)
 			r = fd_mkdir_p(b->dir, parent, 0755);
+		if (r == 0 && !f->link)
+			r = check_donor_file(b, f);
 		if (r == 0)
 			r = view_link(b->donor_dir, f->path, b->dir, f->path);
+		if (r == -ENOENT || r == -ESTALE)
+			return donor_damaged(b, f->path, err);
 		if (r < 0)
-			return err_set(err, r == -ENOENT ? ERR_TREE : ERR_STORE, -r, "%s", f->path);
+			return err_set(err, ERR_STORE, -r, "%s", f->path);
 		manifest_add_file(&b->manifest, f);
 	}
 	if (!b->manifest.arch && b->donor->arch)
@@ -411,7 +436,7 @@ static int compare_existing(const struct build *b, const char *to, struct err *e
 	tree_free(&t);
 	manifest_sort(&m);
 	if (manifest_same_files(&m, &b->manifest))
-		return EXISTING_SAME;
+		return verify_is_whole(path) ? EXISTING_SAME : EXISTING_DAMAGED;
 	err_set(err, ERR_STORE, EEXIST, "%s", path);
 	return err_hint(
 		err,
@@ -432,8 +457,13 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 	int there = compare_existing(b, to, err), r = 0;
 
 	*ret_already = there == EXISTING_SAME;
-	if (there < 0)
-		return there;
+	if (there == EXISTING_DAMAGED && b->guard) {
+		cleanup_free char *path = mem_printf("%s/%s", b->store, to);
+
+		r = b->guard->may_replace(b->guard->data, path, err);
+	}
+	if (there < 0 || r < 0)
+		return there < 0 ? there : r;
 	if (there == EXISTING_SAME)
 		return build_settle(b->store, parent, err);
 	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||

@@ -19,6 +19,12 @@
 
 #define BUILD_NAME_MAX 16
 
+/* Asked before a damaged tree is replaced, since what it holds goes: 0, or -errno with *err set where it may not. */
+struct build_guard {
+	int (*may_replace)(void *data, const char *path, struct err *err);
+	void *data;
+};
+
 struct build {
 	struct arena arena;
 	const char *store;	  /* the store's path */
@@ -31,6 +37,7 @@ struct build {
 	struct strlist ignored; /* names of files that are no part of a driver */
 	int donor_dir;		/* an installed tree of the same driver whose files are shared; -EBADF: none */
 	const struct manifest *donor;
+	const struct build_guard *guard; /* NULL: a damaged tree is replaced whoever uses it */
 };
 #define BUILD_INIT \
 	{ \
@@ -75,7 +82,7 @@ int build_finish_driver(struct build *b, struct err *err) must_check;
 int build_write(struct build *b, const struct tree *t, struct err *err) must_check;
 /*
  * Syncs and renames it to <store>/<parent>/<name> (parent NULL: <store>/<name>). Where a tree of the same files is
- * there already, *ret_already is set instead; a damaged one is replaced; -EEXIST with ERR_STORE where it is another. The manifest must be
+ * there already, *ret_already is set instead; a damaged one (verify.h) is replaced if the guard allows; -EEXIST with ERR_STORE where it is another. The manifest must be
  * sorted.
  */
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err) must_check;

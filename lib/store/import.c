@@ -58,6 +58,7 @@ struct search {
 	struct strlist libraries, programs, shares; /* directories below root */
 	struct strlist versions;		    /* of libcuda, as found */
 	const char *version;
+	const struct build_guard *guard;
 	struct build b;
 };
 
@@ -295,6 +296,8 @@ static int import_tree(struct search *s, struct import_result *ret, const struct
 	struct manifest *m = &s->b.manifest;
 	int r = build_begin(&s->b, conf->driver_store, err);
 
+	s->b.guard = s->guard;
+
 	if (r < 0)
 		return r;
 	m->driver = arena_strdup(&m->arena, s->version);
@@ -312,7 +315,10 @@ static int import_tree(struct search *s, struct import_result *ret, const struct
 
 int import_run(struct import_result *ret, const struct config *conf, const struct import_from *from, struct err *err)
 {
-	struct search s = { .arena = ARENA_INIT, .dir = str_eq(from->dir, "/") ? "" : from->dir, .b = BUILD_INIT };
+	struct search s = { .arena = ARENA_INIT,
+			    .dir = str_eq(from->dir, "/") ? "" : from->dir,
+			    .guard = from->guard,
+			    .b = BUILD_INIT };
 	cleanup_fd int root = fd_open_dir(*s.dir ? s.dir : "/");
 	int r = 0;
 

@@ -14,16 +14,20 @@
 #include "store/archive.h"
 #include "store/build.h"
 #include "store/manifest.h"
+#include "store/measure.h"
 #include "store/source.h"
 #include "store/store.h"
 #include "store/toolkit.h"
 #include "store/tree.h"
+#include "store/verify.h"
 
 struct run {
 	struct install_result *result;
-	const struct config *conf;
-	const char *root;
+	const struct install_options *o;
 	struct sources sources;
+	struct job *jobs;
+	size_t n_jobs;
+	uint64_t done, total; /* bytes of the sources of all trees */
 };
 
 static void add_result(struct run *run, const struct install_tree *tree, const struct strlist *ignored)
@@ -43,7 +47,8 @@ static void add_result(struct run *run, const struct install_tree *tree, const s
 struct job {
 	struct run *run;
 	struct install_tree tree;
-	const char *store, *path; /* of the tree */
+	const char *store, *path;  /* of the tree */
+	const char *parent, *name; /* in the store; a toolkit has no parent */
 };
 
 /* Of a tree's names some are NULL, as it is a driver's or a toolkit's. */
@@ -69,17 +74,18 @@ static bool is_recorded(const struct manifest *m, const char *sha256)
 	return false;
 }
 
-/* Whether the tree is there and was made of these very archives: then nothing has to be unpacked. */
+/* Whether the tree is there, whole, and was made of these very archives: then nothing has to be unpacked. */
 static bool is_installed(const struct job *j)
 {
 	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
 
 	if (manifest_load(&m, j->path, NULL) < 0)
 		return false;
+	/* A directory has no digest: what it holds is compared. */
 	for (size_t i = 0; i < j->run->sources.n; i++)
 		if (belongs(j, &j->run->sources.v[i]) && !is_recorded(&m, j->run->sources.v[i].sha256))
 			return false;
-	return true;
+	return verify_is_whole(j->path);
 }
 
 static struct archive_source archive_of(const struct source *s)
@@ -138,14 +144,40 @@ static int take_driver_file(struct build *b, const struct source *src, struct ar
 	return r;
 }
 
+struct step {
+	struct run *run;
+	const struct source *src;
+};
+
+static void report(void *data, uint64_t n)
+{
+	const struct step *step = data;
+	const struct run *run = step->run;
+	const struct install_progress p = { step->src->base, run->done + n, run->total };
+
+	run->o->progress(run->o->data, &p);
+}
+
+static int open_stream(struct step *step, struct archive_stream **ret, struct err *err)
+{
+	const struct archive_source from = archive_of(step->src);
+	int r = archive_stream_open(ret, &from, err);
+
+	if (r == 0 && step->run->o->progress) {
+		report(step, 0);
+		archive_stream_watch(*ret, report, step);
+	}
+	return r;
+}
+
 /* A driver's files are told apart by their last component: its archives are flat or not, as their maker liked. */
-static int extract_driver(struct build *b, const struct source *src, struct err *err)
+static int extract_driver(struct run *run, struct build *b, const struct source *src, struct err *err)
 {
 	cleanup_archive_stream struct archive_stream *s = NULL;
-	const struct archive_source from = archive_of(src);
+	struct step step = { run, src };
 	struct archive_stream_entry e;
 	size_t ignored = b->ignored.n;
-	int r = archive_stream_open(&s, &from, err);
+	int r = open_stream(&step, &s, err);
 
 	while (r >= 0 && (r = archive_stream_next(s, &e, err)) > 0) {
 		if (e.type == ARCHIVE_STREAM_DIR || (src->name.kind == SOURCE_RUN && !is_of_run(e.path)))
@@ -158,6 +190,7 @@ static int extract_driver(struct build *b, const struct source *src, struct err 
 	/* What else a .run holds is known, and nobody misses it. */
 	if (src->name.kind == SOURCE_RUN)
 		b->ignored.n = ignored;
+	run->done += src->size;
 	return r;
 }
 
@@ -165,7 +198,7 @@ static int extract_driver(struct build *b, const struct source *src, struct err 
 static int open_donor(struct job *j, struct build *b, struct manifest *donor, struct err *err)
 {
 	struct store s;
-	int r = store_read(&s, j->run->conf, err);
+	int r = store_read(&s, j->run->o->conf, err);
 
 	for (size_t i = s.n_drivers; r == 0 && !b->donor && i-- > 0;) {
 		cleanup_free char *path = NULL;
@@ -199,7 +232,7 @@ static int fill_driver(struct job *j, struct build *b, struct err *err)
 			return err_set(err, ERR_SOURCE, 0, "%s: for another machine than the rest", s->path);
 		b->manifest.arch = s->name.arch;
 		libraries |= s->name.kind == SOURCE_LIBRARIES || s->name.kind == SOURCE_RUN;
-		r = extract_driver(b, s, err);
+		r = extract_driver(j->run, b, s, err);
 		manifest_add_source(&b->manifest, s->base, s->sha256[0] ? s->sha256 : NULL);
 	}
 	if (r < 0 || libraries)
@@ -241,7 +274,7 @@ static int make_cuda(struct job *j, struct build *b, struct err *err)
 	for (size_t i = 0; r == 0 && i < j->run->sources.n; i++) {
 		const struct source *s = &j->run->sources.v[i];
 		cleanup_archive_stream struct archive_stream *stream = NULL;
-		const struct archive_source from = archive_of(s);
+		struct step step = { j->run, s };
 
 		if (!belongs(j, s))
 			continue;
@@ -249,49 +282,14 @@ static int make_cuda(struct job *j, struct build *b, struct err *err)
 			return err_set(err, ERR_SOURCE, 0, "%s: a second archive of that version", s->path);
 		b->manifest.arch = s->name.arch;
 		manifest_add_source(&b->manifest, s->base, s->sha256[0] ? s->sha256 : NULL);
-		r = archive_stream_open(&stream, &from, err);
+		r = open_stream(&step, &stream, err);
 		if (r == 0)
 			r = toolkit_extract(b, stream, err);
+		j->run->done += s->size;
 		if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, s->base))
 			err_wrap(err, "%s", s->base);
 	}
 	return r < 0 ? r : toolkit_finish(b, err);
-}
-
-static int install_tree(struct run *run, const struct install_tree *tree, struct err *err)
-{
-	struct job j = { .run = run, .tree = *tree };
-	cleanup_build struct build b = BUILD_INIT;
-	const char *parent = tree->cuda ? NULL : tree->driver, *name = tree->cuda ? tree->cuda : tree->os;
-	int r = 0;
-
-	j.store = tree->cuda ? run->conf->cuda_store : run->conf->driver_store;
-	j.path = arena_printf(&run->result->arena, "%s/%s%s%s", j.store, parent ? parent : "", parent ? "/" : "", name);
-	j.tree.already = is_installed(&j);
-	if (j.tree.already) {
-		r = build_settle(j.store, parent, err);
-	} else {
-		r = build_begin(&b, j.store, err);
-		if (r == 0)
-			r = tree->cuda ? make_cuda(&j, &b, err) : make_driver(&j, &b, err);
-		if (r == 0)
-			r = build_publish(&b, parent, name, &j.tree.already, err);
-	}
-	if (r == 0)
-		add_result(run, &j.tree, &b.ignored);
-	return r;
-}
-
-/* Whether an earlier source leads to the same tree. */
-static bool is_done(const struct run *run, const struct install_tree *t)
-{
-	for (size_t i = 0; i < run->result->n_trees; i++) {
-		const struct install_tree *d = &run->result->trees[i];
-
-		if (t->cuda ? same(d->cuda, t->cuda) : same(d->driver, t->driver) && same(d->os, t->os))
-			return true;
-	}
-	return false;
 }
 
 static bool has_modules(const struct run *run, const char *driver)
@@ -319,26 +317,105 @@ static int tree_of(const struct run *run, const struct source *s, struct install
 		return 1;
 	if (has_modules(run, s->name.version))
 		return 0;
-	r = osver_read(a, run->root, NULL, &ret->os, err);
+	r = osver_read(a, run->o->root, NULL, &ret->os, err);
 	return r < 0 ? r : 1;
 }
 
-int install_run(struct install_result *ret, const struct config *conf, const char *root, char *const *sources, size_t n,
+/* Whether an earlier source leads to the same tree. */
+static bool has_job(const struct run *run, const struct install_tree *t)
+{
+	for (size_t i = 0; i < run->n_jobs; i++) {
+		const struct install_tree *d = &run->jobs[i].tree;
+
+		if (t->cuda ? same(d->cuda, t->cuda) : same(d->driver, t->driver) && same(d->os, t->os))
+			return true;
+	}
+	return false;
+}
+
+static void add_job(struct run *run, const struct install_tree *tree)
+{
+	struct arena *a = &run->result->arena;
+	const char *parent = tree->cuda ? NULL : tree->driver, *name = tree->cuda ? tree->cuda : tree->os;
+	struct job *j;
+
+	run->jobs = arena_grow(a, run->jobs, run->n_jobs, sizeof(*run->jobs));
+	j = &run->jobs[run->n_jobs++];
+	*j = (struct job){ .run = run, .tree = *tree, .parent = parent, .name = name };
+	j->store = tree->cuda ? run->o->conf->cuda_store : run->o->conf->driver_store;
+	j->path = arena_printf(a, "%s/%s%s%s", j->store, parent ? parent : "", parent ? "/" : "", name);
+	j->tree.already = is_installed(j);
+}
+
+static int find_jobs(struct run *run, struct err *err)
+{
+	struct install_tree tree;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < run->sources.n; i++) {
+		r = tree_of(run, &run->sources.v[i], &tree, err);
+		if (r > 0 && !has_job(run, &tree))
+			add_job(run, &tree);
+	}
+	return r < 0 ? r : 0;
+}
+
+/*
+ * Each source once, as what it unpacks to, since the trees of a driver share its files; but while the second one is made, its
+ * own copy is there too.
+ */
+static int check_room(struct run *run, struct err *err)
+{
+	struct measure_room rooms[] = { { .dir = run->o->conf->driver_store }, { .dir = run->o->conf->cuda_store } };
+
+	for (size_t i = 0; i < run->sources.n; i++) {
+		const struct source *s = &run->sources.v[i];
+		unsigned times = 0;
+
+		for (size_t k = 0; k < run->n_jobs; k++)
+			times += !run->jobs[k].tree.already && belongs(&run->jobs[k], s);
+		rooms[s->name.kind == SOURCE_CUDA].bytes += s->unpacked * (times > 1 ? 2 : times);
+		run->total += s->size * times;
+	}
+	return measure_check(rooms, ARRAY_SIZE(rooms), err);
+}
+
+static int do_job(struct job *j, struct err *err)
+{
+	cleanup_build struct build b = BUILD_INIT;
+	int r;
+
+	if (j->tree.already) {
+		r = build_settle(j->store, j->parent, err);
+	} else {
+		r = build_begin(&b, j->store, err);
+		b.guard = j->run->o->guard;
+		if (r == 0)
+			r = j->tree.cuda ? make_cuda(j, &b, err) : make_driver(j, &b, err);
+		if (r == 0)
+			r = build_publish(&b, j->parent, j->name, &j->tree.already, err);
+	}
+	if (r == 0)
+		add_result(j->run, &j->tree, &b.ignored);
+	return r;
+}
+
+int install_run(struct install_result *ret, const struct install_options *o, char *const *sources, size_t n,
 		struct err *err)
 {
-	struct run run = { .result = ret, .conf = conf, .root = root };
-	struct install_tree tree;
+	struct run run = { .result = ret, .o = o };
 	int r;
 
 	*ret = (struct install_result){ .arena = ARENA_INIT };
 	r = sources_open(&run.sources, sources, n, err);
-	for (size_t i = 0; r >= 0 && i < run.sources.n; i++) {
-		r = tree_of(&run, &run.sources.v[i], &tree, err);
-		if (r > 0 && !is_done(&run, &tree))
-			r = install_tree(&run, &tree, err);
-	}
+	if (r == 0)
+		r = find_jobs(&run, err);
+	if (r == 0)
+		r = check_room(&run, err);
+	for (size_t i = 0; r == 0 && i < run.n_jobs; i++)
+		r = do_job(&run.jobs[i], err);
 	sources_close(&run.sources);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 void install_free(struct install_result *r)

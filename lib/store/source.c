@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "store/measure.h"
 #include "store/runfile.h"
 
 #define NAME_MAX_LEN 192
@@ -178,14 +179,16 @@ static int open_file(struct sources *all, int dirfd, const char *name, const cha
 		return err_set(err, ERR_SOURCE, errno, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_SOURCE, 0, "%s: no regular file", path);
-	s->size = (uint64_t)st.st_size;
 	if (str_ends(s->base, ".run"))
 		r = name_run(s, err);
 	else if (!source_parse_name(s->base, &s->name))
 		r = no_name(s, err);
 	if (r < 0)
 		return r;
+	s->size = (uint64_t)st.st_size - s->offset;
 	r = digest_fd(s->fd, s->sha256, NULL);
+	if (r == 0)
+		r = measure_archive(s->fd, s->offset, &s->unpacked);
 	return r < 0 ? err_set(err, ERR_SOURCE, -r, "%s", path) : 0;
 }
 
@@ -241,6 +244,7 @@ static int open_directory(struct sources *all, const char *arg, struct err *err)
 	cleanup_free char *path = mem_strdup(arg);
 	cleanup_fd int fd = -EBADF;
 	struct source_name name;
+	struct source *s;
 	int r;
 
 	for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
@@ -256,8 +260,11 @@ static int open_directory(struct sources *all, const char *arg, struct err *err)
 			return err_set(err, ERR_SOURCE, 0, "%s: no archives in it, and no driver's libcuda.so.<driver>",
 				       path);
 	}
-	add(all, path, take_fd(fd))->name = name;
-	return 0;
+	s = add(all, path, take_fd(fd));
+	s->name = name;
+	r = measure_dir(path, &s->size);
+	s->unpacked = s->size;
+	return r < 0 ? err_set(err, ERR_SOURCE, -r, "%s", path) : 0;
 }
 
 int sources_open(struct sources *ret, char *const *args, size_t n, struct err *err)

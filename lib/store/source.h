@@ -33,7 +33,8 @@ struct source {
 	const char *path, *base;
 	int fd;
 	char sha256[DIGEST_HEX]; /* "" for a directory */
-	uint64_t size, offset;	 /* of the file; where its archive begins */
+	uint64_t size, offset;	 /* of the archive, or of all files of a directory; where in the file it begins */
+	uint64_t unpacked;	 /* what it unpacks to, as far as that is known (measure.h) */
 	struct source_name name;
 };
 

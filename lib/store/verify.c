@@ -304,3 +304,14 @@ void verify_free(struct verify *v)
 	arena_free(&v->arena);
 	*v = (struct verify){ .arena = ARENA_INIT };
 }
+
+bool verify_is_whole(const char *path)
+{
+	struct verify v;
+	bool whole;
+
+	verify_tree(&v, path);
+	whole = v.n_findings == 0;
+	verify_free(&v);
+	return whole;
+}

@@ -27,5 +27,7 @@ struct verify {
  */
 void verify_tree(struct verify *ret, const char *path);
 void verify_free(struct verify *v);
+/* Whether verify_tree finds nothing. */
+bool verify_is_whole(const char *path);
 
 #endif

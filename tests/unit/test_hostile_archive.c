@@ -107,7 +107,7 @@ static char *pack(const struct world *w, const char *name, const char *compress)
 static int install(struct world *w, char *path, struct err *err)
 {
 	struct install_result r;
-	int e = install_run(&r, &w->conf, w->root, &path, 1, err);
+	int e = install_run(&r, &(struct install_options){ .conf = &w->conf, .root = w->root }, &path, 1, err);
 
 	install_free(&r);
 	return e;

@@ -19,7 +19,7 @@ static void configure(struct config *c, const char *root)
 
 static int run(const struct config *c, const char *root, const char *loaded, struct err *err)
 {
-	struct import_from from = { root, root, loaded };
+	struct import_from from = { .dir = root, .host = root, .loaded = loaded };
 	struct import_result r;
 	int e = import_run(&r, c, &from, err);
 

@@ -62,7 +62,11 @@ static int run(struct world *w, struct install_result *ret, char *a, char *b, ch
 {
 	char *sources[] = { a, b, c };
 
-	return install_run(ret, &w->conf, w->root, sources, c ? 3 : b ? 2 : 1, err);
+	return install_run(ret, &(struct install_options){ .conf = &w->conf, .root = w->root }, sources,
+			   c   ? 3
+			   : b ? 2
+			       : 1,
+			   err);
 }
 
 TEST(a_driver_from_its_archives)

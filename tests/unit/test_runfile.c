@@ -130,7 +130,7 @@ static void world_free(struct world *w)
 static int install(struct world *w, char *source, struct err *err)
 {
 	struct install_result r;
-	int e = install_run(&r, &w->conf, w->root, &source, 1, err);
+	int e = install_run(&r, &(struct install_options){ .conf = &w->conf, .root = w->root }, &source, 1, err);
 
 	CHECK_INT(r.ignored.n, 0);
 	install_free(&r);

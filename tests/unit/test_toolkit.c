@@ -25,7 +25,7 @@ static void world_make(struct world *w)
 static int install(struct world *w, struct err *err)
 {
 	struct install_result r;
-	int e = install_run(&r, &w->conf, w->root, &w->archive, 1, err);
+	int e = install_run(&r, &(struct install_options){ .conf = &w->conf, .root = w->root }, &w->archive, 1, err);
 
 	install_free(&r);
 	return e;
