@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/build.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -24,23 +23,6 @@
 #define IN ".in"
 #define EM_AMD64 62
 #define EM_ARM64 183
-
-/* The lock is held, so whatever is called so belongs to no living run. */
-static void remove_stale(int storefd)
-{
-	int fd = openat(storefd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-
-	if (!d) {
-		fd_close(fd);
-		return;
-	}
-	while ((e = readdir(d)))
-		if (str_starts(e->d_name, STAGING) && fd_remove_tree(storefd, e->d_name) < 0)
-			continue; /* mkdir tells if that matters */
-	closedir(d);
-}
 
 static int make_staging(struct build *b)
 {
@@ -70,10 +52,8 @@ int build_begin(struct build *b, const char *store, struct err *err)
 	r = fd_mkdir_p(AT_FDCWD, store, 0755);
 	if (r == 0)
 		r = b->storefd = fd_open_dir(store);
-	if (r >= 0) {
-		remove_stale(b->storefd);
+	if (r >= 0)
 		r = make_staging(b);
-	}
 	if (r < 0) {
 		err_set(err, ERR_STORE, -r, "%s", store);
 		build_free(b);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A tree while it is made: a directory <store>/.staging-<pid>-<n> that one rename turns into the tree, or that is
- * removed with all it holds. The caller holds the store's lock (store_lock).
+ * removed with all it holds. The caller holds the store's lock, and what dead runs left is gone (repair.h).
  */
 #ifndef NVCOREOS_STORE_BUILD_H
 #define NVCOREOS_STORE_BUILD_H
@@ -44,10 +44,7 @@ struct build {
 		.arena = ARENA_INIT, .storefd = -EBADF, .dir = -EBADF, .in = -EBADF, .donor_dir = -EBADF \
 	}
 
-/*
- * Makes the staging directory (the store too, where it is absent), after removing what dead runs left. -errno with
- * ERR_STORE.
- */
+/* Makes the staging directory (the store too, where it is absent). -errno with ERR_STORE. */
 int build_begin(struct build *b, const char *store, struct err *err) must_check;
 
 /* A name in .in that nothing has yet. */

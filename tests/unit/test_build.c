@@ -99,20 +99,6 @@ TEST(nothing_is_no_driver)
 	CHECK(!fixture_has_staging(dir));
 }
 
-TEST(dead_runs_are_cleared_away)
-{
-	const char *dir = tap_tmpdir();
-	struct build b = BUILD_INIT;
-	struct err err = ERR_INIT;
-
-	tap_write(dir, ".staging-77-0/.in/0", "x");
-	tap_write(dir, "notes", "x");
-	begin(&b, dir, &err);
-	CHECK(!fixture_exists(dir, ".staging-77-0"));
-	CHECK(fixture_exists(dir, "notes"));
-	build_free(&b);
-}
-
 TEST(same_and_other)
 {
 	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
