@@ -51,7 +51,7 @@ HARDEN += -D_FORTIFY_SOURCE=2
 else
 HARDEN += -DMEM_ARENA_BLOCK=0
 endif
-CPPFLAGS += -Ilib -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
+CPPFLAGS += -Ilib -Ibuild/gen -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
 	-DNVCOREOS_PREFIX='"$(PREFIX)"' -DNVCOREOS_SYSCONFDIR='"$(SYSCONFDIR)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
 LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
@@ -99,6 +99,13 @@ FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
+
+# What the files of a driver are, from the file that people read.
+TABLES := build/gen/driver-files.inc
+$(TABLES): config/driver-files.conf config/driver-files.awk
+	@mkdir -p $(@D)
+	$(Q)awk -f config/driver-files.awk config/driver-files.conf >$@.tmp && mv $@.tmp $@
+$(addprefix $(BUILD)/obj/lib/store/,classify.o cudaver.o): $(TABLES)
 
 $(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(say) CC $<
@@ -263,7 +270,7 @@ lint:
 	$(Q)contrib/lint/lint.sh
 
 # What compilers and checkers suspect.
-analyze:
+analyze: $(TABLES)
 	$(Q)contrib/deps.sh install build lint
 	$(Q)CPPFLAGS=$(call quote,$(CPPFLAGS)) contrib/lint/analyze.sh
 
@@ -288,13 +295,15 @@ install: all
 		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json | \
 		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
+	install -m 0644 config/driver-files.conf $(DESTDIR)$(PREFIX)/share/nvcoreos/driver-files.conf
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
 	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
-	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service
+	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service \
+		$(DESTDIR)$(PREFIX)/share/nvcoreos/driver-files.conf
 	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos/hooks.d share/nvcoreos/systemd share/nvcoreos share) \
 		$(DESTDIR)$(PREFIX) 2>/dev/null || true
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | cmp -s - $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \

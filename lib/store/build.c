@@ -14,6 +14,7 @@
 #include "store/classify.h"
 #include "store/cudaver.h"
 #include "store/digest.h"
+#include "store/label.h"
 #include "store/modinfo.h"
 #include "store/start.h"
 #include "store/verify.h"
@@ -446,6 +447,13 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 		return there < 0 ? there : r;
 	if (there == EXISTING_SAME)
 		return build_settle(b->store, parent, err);
+	if (b->label) {
+		cleanup_free char *path = mem_printf("%s/%s", b->store, b->staging);
+
+		r = label_tree(path, b->label, err);
+		if (r < 0)
+			return r;
+	}
 	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||
 	    (parent && mkdirat(b->storefd, parent, 0755) < 0 && errno != EEXIST))
 		r = -errno;

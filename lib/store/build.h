@@ -37,6 +37,7 @@ struct build {
 	struct strlist ignored; /* names of files that are no part of a driver */
 	int donor_dir;		/* an installed tree of the same driver whose files are shared; -EBADF: none */
 	const struct manifest *donor;
+	const char *label;		 /* SELinux's for all of it (label.h); NULL: none */
 	const struct build_guard *guard; /* NULL: a damaged tree is replaced whoever uses it */
 };
 #define BUILD_INIT \

@@ -7,121 +7,49 @@
 #include "base/str.h"
 #include "conf/capability.h"
 
-#define BOTH (CAP_COMPUTE | CAP_GRAPHICS)
+/* The tables are config/driver-files.conf, each a part of it. */
 
 /* By the name before ".so". */
 static const struct {
 	const char *stem;
 	unsigned capability;
 	bool compat; /* libcuda and what its JIT loads: the set that a newer toolkit's compat directory replaces */
+	bool unversioned, host;
 } libraries[] = {
-	{ "libnvidia-ml", CAP_UTILITY, false },
-	{ "libnvidia-cfg", CAP_UTILITY, false },
-	{ "libnvidia-nscq", CAP_UTILITY, false },
-	{ "libnvsdm", CAP_UTILITY, false },
-	{ "libnvidia-sandboxutils", CAP_UTILITY, false },
-	{ "libcuda", CAP_COMPUTE, true },
-	{ "libcudadebugger", CAP_COMPUTE, true },
-	{ "libnvidia-ptxjitcompiler", CAP_COMPUTE, true },
-	{ "libnvidia-fatbinaryloader", CAP_COMPUTE, true },
-	{ "libnvidia-nvvm", CAP_COMPUTE, true },
-	{ "libnvidia-nvvm70", CAP_COMPUTE, true },
-	{ "libnvidia-tileiras", CAP_COMPUTE, true },
-	{ "libnvidia-opencl", CAP_COMPUTE, false },
-	{ "libnvidia-compiler", CAP_COMPUTE, false },
-	{ "libnvidia-pkcs11", CAP_COMPUTE, false },
-	{ "libnvidia-pkcs11-openssl3", CAP_COMPUTE, false },
-	/* The shader compilers of Vulkan and OpenGL need the first, GBM the second. */
-	{ "libnvidia-gpucomp", BOTH, false },
-	{ "libnvidia-allocator", BOTH, false },
-	{ "libvdpau_nvidia", CAP_VIDEO, false },
-	{ "libnvidia-encode", CAP_VIDEO, false },
-	{ "libnvidia-opticalflow", CAP_VIDEO, false },
-	{ "libnvcuvid", CAP_VIDEO, false },
-	{ "libnvidia-eglcore", CAP_GRAPHICS, false },
-	{ "libnvidia-glcore", CAP_GRAPHICS, false },
-	{ "libnvidia-tls", CAP_GRAPHICS, false },
-	{ "libnvidia-glsi", CAP_GRAPHICS, false },
-	{ "libnvidia-fbc", CAP_GRAPHICS, false },
-	{ "libnvidia-ifr", CAP_GRAPHICS, false },
-	{ "libnvidia-rtcore", CAP_GRAPHICS, false },
-	{ "libnvoptix", CAP_GRAPHICS, false },
-	{ "libGLX_nvidia", CAP_GRAPHICS, false },
-	{ "libEGL_nvidia", CAP_GRAPHICS, false },
-	{ "libGLESv2_nvidia", CAP_GRAPHICS, false },
-	{ "libGLESv1_CM_nvidia", CAP_GRAPHICS, false },
-	{ "libnvidia-glvkspirv", CAP_GRAPHICS, false },
-	{ "libnvidia-cbl", CAP_GRAPHICS, false },
-	{ "libnvidia-api", CAP_GRAPHICS, false },
-	{ "libnvidia-present", CAP_GRAPHICS, false },
-	{ "libnvidia-vulkan-producer", CAP_GRAPHICS, false },
-	{ "libnvidia-vksc-core", CAP_GRAPHICS, false },
-	{ "libnvidia-egl-gbm", CAP_GRAPHICS, false },
-	{ "libnvidia-egl-wayland", CAP_GRAPHICS, false },
-	{ "libnvidia-egl-wayland2", CAP_GRAPHICS, false },
-	{ "libnvidia-egl-xcb", CAP_GRAPHICS, false },
-	{ "libnvidia-egl-xlib", CAP_GRAPHICS, false },
-	{ "libnvidia-ngx", CAP_NGX, false },
-};
-
-/* Parts for the host's desktop, and vendor-neutral libraries, which images bring: kept, shown to no container. */
-static const char *const host_libraries[] = {
-	"libnvidia-gtk2", "libnvidia-gtk3", "libnvidia-wfb", "libglx",	       "libglxserver_nvidia", "nvidia_drv",
-	"libGL",	  "libEGL",	    "libGLX",	     "libGLESv1_CM",   "libGLESv2",	      "libOpenGL",
-	"libGLdispatch",  "libOpenCL",	    "libvdpau",	     "libvdpau_trace", "libXvMCNVIDIA",
+#define DRIVER_FILES_LIBRARIES
+#include "driver-files.inc"
+#undef DRIVER_FILES_LIBRARIES
 };
 
 static const struct {
 	const char *name;
 	unsigned capability; /* 0: the host's */
 } programs[] = {
-	{ "nvidia-smi", CAP_UTILITY },
-	{ "nvidia-debugdump", CAP_UTILITY },
-	{ "nvidia-persistenced", CAP_UTILITY },
-	{ "nv-fabricmanager", CAP_UTILITY },
-	{ "nvidia-imex", CAP_UTILITY },
-	{ "nvidia-imex-ctl", CAP_UTILITY },
-	{ "nvidia-cuda-mps-control", CAP_COMPUTE },
-	{ "nvidia-cuda-mps-server", CAP_COMPUTE },
-	{ "nvidia-modprobe", 0 },
-	{ "nvidia-settings", 0 },
-	{ "nvidia-xconfig", 0 },
-	{ "nvidia-powerd", 0 },
-	{ "nvidia-ngx-updater", 0 },
-	{ "nvidia-pcc", 0 },
-	{ "nvidia-bug-report.sh", 0 },
-	{ "nvidia-sleep.sh", 0 },
+#define DRIVER_FILES_PROGRAMS
+#include "driver-files.inc"
+#undef DRIVER_FILES_PROGRAMS
 };
 
-#define EGL_PLATFORM "share/egl/egl_external_platform.d", "/usr/share/egl/egl_external_platform.d"
-#define VULKAN_ICD "share/vulkan/icd.d", "/usr/share/vulkan/icd.d"
-
-static const struct {
+struct share {
 	const char *name, *dir, *link_dir;
 	unsigned capability;
-} shares[] = {
-	{ "nvidia_icd.json", VULKAN_ICD, CAP_GRAPHICS },
-	{ "nvidia_icd.x86_64.json", VULKAN_ICD, CAP_GRAPHICS },
-	{ "nvidia_icd.i686.json", VULKAN_ICD, CAP_COMPAT32 },
-	{ "nvidia_icd.aarch64.json", VULKAN_ICD, CAP_GRAPHICS },
-	{ "nvidia_layers.json", "share/vulkan/implicit_layer.d", "/usr/share/vulkan/implicit_layer.d", CAP_GRAPHICS },
-	{ "10_nvidia.json", "share/glvnd/egl_vendor.d", "/usr/share/glvnd/egl_vendor.d", CAP_GRAPHICS },
-	{ "15_nvidia_gbm.json", EGL_PLATFORM, CAP_GRAPHICS },
-	{ "10_nvidia_wayland.json", EGL_PLATFORM, CAP_GRAPHICS },
-	{ "09_nvidia_wayland2.json", EGL_PLATFORM, CAP_GRAPHICS },
-	{ "20_nvidia_xcb.json", EGL_PLATFORM, CAP_GRAPHICS },
-	{ "20_nvidia_xlib.json", EGL_PLATFORM, CAP_GRAPHICS },
-	{ "nvidia.icd", "share/OpenCL/vendors", "/etc/OpenCL/vendors", CAP_COMPUTE },
-	{ "nvoptix.bin", "share/nvidia", "/usr/share/nvidia", CAP_GRAPHICS },
+};
+static const struct share shares[] = {
+#define DRIVER_FILES_SHARES
+#include "driver-files.inc"
+#undef DRIVER_FILES_SHARES
+};
+/* These carry the driver's version behind their name. */
+static const struct share share_prefixes[] = {
+#define DRIVER_FILES_SHARE_PREFIXES
+#include "driver-files.inc"
+#undef DRIVER_FILES_SHARE_PREFIXES
 };
 
 static const struct classify_alias aliases[] = {
-	{ "libcuda.so.1", "libcuda.so", true },
-	{ "libnvidia-opticalflow.so.1", "libnvidia-opticalflow.so", true },
-	{ "libvdpau_nvidia.so.1", "libvdpau_nvidia.so", true },
-	{ "libGLX_nvidia.so.0", "libGLX_indirect.so.0", true },
-	/* Not the loader's, but where GBM_BACKENDS_PATH may point. */
-	{ "libnvidia-allocator.so.1", "gbm/nvidia-drm_gbm.so", false },
+#define DRIVER_FILES_ALIASES
+#include "driver-files.inc"
+#undef DRIVER_FILES_ALIASES
 };
 
 /* The name before ".so" where that is followed by the end or a dot; 0 where there is none. */
@@ -161,13 +89,11 @@ static bool classify_library(const struct classify_input *in, size_t stem, struc
 
 	set_dir(c, in->elf->class == 32 ? "lib32" : "lib64");
 	c->kind = MANIFEST_LIBRARY;
-	for (size_t i = 0; i < ARRAY_SIZE(host_libraries); i++)
-		if (same(host_libraries[i], in->name, stem))
-			c->kind = MANIFEST_HOST;
 	for (size_t i = 0; i < ARRAY_SIZE(libraries); i++) {
 		if (!same(libraries[i].stem, in->name, stem))
 			continue;
 		known = true;
+		c->kind = libraries[i].host ? MANIFEST_HOST : MANIFEST_LIBRARY;
 		c->capability = libraries[i].capability;
 		c->compat = libraries[i].compat && in->elf->class == 64;
 	}
@@ -193,22 +119,27 @@ static bool classify_program_file(const struct classify_input *in, struct classi
 	return in->elf ? in->elf->executable : in->from_tools && str_starts(in->name, "nvidia-");
 }
 
+static const struct share *find_share(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shares); i++)
+		if (str_eq(shares[i].name, name))
+			return &shares[i];
+	for (size_t i = 0; i < ARRAY_SIZE(share_prefixes); i++)
+		if (str_starts(name, share_prefixes[i].name))
+			return &share_prefixes[i];
+	return NULL;
+}
+
 static bool classify_share_file(const struct classify_input *in, struct classify *c)
 {
+	const struct share *s = find_share(in->name);
+
 	c->kind = MANIFEST_SHARE;
-	for (size_t i = 0; i < ARRAY_SIZE(shares); i++) {
-		if (!str_eq(shares[i].name, in->name))
-			continue;
-		set_dir(c, shares[i].dir);
-		c->capability = shares[i].capability;
-		c->link_dir = shares[i].link_dir;
-		return true;
-	}
-	if (!str_starts(in->name, "nvidia-application-profiles-"))
+	if (!s)
 		return false;
-	set_dir(c, "share/nvidia");
-	c->capability = CAP_GRAPHICS;
-	c->link_dir = "/usr/share/nvidia";
+	set_dir(c, s->dir);
+	c->capability = s->capability;
+	c->link_dir = s->link_dir;
 	return true;
 }
 
@@ -257,13 +188,10 @@ const char *classify_share(size_t i)
 
 bool classify_is_unversioned(const char *name)
 {
-	static const char *const stems[] = { "libnvidia-api",	       "libnvidia-egl-gbm", "libnvidia-egl-wayland",
-					     "libnvidia-egl-wayland2", "libnvidia-egl-xcb", "libnvidia-egl-xlib",
-					     "libnvidia-nscq" };
 	size_t stem = stem_length(name);
 
-	for (size_t i = 0; stem && i < ARRAY_SIZE(stems); i++)
-		if (same(stems[i], name, stem))
+	for (size_t i = 0; stem && i < ARRAY_SIZE(libraries); i++)
+		if (libraries[i].unversioned && same(libraries[i].stem, name, stem))
 			return true;
 	return false;
 }

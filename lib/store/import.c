@@ -14,6 +14,7 @@
 #include "store/build.h"
 #include "store/classify.h"
 #include "store/digest.h"
+#include "store/label.h"
 #include "store/view.h"
 
 #define FLATCAR_DIR "opt/nvidia"
@@ -170,10 +171,10 @@ static int choose_version(struct search *s, const char *loaded, struct err *err)
 	return 0;
 }
 
-/* What others may write, or whose setuid bit a link would carry, is copied. */
-static bool may_share(const struct stat *st)
+/* What others may write, or whose setuid bit a link would carry, is copied; a label is the file's, so the host would get it too. */
+static bool may_share(const struct search *s, const struct stat *st)
 {
-	return st->st_uid == 0 && !(st->st_mode & (S_ISUID | S_ISGID | S_IWGRP | S_IWOTH)) &&
+	return !s->b.label && st->st_uid == 0 && !(st->st_mode & (S_ISUID | S_ISGID | S_IWGRP | S_IWOTH)) &&
 	       (st->st_mode & 0444) == 0444;
 }
 
@@ -197,7 +198,7 @@ static int take(struct search *s, int fd, const char *name, struct err *err)
 
 	if (r < 0 || fstat(fd, &st) < 0)
 		return err_set(err, ERR_SOURCE, r < 0 ? -r : errno, "%s", name);
-	if (may_share(&st)) {
+	if (may_share(s, &st)) {
 		build_new_name(&s->b, temp);
 		f.shared = linkat(fd, "", s->b.in, temp, AT_EMPTY_PATH) == 0;
 	}
@@ -297,6 +298,7 @@ static int import_tree(struct search *s, struct import_result *ret, const struct
 	int r = build_begin(&s->b, conf->driver_store, err);
 
 	s->b.guard = s->guard;
+	s->b.label = label_for_host(conf->sys_root);
 
 	if (r < 0)
 		return r;

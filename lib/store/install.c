@@ -13,6 +13,7 @@
 #include "host/osver.h"
 #include "store/archive.h"
 #include "store/build.h"
+#include "store/label.h"
 #include "store/manifest.h"
 #include "store/measure.h"
 #include "store/source.h"
@@ -390,6 +391,7 @@ static int do_job(struct job *j, struct err *err)
 	} else {
 		r = build_begin(&b, j->store, err);
 		b.guard = j->run->o->guard;
+		b.label = label_for_host(j->run->o->conf->sys_root);
 		if (r == 0)
 			r = j->tree.cuda ? make_cuda(j, &b, err) : make_driver(j, &b, err);
 		if (r == 0)
