@@ -10,10 +10,12 @@
 #include "store/loaded.h"
 #include "store/manifest.h"
 #include "store/store.h"
+#include "store/usage.h"
 
 struct row {
 	const char *driver, *os, *cuda; /* driver NULL: a toolkit */
-	uint64_t size;
+	const char *kernel;		/* that its modules are for; NULL: it has none */
+	uint64_t size, shared;
 	bool open, proprietary, damaged;
 	bool selected, current, loaded;
 };
@@ -32,11 +34,16 @@ static void read_manifest(struct rows *rows, struct row *row, const char *path)
 	if (row->damaged)
 		return;
 	row->size = manifest_size(&m);
+	row->shared = usage_of(path).shared;
 	if (m.cuda)
 		row->cuda = arena_strdup(&rows->arena, m.cuda);
 	for (size_t i = 0; i < m.n_modules; i++) {
 		row->open |= str_eq(m.modules[i].flavour, "open");
 		row->proprietary |= str_eq(m.modules[i].flavour, "proprietary");
+		/* "6.6.1 SMP mod_unload" */
+		if (!row->kernel && m.modules[i].vermagic[0])
+			row->kernel =
+				arena_strndup(&rows->arena, m.modules[i].vermagic, strcspn(m.modules[i].vermagic, " "));
 	}
 }
 
@@ -85,21 +92,42 @@ static const char *marks(const struct row *r, char *buf, size_t size)
 	return buf[0] ? buf + 1 : "-";
 }
 
+static int widest(const struct rows *rows, int wide, const char *(*text)(const struct row *))
+{
+	for (size_t i = 0; i < rows->n; i++)
+		if ((int)strlen(text(&rows->v[i])) > wide)
+			wide = (int)strlen(text(&rows->v[i]));
+	return wide;
+}
+
+static const char *os_of(const struct row *r)
+{
+	return r->os ? r->os : "-";
+}
+
+static const char *kernel_of(const struct row *r)
+{
+	return r->kernel ? r->kernel : "-";
+}
+
+static unsigned long long mib(uint64_t bytes)
+{
+	return (unsigned long long)((bytes + (1u << 20) - 1) >> 20);
+}
+
 static void print_table(const struct rows *rows)
 {
-	int wide = 10;
+	int os = widest(rows, 10, os_of), kernel = widest(rows, 6, kernel_of);
 
-	for (size_t i = 0; i < rows->n; i++)
-		if (rows->v[i].os && (int)strlen(rows->v[i].os) > wide)
-			wide = (int)strlen(rows->v[i].os);
-	printf("%-16s %-*s %-16s %-6s %9s  %s\n", "TREE", wide, "OS VERSION", "MODULES", "CUDA", "SIZE", "STATE");
+	printf("%-16s %-*s %-*s %-16s %-6s %9s %9s  %s\n", "TREE", os, "OS VERSION", kernel, "KERNEL", "MODULES",
+	       "CUDA", "SIZE", "SHARED", "STATE");
 	for (size_t i = 0; i < rows->n; i++) {
 		const struct row *r = &rows->v[i];
 		char state[64], name[64];
 
 		snprintf(name, sizeof(name), "%s%.33s", r->driver ? "" : "cuda/", r->driver ? r->driver : r->cuda);
-		printf("%-16s %-*s %-16s %-6s %5llu MiB  %s\n", name, wide, r->os ? r->os : "-", flavours(r),
-		       r->driver && r->cuda ? r->cuda : "-", (unsigned long long)((r->size + (1u << 20) - 1) >> 20),
+		printf("%-16s %-*s %-*s %-16s %-6s %5llu MiB %5llu MiB  %s\n", name, os, os_of(r), kernel, kernel_of(r),
+		       flavours(r), r->driver && r->cuda ? r->cuda : "-", mib(r->size), mib(r->shared),
 		       marks(r, state, sizeof(state)));
 	}
 }
@@ -114,7 +142,10 @@ static struct json *row_json(const struct row *r)
 	}
 	if (r->cuda)
 		json_set_str(j, "cuda", r->cuda);
+	if (r->kernel)
+		json_set_str(j, "kernel", r->kernel);
 	json_set_int(j, "size", (int64_t)r->size);
+	json_set_int(j, "shared", (int64_t)r->shared);
 	if (r->proprietary)
 		json_append(modules, json_new_string("proprietary"));
 	if (r->open)

@@ -10,6 +10,7 @@
 #include "protect.h"
 #include "store/prune.h"
 #include "store/remove.h"
+#include "store/usage.h"
 #include "store/store.h"
 #include "writer.h"
 
@@ -76,7 +77,7 @@ static int prune(struct job *j, const struct store_tree *trees, size_t n, struct
 		uint64_t freed = 0;
 
 		if (p[i].goes && j->dry_run)
-			freed = remove_would_free(t);
+			freed = usage_of(t->path).freed;
 		else if (p[i].goes)
 			r = take_away(j, t, &p[i], &freed, err);
 		j->freed += freed;

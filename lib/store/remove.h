@@ -17,7 +17,5 @@ const char *remove_name(struct arena *a, const struct store_tree *t) must_check;
  * ERR_STORE; after a failure the tree is there as it was, or no longer a tree and deleted by the next writer.
  */
 int remove_tree(struct store *s, const struct store_tree *t, uint64_t *ret_freed, struct err *err) must_check;
-/* What remove_tree would free, as far as it can be read. */
-uint64_t remove_would_free(const struct store_tree *t);
 
 #endif
