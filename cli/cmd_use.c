@@ -1,24 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nvcoreos use: selects a tree. */
+/* nvcoreos use: selects a tree; with --now the kernel gets its modules too. */
+#include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 
+#include "apply/load.h"
+#include "base/str.h"
 #include "cli.h"
+#include "store/loaded.h"
+#include "store/manifest.h"
+#include "unload.h"
 #include "writer.h"
+
+/* What --now needs is known before anything goes. */
+static int check_modules(const struct writer *w, const struct store_tree *t, struct err *err)
+{
+	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
+	int r;
+
+	if (t->is_cuda)
+		return err_set(err, ERR_USAGE, 0, "use --now cuda/%s: a toolkit has no modules", t->cuda);
+	if (!str_eq(t->os, w->os)) {
+		err_set(err, ERR_NO_TREE, 0, "%s/%s: %s is running", t->driver, t->os, w->os);
+		return err_hint(err, "install the modules of this OS version");
+	}
+	r = manifest_load(&m, t->path, err);
+	if (r < 0 || m.n_modules)
+		return r;
+	err_set(err, ERR_NO_TREE, 0, "%s/%s has no modules", t->driver, t->os);
+	return err_hint(err, "install modules-%s-%s", t->os, t->driver);
+}
+
+static int load_and_look(const struct cli *cli, const char *driver, struct err *err)
+{
+	char buf[LOADED_MAX];
+	struct proc_result res;
+	const char *loaded;
+	int r = load_run(&cli->conf, &res, err);
+
+	if (r < 0)
+		return r;
+	if (res.status == LOAD_EXIT_NO_GPU)
+		return err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
+	if (!cli->quiet && !cli->json)
+		fputs(res.output, stdout);
+	loaded = loaded_driver(cli->conf.proc_root, buf);
+	if (!loaded || !str_eq(loaded, driver))
+		return err_set(err, ERR_LOAD, 0, "driver %s is loaded, not %s", loaded ? loaded : "none", driver);
+	return 0;
+}
+
+/* The driver that worked is put back: its tree was there a moment ago. */
+static void go_back(struct cli *cli, struct writer *w, const char *driver, struct err *err)
+{
+	struct err again = ERR_INIT;
+	struct proc_result res;
+
+	if (!driver || store_select(&w->store, driver, w->os, &again) < 0 || load_run(&cli->conf, &res, &again) < 0) {
+		err_hint(err, "no driver is loaded now: 'nvcoreos load' tries once more");
+		return;
+	}
+	err_hint(err, "driver %s is selected and loaded again", driver);
+}
+
+static int use_now(struct cli *cli, struct writer *w, const char *name, struct err *err)
+{
+	char buf[LOADED_MAX];
+	const char *loaded, *before;
+	struct proc_result res;
+	struct store_tree t;
+	int r = store_find(&w->store, name, w->os, &t, err);
+
+	if (r == 0)
+		r = check_modules(w, &t, err);
+	if (r < 0)
+		return r;
+	before = w->store.selected;
+	loaded = loaded_driver(cli->conf.proc_root, buf);
+	if (!loaded || !str_eq(loaded, t.driver))
+		r = unload_modules(cli, &res, err);
+	if (r == 0)
+		r = writer_use(w, cli, name, err);
+	if (r < 0)
+		return r;
+	r = load_and_look(cli, t.driver, err);
+	if (r < 0 && loaded && !str_eq(loaded, t.driver))
+		go_back(cli, w, before, err);
+	return r;
+}
 
 int verb_use(struct cli *cli, int argc, char **argv, struct err *err)
 {
-	static const struct option longs[] = { { 0 } };
+	static const struct option longs[] = { { "now", no_argument, NULL, 'n' }, { 0 } };
 	struct writer w;
-	int r;
+	bool now = false;
+	int r, c;
 
-	if (getopt_long(argc, argv, "", longs, NULL) != -1)
-		return err_set(err, ERR_USAGE, 0, "use %s", argv[optind - 1]);
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c != 'n')
+			return err_set(err, ERR_USAGE, 0, "use %s", argv[optind - 1]);
+		now = true;
+	}
 	if (argc - optind != 1)
 		return err_set(err, ERR_USAGE, 0, "use: one TREE");
 	r = writer_begin(&w, cli, err);
 	if (r < 0)
 		return r;
-	r = writer_use(&w, cli, argv[optind], err);
+	r = now ? use_now(cli, &w, argv[optind], err) : writer_use(&w, cli, argv[optind], err);
 	writer_end(&w);
 	return r;
 }

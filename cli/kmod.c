@@ -261,3 +261,40 @@ int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *para
 	r = load_depends(k, dirfd, m, err);
 	return r < 0 ? r : result(insert(dirfd, file, m, params), name, err);
 }
+
+/* The modules that stand on this one: "gdrdrv, nvidia_fs". The caller frees it. */
+static char *holders_of(const struct kmod_module *m)
+{
+	struct kmod_list *list cleanup(cleanup_modules_p) = kmod_module_get_holders(m), *i;
+	struct strbuf names = STRBUF_INIT;
+
+	kmod_list_foreach(i, list)
+	{
+		struct kmod_module *holder cleanup(cleanup_module_p) = kmod_module_get_module(i);
+
+		strbuf_printf(&names, "%s%s", names.len ? ", " : "", kmod_module_get_name(holder));
+	}
+	return strbuf_steal(&names);
+}
+
+int kmod_remove(struct kmod *k, const char *name, struct err *err)
+{
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+	cleanup_free char *holders = NULL;
+	int r = kmod_module_new_from_name(k->ctx, name, &m);
+
+	if (r < 0)
+		return err_set(err, ERR_LOAD, -r, "%s", name);
+	if (kmod_module_get_initstate(m) != KMOD_MODULE_LIVE)
+		return KMOD_ABSENT;
+	r = kmod_module_remove_module(m, 0);
+	if (r == -ENOENT)
+		return KMOD_ABSENT;
+	if (r >= 0)
+		return 0;
+	if (r != -EWOULDBLOCK && r != -EBUSY)
+		return err_set(err, ERR_LOAD, -r, "%s stays loaded", name);
+	holders = holders_of(m);
+	err_set(err, ERR_BUSY, EBUSY, "%s%s%s", name, *holders ? " is used by the modules " : " is used", holders);
+	return err_hint(err, "end what uses the GPUs, the console among it, or reboot");
+}

@@ -31,6 +31,12 @@ int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *para
 /* The same for a module that the kernel's own directory has, with its dependencies. */
 int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err) must_check;
 
+/*
+ * Takes a module out of the kernel, if nobody uses it. 0, KMOD_ABSENT where it is not loaded; -errno with ERR_BUSY (and the
+ * modules that use it, where there are any) or ERR_LOAD.
+ */
+int kmod_remove(struct kmod *k, const char *name, struct err *err) must_check;
+
 /* What an errno of loading a module means and what to do about it. `hint` may come back NULL: the table's. */
 const char *kmod_reason(int errnum, const char **hint);
 

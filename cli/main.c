@@ -24,8 +24,9 @@ const struct verb verbs[] = {
 	{ "import", "[--use] [DIR]", "take the driver that the OS itself installed into the store", verb_import,
 	  "  DIR     another root directory to look in (default: --root, or this host)\n"
 	  "  --use   select it\n" },
-	{ "use", "TREE", "select an installed driver or CUDA toolkit", verb_use,
-	  "  TREE    535.261.03, 535.261.03/3975.2.0, 535 (newest of that branch), cuda/12.4.1\n" },
+	{ "use", "[--now] TREE", "select an installed driver or CUDA toolkit", verb_use,
+	  "  TREE    535.261.03, 535.261.03/3975.2.0, 535 (newest of that branch), cuda/12.4.1\n"
+	  "  --now   unload the modules of another driver and load its own\n" },
 	{ "verify", "[TREE]", "check installed trees against their manifests", verb_verify, NULL },
 	{ "rollback", "", "select the driver that was selected before", verb_rollback, NULL },
 	{ "remove", "TREE [--yes]", "take an installed driver or CUDA toolkit away", verb_remove,
@@ -36,6 +37,7 @@ const struct verb verbs[] = {
 	  "  --dry-run  print only what would go\n" },
 	{ "list", "", "installed drivers and CUDA toolkits", verb_list, NULL },
 	{ "load", "", "load the kernel modules and make the device nodes", verb_load, NULL },
+	{ "unload", "", "take the kernel modules out of the running kernel", verb_unload, NULL },
 	{ "gpus", "[--refresh]", "the GPUs of this host", verb_gpus,
 	  "  --refresh  ask the driver for what /proc does not tell, and keep it\n" },
 	{ "plan", "BUNDLE | --env KEY=VALUE... [--rootfs DIR]", "what a container would get, and why", verb_plan,

@@ -29,8 +29,8 @@ int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, s
 		return r;
 	printf("%s/current -> %s/%s\n", s->driver_path, t->driver, t->os);
 	if (loaded && !str_eq(loaded, t->driver))
-		printf("driver %s is loaded: this takes effect once its modules are unloaded, or after a reboot\n",
-		       loaded);
+		printf("driver %s is loaded: this takes effect after a reboot, or with 'nvcoreos use --now %s'\n",
+		       loaded, t->driver);
 	return 0;
 }
 

@@ -28,7 +28,8 @@
 #define LOCK_FILE "load.lock"
 #define USAGE \
 	"Usage: " LOAD_PROGRAM \
-	" [--config FILE]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing.\n"
+	" [--config FILE] [--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing;\n" \
+	"or unloads the modules.\n"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -125,15 +126,36 @@ static int check_gpu(const struct config *conf, const struct hostroot *root, str
 	return err_hint(err, "there is nothing to load");
 }
 
-static int load(struct config *conf, const char *file, struct err *err)
+static int unload(const struct config *conf, struct err *err)
+{
+	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
+	cleanup_fd int lock = take_lock(conf, err);
+	int r = lock < 0 ? lock : load_modules_remove(&mods, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < mods.names.n; i++)
+		printf("%s%s", i ? ", " : "unloaded ", mods.names.v[i]);
+	puts(mods.names.n ? "" : "nothing is loaded");
+	return 0;
+}
+
+struct args {
+	const char *file;
+	bool unload;
+};
+
+static int run(struct config *conf, const struct args *args, struct err *err)
 {
 	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
 	cleanup_fd int lock = -EBADF;
-	int r = config_load(conf, file, err);
+	int r = config_load(conf, args->file, err);
 
 	if (r < 0)
 		return r;
 	log_open(LOAD_PROGRAM, conf->log_file, conf->log_level);
+	if (args->unload)
+		return unload(conf, err);
 	r = hostroot_open(&root, conf, err);
 	if (r == 0)
 		r = check_gpu(conf, &root, err);
@@ -143,10 +165,11 @@ static int load(struct config *conf, const char *file, struct err *err)
 	return lock < 0 ? lock : load_locked(conf, &root, err);
 }
 
-static int parse_args(int argc, char **argv, const char **file)
+static int parse_args(int argc, char **argv, struct args *ret)
 {
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
+		{ "unload", no_argument, NULL, 'u' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ 0 },
@@ -155,7 +178,9 @@ static int parse_args(int argc, char **argv, const char **file)
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 'c') {
-			*file = optarg;
+			ret->file = optarg;
+		} else if (o == 'u') {
+			ret->unload = true;
 		} else if (o == 'h') {
 			fputs(USAGE, stdout);
 			exit(EXIT_DONE);
@@ -173,17 +198,17 @@ int main(int argc, char **argv)
 {
 	struct config conf cleanup(config_free);
 	struct err err = ERR_INIT;
-	const char *file = NULL;
+	struct args args = { 0 };
 	char line[ERR_MSG_MAX];
 
 	mem_set_oom_handler(out_of_memory);
 	config_init(&conf);
-	if (parse_args(argc, argv, &file) < 0) {
+	if (parse_args(argc, argv, &args) < 0) {
 		fputs(USAGE, stderr);
 		return EXIT_USAGE;
 	}
 	umask(022);
-	if (load(&conf, file, &err) == 0)
+	if (run(&conf, &args, &err) == 0)
 		return EXIT_DONE;
 	fflush(stdout);
 	err_line(&err, line, sizeof(line));

@@ -208,6 +208,23 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 	return r;
 }
 
+int load_modules_remove(struct load_modules *ret, struct err *err)
+{
+	/* The last stands on nothing; each before it on those behind. */
+	static const char *const order[] = { "nvidia_peermem", "nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia" };
+	struct kmod *kmod cleanup_kmod = NULL;
+	int r;
+
+	*ret = (struct load_modules){ .arena = ARENA_INIT };
+	r = kmod_open(&kmod, err);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(order); i++) {
+		r = kmod_remove(kmod, order[i], err);
+		if (r == 0)
+			strlist_add(&ret->arena, &ret->names, order[i]);
+	}
+	return r < 0 ? r : 0;
+}
+
 void load_modules_free(struct load_modules *m)
 {
 	arena_free(&m->arena);

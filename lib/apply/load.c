@@ -180,19 +180,27 @@ static int take_error(const char *program, struct proc_result *res, struct err *
 	return hint ? err_hint(err, "%s", hint + 2) : -EINVAL;
 }
 
-int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
+static int run_program(const struct config *conf, bool unload, struct proc_result *ret, struct err *err)
 {
 	cleanup_free char *program = mem_printf("%s/" LOAD_PROGRAM, conf->libexec_dir);
 	cleanup_free char *file = mem_strdup(conf->file ? conf->file : "");
-	char name[] = LOAD_PROGRAM, option[] = "--config";
-	char *argv[] = { name, conf->file ? option : NULL, file, NULL }, *envp[] = { NULL };
+	char name[] = LOAD_PROGRAM, option[] = "--config", verb[] = "--unload";
+	char *argv[5] = { name }, *envp[] = { NULL };
+	size_t n = 1;
 	const struct proc_program load = { .path = program,
 					   .argv = argv,
 					   .envp = envp,
 					   .timeout_s = conf->load_timeout,
 					   .prepare = caps_become_loader };
-	int r = proc_run(&load, ret, NULL);
+	int r;
 
+	if (unload)
+		argv[n++] = verb;
+	if (conf->file) {
+		argv[n++] = option;
+		argv[n++] = file;
+	}
+	r = proc_run(&load, ret, NULL);
 	if (r == -ETIMEDOUT) {
 		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, conf->load_timeout);
 		return r;
@@ -202,6 +210,16 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 	if (ret->status == 0 || ret->status == LOAD_EXIT_NO_GPU)
 		return 0;
 	return take_error(program, ret, err);
+}
+
+int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
+{
+	return run_program(conf, false, ret, err);
+}
+
+int load_unload(const struct config *conf, struct proc_result *ret, struct err *err)
+{
+	return run_program(conf, true, ret, err);
 }
 
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what, struct err *err)

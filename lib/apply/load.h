@@ -32,6 +32,9 @@ int load_ensure(const struct config *conf, const struct hostroot *root, struct e
  */
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
 
+/* The same with --unload: the modules go. */
+int load_unload(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
+
 /*
  * Whether this process may load modules: `status` and `uid_map` are the texts of proc's files of these names,
  * NULL where they could not be read (then the attempt decides). -EPERM with ERR_PRIVILEGE.

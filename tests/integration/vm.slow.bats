@@ -23,7 +23,7 @@ why_not() {
 setup_file() {
 	# shellcheck source=tests/lib/vm.sh
 	. "$NVC_LIB/vm.sh"
-	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT
+	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT KERNEL_RELEASE
 	local rc=0
 	WHY_NOT=$(why_not)
 	[ -z "$WHY_NOT" ] || return 0
@@ -38,6 +38,20 @@ setup_file() {
 
 setup() {
 	[ -z "$WHY_NOT" ] || skip_or_fail "$WHY_NOT"
+}
+
+# Two more drivers: 999.1, which loads, and 999.2, which does not.
+make_others() {
+	local tmp=$BATS_FILE_TMPDIR/others names='nvidia.ko nvidia-uvm.ko nvidia-modeset.ko' other driver
+	other=$(vm_modules "$KERNEL" "$NVC_TESTS/fixtures/modules" 'KCFLAGS=-DSTANDIN_OTHER') || return
+	mkdir -p "$tmp" "$standin/other"
+	for driver in 999.1 999.2; do
+		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/other" $driver >/dev/null || return
+	done
+	echo 'no module' | tee "$tmp/nvidia.ko" >"$tmp/nvidia-uvm.ko"
+	# shellcheck disable=SC2086 # a list of names
+	tar -C "$other" -czf "$standin/other/modules-$OS-999.1.tar.gz" $names &&
+		tar -C "$tmp" -czf "$standin/other/modules-$OS-999.2.tar.gz" nvidia.ko nvidia-uvm.ko
 }
 
 # Its containers have the busybox root too; what differs from one to the next is filled in there.
@@ -64,7 +78,8 @@ make_modules() {
 	local src=$NVC_TESTS/fixtures/modules tmp=$BATS_FILE_TMPDIR/modules names='nvidia.ko nvidia-uvm.ko nvidia-modeset.ko' good missing
 	good=$(vm_modules "$KERNEL" "$src") && missing=$(vm_modules "$KERNEL" "$src" 'KCFLAGS=-DSTANDIN_MISSING KBUILD_MODPOST_WARN=1') || return
 	DRIVER=$(modinfo -F version "$good/nvidia.ko")
-	OS=debian-12-$(cat "$KERNEL/release")
+	KERNEL_RELEASE=$KERNEL/release
+	OS=debian-12-$(cat "$KERNEL_RELEASE")
 	printf 'ID=debian\nVERSION_ID="12"\n' >"$guest/etc/os-release"
 	echo "$DRIVER" >"$standin/driver"
 	echo "$OS" >"$standin/os"
@@ -96,7 +111,7 @@ make_guest() {
 	local guest=$1 standin=$1/standin
 	cp -a "$ROOT" "$guest" && mkdir -p "$guest/usr/sbin" "$standin/archives" && cp -a "$ROOT" "$standin/rootfs" &&
 		probe_build "$standin/rootfs" && rm "$standin/rootfs/probe-dl" && make_programs && make_modules && make_configs "$standin" &&
-		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/archives" "$DRIVER" >/dev/null
+		make_others && "$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/archives" "$DRIVER" >/dev/null
 }
 
 # said STEP: what it printed, and its status.
@@ -246,6 +261,39 @@ no_traces() {
 	done
 	step many-traces
 	[[ $output == *nvidia_modeset*nvidia_uvm*nvidia* ]]
+}
+
+@test "use --now: not while a process holds a GPU, which is named; nothing has changed then" {
+	is now-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm, nvidia-modeset from *"
+	is now-busy 1 'nvcoreos: E54: in use: GPUs are in use by sleep (*): *'
+	is now-busy-unload 1 'nvcoreos: E54: in use: GPUs are in use by sleep (*): *'
+	step now-busy-traces
+	[[ $output == *nvidia_modeset*nvidia_uvm*nvidia* ]]
+}
+
+@test "use --now: the modules of one driver go, those of the other come, current follows" {
+	step now
+	[ "$status" = 0 ]
+	[[ $output == *"/opt/nvidia/current -> 999.1/$OS"*'driver 999.1: loaded nvidia, nvidia-uvm, nvidia-modeset from '* ]]
+	is now-version 0 '*  999.1  *'
+	step now-list
+	# Where a tree's modules belong.
+	[[ $output == *'999.1 '*" $(cat "$KERNEL_RELEASE") "*' selected current loaded'* ]]
+	is now-same 0 "/opt/nvidia/current -> 999.1/$OS" 'driver 999.1: loaded already; *'
+}
+
+@test "use --now: a driver that does not load: what worked is back" {
+	step now-broken
+	[ "$status" = 1 ]
+	[[ $output == *'E22: '*': driver 999.1 is selected and loaded again' ]]
+	is now-broken-version 0 '*  999.1  *'
+	is now-broken-current 0 "999.1/$OS"
+}
+
+@test "unload" {
+	is now-unload 0 'unloaded nvidia_modeset, nvidia_uvm, nvidia'
+	is now-unload-modules 1 0
+	is now-unload-again 0 'nothing is loaded'
 }
 
 @test "in a user namespace: one sentence and no attempt" {
