@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "mounts.h"
+#include "slots.h"
 #include "store/loaded.h"
 
 struct protect {
@@ -18,6 +19,7 @@ struct protect {
 	const struct store *store;
 	const char *root, *os;
 	char loaded[LOADED_MAX];
+	struct strlist slots; /* OS versions that are there beside the running one, where the OS keeps them so */
 	struct mounts *mounts;
 	struct err unknown; /* why the mounts of a tree are not known */
 };
@@ -42,6 +44,8 @@ int protect_read(struct protect **ret, const struct cli *cli, const struct store
 	if (r < 0)
 		err_set(err, ERR_HOST, -r, "%s/driver/nvidia/version", cli->conf.proc_root);
 	else
+		r = slots_read(&p->arena, cli->root, cli->conf.dev_root, &p->slots, err);
+	if (r == 0)
 		r = mounts_read(&p->mounts, cli->conf.proc_root, err);
 	if (r < 0)
 		protect_free(p);
@@ -79,13 +83,15 @@ static bool has_kernel(const struct protect *p, const char *os)
 }
 
 /*
- * Whether this host may still boot that OS version: the running one; a newer one, which is staged for the next boot; of the older
- * ones the newest, which is in the other slot after an update.
+ * Whether this host may still boot that OS version: the running one; a newer one, which is or will be staged for the next boot; what
+ * is in another slot. Where the OS has no slots that can be read, of the older ones the newest stays for that.
  */
 static bool is_bootable(const struct protect *p, const char *os)
 {
 	if (str_version_cmp(os, p->os) >= 0 || has_kernel(p, os))
 		return true;
+	if (p->slots.n)
+		return strlist_has(&p->slots, os);
 	for (size_t i = 0; i < p->store->n_drivers; i++) {
 		const char *other = p->store->drivers[i].os;
 

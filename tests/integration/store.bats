@@ -27,6 +27,7 @@ setup() {
 }
 
 teardown() {
+	[ -z "${LOOP:-}" ] || losetup -d "$LOOP"
 	[ -z "${B:-}" ] || bundle_clean "$B"
 }
 
@@ -142,4 +143,79 @@ nvc() {
 	echo "$output"
 	[ "$(cd "$STORE/560.1" && echo *)" = '3941.1.0 3975.2.0 4000.0.0' ]
 	[[ $output == *'kept: 560.1/3941.1.0: it is selected, and this host may boot its OS version'* ]]
+}
+
+# module_archive OS DRIVER: an archive of modules that nobody loads.
+module_archive() {
+	mkdir -p "$BATS_TEST_TMPDIR/modules"
+	echo "of $1" >"$BATS_TEST_TMPDIR/modules/nvidia.ko"
+	tar -C "$BATS_TEST_TMPDIR/modules" -czf "$BATS_TEST_TMPDIR/modules-$1-$2.tar.gz" nvidia.ko
+	printf '%s\n' "$BATS_TEST_TMPDIR/modules-$1-$2.tar.gz"
+}
+
+# five_versions: trees of the selected driver for the running OS version, three older ones and a newer one.
+five_versions() {
+	for os in 3900.1.0 3900.2.0 3950.1.0 4000.0.0; do
+		nvc install "$(module_archive $os 560.1)" >/dev/null
+	done
+}
+
+@test "Flatcar's other USR partition: what it holds stays, whatever is newer" {
+	need_root mkfs.ext4
+	five_versions
+	types=ext4
+	# Newer releases have btrfs there.
+	command -v mkfs.btrfs >/dev/null && types='ext4 btrfs'
+	mkdir -p "$HOST/dev/disk/by-partlabel" "$BATS_TEST_TMPDIR/usr/lib"
+	printf 'ID=flatcar\nVERSION_ID=3900.1.0\n' >"$BATS_TEST_TMPDIR/usr/lib/os-release"
+	for type in $types; do
+		truncate -s 120M "$BATS_TEST_TMPDIR/$type"
+		case $type in
+		ext4) mkfs.ext4 -q -d "$BATS_TEST_TMPDIR/usr" "$BATS_TEST_TMPDIR/$type" ;;
+		btrfs) mkfs.btrfs -q --rootdir "$BATS_TEST_TMPDIR/usr" "$BATS_TEST_TMPDIR/$type" >/dev/null 2>&1 ;;
+		esac
+		LOOP=$(losetup --find --show --read-only "$BATS_TEST_TMPDIR/$type")
+		ln -sfn "$LOOP" "$HOST/dev/disk/by-partlabel/USR-B"
+		run -1 nvc remove --yes 560.1/3900.1.0
+		echo "$output"
+		[[ $output == *'E54: '*'it is selected, and this host may boot its OS version'* ]]
+		run -1 nvc remove --yes 560.1/4000.0.0
+		run -0 nvc prune --keep 1 --dry-run
+		echo "$output"
+		[[ $output == *560.1/3950.1.0* && $output == *560.1/3900.2.0* ]]
+		run ! grep -q "$LOOP" /proc/self/mountinfo
+		losetup -d "$LOOP"
+		LOOP=
+	done
+	# One that cannot be read: nothing goes.
+	truncate -s 1M "$BATS_TEST_TMPDIR/empty"
+	LOOP=$(losetup --find --show --read-only "$BATS_TEST_TMPDIR/empty")
+	ln -sfn "$LOOP" "$HOST/dev/disk/by-partlabel/USR-B"
+	run -1 nvc remove --yes 560.1/3950.1.0
+	[[ $output == *'E26: '*'by-partlabel/USR-B: the other OS version cannot be read'* ]]
+	[ -d "$STORE/560.1/3950.1.0" ]
+}
+
+@test "ostree deployments: what they hold stays" {
+	printf 'ID=fedora\nOSTREE_VERSION=3975.2.0\n' >"$HOST/etc/os-release"
+	five_versions
+	for os in 3975.2.0 3900.2.0; do
+		mkdir -p "$HOST/sysroot/ostree/deploy/fedora-coreos/deploy/$os.0/usr/lib"
+		printf 'ID=fedora\nOSTREE_VERSION=%s\n' $os >"$HOST/sysroot/ostree/deploy/fedora-coreos/deploy/$os.0/usr/lib/os-release"
+		: >"$HOST/sysroot/ostree/deploy/fedora-coreos/deploy/$os.0.origin"
+	done
+	ln -s sysroot/ostree "$HOST/ostree"
+	run -1 nvc remove --yes 560.1/3900.2.0
+	[[ $output == *'E54: '*'it is selected, and this host may boot its OS version'* ]]
+	run -0 nvc remove --yes 560.1/3950.1.0
+	run -0 nvc remove --yes 560.1/3900.1.0
+	[ -d "$STORE/560.1/3900.2.0" ]
+}
+
+@test "list: kernel and shared size" {
+	nvc install "$(module_archive 4000.0.0 560.1)"
+	[ "$(nvc list --json | jq '[.drivers[] | select(.driver == "560.1") | .shared > 0] | all')" = true ]
+	[ "$(nvc list --json | jq '[.drivers[] | select(.driver == "535.98") | .shared] | add')" = 0 ]
+	run -0 nvc list
+	[[ ${lines[0]} == TREE*'OS VERSION'*KERNEL*MODULES*CUDA*SIZE*SHARED*STATE ]]
 }

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "unload.h"
+
+#include <errno.h>
+
+#include "apply/load.h"
+#include "base/str.h"
+#include "host/hostroot.h"
+#include "host/inventory.h"
+#include "users.h"
+
+/* The majors of all that the driver has registered. */
+static int check_users(const struct cli *cli, struct err *err)
+{
+	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
+	struct inventory inv cleanup(inventory_free) = { .arena = ARENA_INIT };
+	uint32_t majors[4];
+	size_t n = 0;
+	int r = hostroot_open(&root, &cli->conf, err);
+
+	if (r == 0)
+		r = inventory_read(&inv, &root, err);
+	if (r < 0)
+		return r;
+	const uint32_t all[] = { inv.major, inv.major_uvm, inv.major_caps, inv.major_imex };
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i] != INVENTORY_NO_MAJOR)
+			majors[n++] = all[i];
+	return n ? users_check(cli->conf.proc_root, majors, n, err) : 0;
+}
+
+int unload_modules(const struct cli *cli, struct proc_result *ret, struct err *err)
+{
+	int r;
+
+	if (*cli->root && !str_eq(cli->root, "/")) {
+		err_set(err, ERR_USAGE, 0, "unloading with --root %s", cli->root);
+		return err_hint(err, "modules can be unloaded on the running host only");
+	}
+	r = check_users(cli, err);
+	return r < 0 ? r : load_unload(&cli->conf, ret, err);
+}
