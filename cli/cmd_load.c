@@ -8,6 +8,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "cli.h"
+#include "hostview.h"
 
 /* The engine is a program of its own, so that what a start runs and what the tool runs is the same. */
 int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
@@ -30,5 +31,5 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 	}
 	if (!cli->quiet)
 		fputs(res.output, stdout);
-	return 0;
+	return hostview_refresh(cli, err);
 }

@@ -38,6 +38,10 @@ const struct verb verbs[] = {
 	{ "list", "", "installed drivers and CUDA toolkits", verb_list, NULL },
 	{ "load", "", "load the kernel modules and make the device nodes", verb_load, NULL },
 	{ "unload", "", "take the kernel modules out of the running kernel", verb_unload, NULL },
+	{ "host", "enable|disable [--method ldconf|overlay]", "the host itself sees the driver, or no longer",
+	  verb_host,
+	  "  --method ldconf   by the loader's configuration and PATH: /etc can be written (default)\n"
+	  "  --method overlay  by overlays over /usr and the modules: /usr cannot be written\n" },
 	{ "gpus", "[--refresh]", "the GPUs of this host", verb_gpus,
 	  "  --refresh  ask the driver for what /proc does not tell, and keep it\n" },
 	{ "plan", "BUNDLE | --env KEY=VALUE... [--rootfs DIR]", "what a container would get, and why", verb_plan,

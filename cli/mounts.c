@@ -23,6 +23,7 @@ struct mount_of {
 	dev_t dev;
 	const char *root; /* in the file system */
 	pid_t pid;
+	bool is_path; /* root is a path of the host's: a lower directory of an overlay */
 };
 
 struct mounts {
@@ -46,6 +47,27 @@ static bool is_read(struct mounts *m, ino_t ns)
 	return false;
 }
 
+static void add(struct mounts *m, const struct mount_of *mount)
+{
+	m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
+	m->v[m->n++] = *mount;
+}
+
+/* "lowerdir=/a:/b": what lies below an overlay is in use too. In a container's namespace these are the host's paths as well. */
+static void add_lowers(struct mounts *m, struct libmnt_fs *fs, pid_t pid)
+{
+	struct strlist dirs = { 0 };
+	char *value;
+	size_t len;
+
+	if (!mnt_fs_get_fstype(fs) || !str_eq(mnt_fs_get_fstype(fs), "overlay") ||
+	    mnt_fs_get_option(fs, "lowerdir", &value, &len) != 0 || !value)
+		return;
+	strlist_split(&m->arena, &dirs, arena_strndup(&m->arena, value, len), ":", false);
+	for (size_t i = 0; i < dirs.n; i++)
+		add(m, &(struct mount_of){ .root = dirs.v[i], .pid = pid, .is_path = true });
+}
+
 static int add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
 {
 	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
@@ -56,11 +78,11 @@ static int add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
 	while (mnt_table_next_fs(table, iter, &fs) == 0) {
 		const char *root = mnt_fs_get_root(fs);
 
+		add_lowers(m, fs, pid);
 		/* No tree is a whole file system: the store is above it. */
 		if (!root || str_eq(root, "/"))
 			continue;
-		m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
-		m->v[m->n++] = (struct mount_of){ mnt_fs_get_devno(fs), arena_strdup(&m->arena, root), pid };
+		add(m, &(struct mount_of){ mnt_fs_get_devno(fs), arena_strdup(&m->arena, root), pid, false });
 	}
 	mnt_free_iter(iter);
 	return 0;
@@ -167,10 +189,16 @@ int mounts_read(struct mounts **ret, const char *proc_root, struct err *err)
 	return r;
 }
 
+/* As mountinfo calls it; the caller frees it. NULL where it is not there. */
+static char *real_path(const char *path)
+{
+	return realpath(path, NULL);
+}
+
 /* Where a path of this host is: the file system's number, and the path in it, which the caller frees. */
 static int locate(const char *path, dev_t *ret_dev, char **ret_root)
 {
-	cleanup_free char *real = realpath(path, NULL);
+	cleanup_free char *real = real_path(path);
 	struct libmnt_table *table;
 	struct libmnt_fs *fs;
 	int r = -ENOENT;
@@ -193,7 +221,7 @@ static int locate(const char *path, dev_t *ret_dev, char **ret_root)
 
 int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err *err)
 {
-	cleanup_free char *root = NULL;
+	cleanup_free char *root = NULL, *real = real_path(path);
 	dev_t dev = 0;
 	int r = locate(path, &dev, &root);
 
@@ -202,7 +230,8 @@ int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err
 	*ret = 0;
 	for (size_t i = 0; i < m->n && !*ret; i++)
 		/* One that was unlinked meanwhile has "//deleted" behind. */
-		if (m->v[i].dev == dev && path_is_below(m->v[i].root, root))
+		if (m->v[i].is_path ? real && path_is_below(m->v[i].root, real)
+				    : m->v[i].dev == dev && path_is_below(m->v[i].root, root))
 			*ret = m->v[i].pid;
 	return 0;
 }
@@ -213,4 +242,79 @@ void mounts_free(struct mounts *m)
 		return;
 	arena_free(&m->arena);
 	free(m);
+}
+
+#define OURS "nvcoreos" /* the source of our overlays */
+
+static int failed(struct libmnt_context *c, int r, const char *what, const char *target, struct err *err)
+{
+	int e = c && mnt_context_syscall_called(c) ? mnt_context_get_syscall_errno(c) : r < 0 ? -r : EINVAL;
+
+	mnt_free_context(c);
+	return err_set(err, ERR_MOUNT, e ? e : EINVAL, "%s %s", what, target);
+}
+
+/* An option's value as it is: libmount and overlayfs split at these. */
+static bool is_plain(const char *path)
+{
+	return !path || !path[strcspn(path, ",:\"\\")];
+}
+
+int mounts_overlay(const struct mounts_overlay *o, struct err *err)
+{
+	cleanup_free char *options = mem_printf("%s,nodev,nosuid,lowerdir=%s%s%s", o->upper ? "rw" : "ro",
+						o->lower ? o->lower : "", o->lower ? ":" : "", o->target);
+	cleanup_free char *all =
+		o->upper ? mem_printf("%s,upperdir=%s,workdir=%s", options, o->upper, o->work) : mem_strdup(options);
+	struct libmnt_context *c;
+	int r;
+
+	if (!is_plain(o->target) || !is_plain(o->lower) || !is_plain(o->upper) || !is_plain(o->work))
+		return err_set(err, ERR_MOUNT, EINVAL, "overlay on %s", o->target);
+	c = mnt_new_context();
+	r = c ? mnt_context_disable_mtab(c, 1) : -ENOMEM;
+	if (r == 0)
+		r = mnt_context_set_source(c, OURS);
+	if (r == 0)
+		r = mnt_context_set_fstype(c, "overlay");
+	if (r == 0)
+		r = mnt_context_set_target(c, o->target);
+	if (r == 0)
+		r = mnt_context_set_options(c, all);
+	if (r == 0)
+		r = mnt_context_mount(c);
+	if (r != 0)
+		return failed(c, r, "overlay on", o->target, err);
+	mnt_free_context(c);
+	return 0;
+}
+
+bool mounts_is_covered(const char *target)
+{
+	cleanup_free char *real = real_path(target);
+	struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
+	struct libmnt_fs *fs = table && real ? mnt_table_find_target(table, real, MNT_ITER_BACKWARD) : NULL;
+	bool covered = fs && mnt_fs_get_source(fs) && str_eq(mnt_fs_get_source(fs), OURS);
+
+	mnt_unref_table(table);
+	return covered;
+}
+
+int mounts_uncover(const char *target, struct err *err)
+{
+	while (mounts_is_covered(target)) {
+		struct libmnt_context *c = mnt_new_context();
+		int r = c ? mnt_context_disable_mtab(c, 1) : -ENOMEM;
+
+		if (r == 0)
+			r = mnt_context_enable_lazy(c, 1);
+		if (r == 0)
+			r = mnt_context_set_target(c, target);
+		if (r == 0)
+			r = mnt_context_umount(c);
+		if (r != 0)
+			return failed(c, r, "unmounting", target, err);
+		mnt_free_context(c);
+	}
+	return 0;
 }

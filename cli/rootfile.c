@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rootfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
 
@@ -131,6 +134,24 @@ int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *te
 	return r < 0 ? err_set(err, ERR_IO, -r, "%s", f->path) : 0;
 }
 
+/* Temporary files of a run that was killed: ".name.nvcoreos", and what fd_replace_file calls its own beside it. */
+static void remove_temps(int dir, const char *name)
+{
+	cleanup_free char *outer = mem_printf(".%s.nvcoreos", name), *inner = mem_printf("..%s.nvcoreos.", name);
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		fd_close(fd);
+		return;
+	}
+	while ((e = readdir(d)))
+		if ((str_eq(e->d_name, outer) || str_starts(e->d_name, inner)) && unlinkat(dir, e->d_name, 0) < 0)
+			log_debug("%s: %s", e->d_name, strerror(errno));
+	closedir(d);
+}
+
 int rootfile_remove(int rootfd, const char *path, struct err *err)
 {
 	cleanup_fd int dir = open_parent(rootfd, path, false);
@@ -139,6 +160,7 @@ int rootfile_remove(int rootfd, const char *path, struct err *err)
 		return dir == -ENOENT ? 0 : err_set(err, ERR_IO, -dir, "%s", path);
 	if (unlinkat(dir, path_base(path), 0) < 0 && errno != ENOENT)
 		return err_set(err, ERR_IO, errno, "%s", path);
+	remove_temps(dir, path_base(path));
 	return 0;
 }
 

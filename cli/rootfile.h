@@ -30,7 +30,7 @@ int rootfile_read(int rootfd, const char *path, enum err_code code, struct rootf
  * with ERR_IO.
  */
 int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *text, struct err *err) must_check;
-/* Removes it; absent is fine. -errno with ERR_IO. */
+/* Removes it, and what a killed run of rootfile_write has left beside it; absent is fine. -errno with ERR_IO. */
 int rootfile_remove(int rootfd, const char *path, struct err *err) must_check;
 void rootfile_free(struct rootfile *f);
 

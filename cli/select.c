@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "hostview.h"
 #include "host/osver.h"
 #include "store/loaded.h"
 
@@ -25,6 +26,8 @@ int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, s
 	if (t->cuda)
 		return select_cuda(cli, s, t->cuda, err);
 	r = store_select(s, t->driver, t->os, err);
+	if (r == 0)
+		r = hostview_refresh(cli, err);
 	if (r < 0 || cli->quiet || cli->json)
 		return r;
 	printf("%s/current -> %s/%s\n", s->driver_path, t->driver, t->os);

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host sees the driver by files in its /etc: the loader's configuration, and the PATH of login shells. */
+#ifndef NVCOREOS_CLI_HOSTFILES_H
+#define NVCOREOS_CLI_HOSTFILES_H
+
+#include "cli.h"
+#include "hoststate.h"
+
+/*
+ * Notes the files in s, writes them and runs the host's ldconfig. They name the link `current`, so they are the same whatever
+ * driver is selected. -errno with ERR_HOST where the loader's configuration does not read ld.so.conf.d, or without ldconfig.
+ */
+int hostfiles_apply(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
+/* Removes those that s names, and runs ldconfig where there were any. */
+int hostfiles_remove(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
+
+#endif

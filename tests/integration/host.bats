@@ -1,0 +1,202 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The host itself sees the driver: nvcoreos host enable and disable, on a Debian root in place of the host.
+
+bats_require_minimum_version 1.5.0
+load helpers
+load roots
+
+setup_file() {
+	need_build nvcoreos || return "$SKIPPED"
+	need_root gcc jq depmod || return "$SKIPPED"
+	have_root bookworm || return "$SKIPPED"
+	export ROOT
+	local driver
+	for driver in 535.98 550.10; do
+		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_FILE_TMPDIR/archives" "$driver" >/dev/null || return
+	done
+}
+
+setup() {
+	skip_file
+	HOST=$BATS_TEST_TMPDIR/host
+	cp -a "$ROOT" "$HOST"
+	mkdir -p "$HOST/opt" "$HOST/run" "$HOST/proc"
+	printf 'ID=flatcar\nVERSION_ID=3975.2.0\n' >"$HOST/etc/os-release"
+	for driver in 550.10 535.98; do
+		nvc install --use "$BATS_FILE_TMPDIR/archives/libraries-$driver".tar.gz "$BATS_FILE_TMPDIR/archives/tools-$driver".tar.gz >/dev/null
+	done
+	STORE=$HOST/opt/nvidia
+	chroot "$HOST" /sbin/ldconfig
+}
+
+teardown() {
+	[ -z "${HOST:-}" ] || umount -R "$HOST/usr" 2>/dev/null || :
+	[ -z "${HOST:-}" ] || umount -l "$HOST/usr" 2>/dev/null || :
+}
+
+nvc() {
+	"$NVCOREOS_BUILD/nvcoreos" --root "$HOST" "$@"
+}
+
+# Every file outside of /opt and /run, and what is in it.
+picture() {
+	(cd "$HOST" && find . -path ./opt -prune -o -path ./run -prune -o -printf '%p %y %m %U %l\n' | LC_ALL=C sort &&
+		find etc -type f ! -name ld.so.cache -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
+	ldconfig -r "$HOST" -p | sed 's/[0-9]* libs found.*//'
+}
+
+# seen: the directory that the host's loader finds libcuda in.
+seen() {
+	chroot "$HOST" /sbin/ldconfig -p | sed -n 's/.*libcuda.so.1 .*=> //p'
+}
+
+@test "ldconf: the loader finds it, the file never grows, disable leaves the host as it was" {
+	before=$(picture)
+	nvc host enable
+	[ "$(seen)" = /opt/nvidia/current/lib64/libcuda.so.1 ]
+	file=$HOST/etc/ld.so.conf.d/00-nvcoreos.conf
+	sum=$(sha256sum "$file")
+	for _ in 1 2 3; do
+		nvc host enable --method ldconf
+	done
+	[ "$(sha256sum "$file")" = "$sum" ]
+	[ "$(grep -c current "$file")" = 2 ]
+	run -0 chroot "$HOST" sh -c '. /etc/profile.d/nvcoreos.sh; . /etc/profile.d/nvcoreos.sh; echo $PATH; command -v nvidia-smi'
+	[[ ${lines[0]} == *:/opt/nvidia/current/bin && ${lines[0]} != */current/bin*/current/bin* ]]
+	[ "${lines[1]}" = /opt/nvidia/current/bin/nvidia-smi ]
+	# Another driver: the same files, and its libraries.
+	nvc use 550.10
+	[ "$(sha256sum "$file")" = "$sum" ]
+	[ "$(readlink -f "$HOST$(seen)")" = "$HOST/opt/nvidia/550.10/3975.2.0/lib64/libcuda.so.550.10" ]
+	nvc host disable
+	diff <(echo "$before") <(picture)
+	nvc host disable
+	diff <(echo "$before") <(picture)
+}
+
+@test "ldconf: directories that were not there go too; a file of somebody else's stays" {
+	rm -rf "$HOST/etc/profile.d"
+	before=$(picture)
+	nvc host enable
+	nvc host disable
+	diff <(echo "$before") <(picture)
+	nvc host enable
+	touch "$HOST/etc/profile.d/mine.sh"
+	nvc host disable
+	[ -e "$HOST/etc/profile.d/mine.sh" ]
+	[ ! -e "$HOST/etc/profile.d/nvcoreos.sh" ]
+}
+
+@test "ldconf: a loader that does not read ld.so.conf.d: one sentence, nothing is made" {
+	mkdir -p "$HOST/usr/lib/etc"
+	echo /usr/local/lib >"$HOST/usr/lib/etc/ld.so.conf"
+	ln -sf ../usr/lib/etc/ld.so.conf "$HOST/etc/ld.so.conf"
+	before=$(picture)
+	run -1 nvc host enable
+	echo "$output"
+	[[ $output == *"E26: "*"/etc/ld.so.conf: does not read ld.so.conf.d: add 'include "*"or use --method overlay" ]]
+	[ "${#lines[@]}" = 1 ]
+	diff <(echo "$before") <(picture)
+	# It may be a link, if it says the right thing.
+	echo 'include ld.so.conf.d/*.conf' >"$HOST/usr/lib/etc/ld.so.conf"
+	nvc host enable
+	[ "$(seen)" = /opt/nvidia/current/lib64/libcuda.so.1 ]
+	nvc host disable
+}
+
+@test "overlay: not over a /usr that can be written" {
+	before=$(picture)
+	run -1 nvc host enable --method overlay
+	echo "$output"
+	[[ $output == *'E26: '*'can be written: packages are installed there: use --method ldconf' ]]
+	diff <(echo "$before") <(picture)
+	nvc host disable
+	diff <(echo "$before") <(picture)
+}
+
+# read_only: /usr is a read-only mount of its own.
+read_only() {
+	mount --bind "$HOST/usr" "$HOST/usr"
+	mount -o remount,bind,ro "$HOST/usr"
+}
+
+@test "overlay: libraries, programs and modules appear, a switch follows, disable leaves the host as it was" {
+	release=$(uname -r)
+	mkdir -p "$HOST/usr/lib/modules/$release/kernel" "$BATS_TEST_TMPDIR/modules"
+	echo module >"$BATS_TEST_TMPDIR/modules/nvidia.ko"
+	for driver in 535.98 550.10; do
+		tar -C "$BATS_TEST_TMPDIR/modules" -czf "$BATS_TEST_TMPDIR/modules-3975.2.0-$driver.tar.gz" nvidia.ko
+		nvc remove --yes $driver >/dev/null || :
+	done
+	rm -rf "$STORE"
+	for driver in 550.10 535.98; do
+		nvc install --use "$BATS_FILE_TMPDIR/archives"/{libraries,tools}-$driver.tar.gz "$BATS_TEST_TMPDIR/modules-3975.2.0-$driver.tar.gz" >/dev/null
+	done
+	read_only
+	before=$(picture)
+	mounts=$(cut -d' ' -f5 /proc/self/mountinfo | LC_ALL=C sort)
+	nvc host enable --method overlay
+	lib=$HOST/usr/lib/x86_64-linux-gnu
+	[ -e "$lib/libcuda.so.535.98" ]
+	[ -e "$lib/libc.so.6" ]
+	[ -x "$HOST/usr/bin/nvidia-smi" ]
+	[ -x "$HOST/usr/bin/env" ]
+	[ "$(readlink "$HOST/usr/lib/modules/$release/extra/nvcoreos/nvidia.ko")" = "$STORE/535.98/3975.2.0/modules/nvidia.ko" ]
+	[ -e "$HOST/usr/lib/modules/$release/modules.dep" ]
+	run ! touch "$lib/x"
+	# A tree below an overlay is in use.
+	mount --bind /proc "$HOST/proc"
+	nvc use 550.10 >/dev/null
+	[ -e "$lib/libcuda.so.550.10" ]
+	[ ! -e "$lib/libcuda.so.535.98" ]
+	nvc use 535.98
+	run -1 nvc remove --yes 535.98
+	[[ $output == *'E54: '*'it is mounted for process '* ]]
+	umount "$HOST/proc"
+	# As after a reboot: the mounts are gone, what is recorded is not; and twice is once.
+	umount -l "$lib" "$HOST/usr/bin" "$HOST/usr/lib/modules/$release"
+	nvc host enable --method overlay
+	nvc host enable --method overlay
+	[ "$(grep -c ' - overlay nvcoreos ' /proc/self/mountinfo)" = 3 ]
+	[ -e "$lib/libcuda.so.535.98" ]
+	nvc host disable
+	diff <(echo "$mounts") <(cut -d' ' -f5 /proc/self/mountinfo | LC_ALL=C sort)
+	diff <(echo "$before") <(picture)
+	[ ! -e "$HOST/run/nvcoreos/host-modules" ]
+}
+
+@test "one method after the other, and disable after a run that was killed" {
+	before=$(picture)
+	nvc host enable
+	read_only
+	nvc host enable --method overlay
+	[ ! -e "$HOST/etc/ld.so.conf.d/00-nvcoreos.conf" ]
+	[ "$(jq -r .method "$HOST/etc/nvcoreos/host.json")" = overlay ]
+	nvc host enable --method ldconf
+	run ! grep -q ' - overlay nvcoreos ' /proc/self/mountinfo
+	nvc host disable
+	for call in renameat mount; do
+		for when in 1 2 3; do
+			strace -f -o /dev/null -e inject=$call:signal=KILL:when=$when "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" host enable --method overlay || :
+			nvc host disable
+		done
+	done
+	umount -R "$HOST/usr"
+	for when in 1 2 3; do
+		strace -f -o /dev/null -e inject=renameat:signal=KILL:when=$when "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" host enable || :
+		nvc host disable
+	done
+	diff <(echo "$before") <(picture)
+}
+
+@test "what is not understood" {
+	for arguments in '' enable\ disable now 'enable --method x' 'enable --mehtod ldconf'; do
+		# shellcheck disable=SC2086 # words
+		run -2 nvc host $arguments
+	done
+	mkdir -p "$HOST/etc/nvcoreos"
+	echo '{' >"$HOST/etc/nvcoreos/host.json"
+	run -1 nvc host disable
+	[[ $output == *'E26: '*'/etc/nvcoreos/host.json: not understood'* ]]
+}
