@@ -221,8 +221,9 @@ int build_take(struct build *b, const struct build_file *f, struct err *err)
 	path = mem_printf("%s/%s", c.dir, f->name);
 	twin = manifest_find(&b->manifest, path);
 	if (twin)
-		return !twin->link && str_eq(twin->sha256, f->sha256) ? drop(b, f, err)
-								      : refuse(f, "twice, with different content", err);
+		return f->yields || (!twin->link && str_eq(twin->sha256, f->sha256))
+			       ? drop(b, f, err)
+			       : refuse(f, "twice, with different content", err);
 	if (c.kind == MANIFEST_MODULE)
 		r = add_module(b, f, path, err);
 	if (r >= 0 && (r = move_in(b, f, path, str_eq(c.dir, "bin"))) < 0)

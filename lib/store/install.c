@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,37 +112,76 @@ static bool is_of_run(const char *path)
 	return !strchr(path, '/');
 }
 
-static int unpack_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
-			      const struct archive_stream_entry *e, struct err *err)
-{
-	char temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
-	cleanup_fd int fd = build_new_file(b, temp, err);
-	struct build_file f = { .name = path_base(e->path),
-				.temp = temp,
-				.fd = fd,
-				.size = e->size,
-				.sha256 = hex,
-				.from_tools = src->name.kind == SOURCE_TOOLS };
-	int r;
+/* A file in the staging directory that is not yet in its place. */
+struct unpacked {
+	char name[256], temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
+	int fd;
+	uint64_t size;
+};
 
-	if (fd < 0)
-		return fd;
-	if (src->name.kind == SOURCE_MODULES)
-		f.modules_dir = src->name.open ? "modules-open" : "modules";
-	r = archive_stream_copy(s, fd, hex, err);
-	return r < 0 ? r : build_take(b, &f, err);
+static int unpack(struct build *b, struct archive_stream *s, const struct archive_stream_entry *e, struct unpacked *u,
+		  struct err *err)
+{
+	snprintf(u->name, sizeof(u->name), "%s", path_base(e->path));
+	u->size = e->size;
+	u->fd = build_new_file(b, u->temp, err);
+	return u->fd < 0 ? u->fd : archive_stream_copy(s, u->fd, u->hex, err);
 }
 
-static int take_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
-			    const struct archive_stream_entry *e, struct err *err)
+static int take(struct build *b, const struct source *src, const struct unpacked *u, bool yields, struct err *err)
 {
+	struct build_file f = { .name = u->name, .temp = u->temp, .fd = u->fd, .size = u->size, .sha256 = u->hex };
+
+	f.from_tools = src->name.kind == SOURCE_TOOLS;
+	f.yields = yields;
+	if (src->name.kind == SOURCE_MODULES)
+		f.modules_dir = src->name.open ? "modules-open" : "modules";
+	return build_take(b, &f, err);
+}
+
+/*
+ * Drivers before 410 bring libnvidia-tls twice: for threads of before 2003, and below tls/ for those of today. The first is
+ * held back until it is known whether there is the second.
+ */
+static bool is_old_tls(const struct source *src, const char *path)
+{
+	return src->name.kind == SOURCE_RUN && str_starts(path_base(path), "libnvidia-tls.so.") &&
+	       !strstr(path, "tls/");
+}
+
+struct held {
+	struct unpacked v[2]; /* for 64 and 32 bits */
+	size_t n;
+};
+
+static int take_driver_file(struct build *b, const struct source *src, struct archive_stream *s,
+			    const struct archive_stream_entry *e, struct held *held, struct err *err)
+{
+	struct unpacked u = { .fd = -EBADF };
 	int r;
 
 	if (!tree_is_file_name(path_base(e->path)))
 		return err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->base, e->path);
-	r = unpack_driver_file(b, src, s, e, err);
+	r = unpack(b, s, e, &u, err);
+	if (r == 0 && is_old_tls(src, e->path) && held->n < ARRAY_SIZE(held->v)) {
+		held->v[held->n++] = u;
+		return 0;
+	}
+	if (r == 0)
+		r = take(b, src, &u, false, err);
+	fd_close(u.fd);
 	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
 		err_wrap(err, "%s", src->base);
+	return r;
+}
+
+static int take_held(struct build *b, const struct source *src, struct held *held, int r, struct err *err)
+{
+	for (size_t i = 0; i < held->n; i++) {
+		if (r == 0)
+			r = take(b, src, &held->v[i], true, err);
+		fd_close(held->v[i].fd);
+	}
 	return r;
 }
 
@@ -178,16 +218,18 @@ static int extract_driver(struct run *run, struct build *b, const struct source 
 	struct step step = { run, src };
 	struct archive_stream_entry e;
 	size_t ignored = b->ignored.n;
+	struct held held = { .n = 0 };
 	int r = open_stream(&step, &s, err);
 
 	while (r >= 0 && (r = archive_stream_next(s, &e, err)) > 0) {
 		if (e.type == ARCHIVE_STREAM_DIR || (src->name.kind == SOURCE_RUN && !is_of_run(e.path)))
 			continue;
 		if (e.type == ARCHIVE_STREAM_FILE)
-			r = take_driver_file(b, src, s, &e, err);
+			r = take_driver_file(b, src, s, &e, &held, err);
 		else
 			build_hint(b, path_base(e.path), path_base(e.target));
 	}
+	r = take_held(b, src, &held, r, err);
 	/* What else a .run holds is known, and nobody misses it. */
 	if (src->name.kind == SOURCE_RUN)
 		b->ignored.n = ignored;

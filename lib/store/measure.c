@@ -324,7 +324,7 @@ static unsigned long long mib(uint64_t n)
 int measure_check(const struct measure_room *rooms, unsigned n, struct err *err)
 {
 	for (unsigned i = 0; i < n; i++) {
-		struct place here, other;
+		struct place here = { 0 }, other = { 0 };
 		uint64_t needed = rooms[i].bytes;
 		int r = find_place(rooms[i].dir, &here, err);
 

@@ -219,3 +219,17 @@ five_versions() {
 	run -0 nvc list
 	[[ ${lines[0]} == TREE*'OS VERSION'*KERNEL*MODULES*CUDA*SIZE*SHARED*STATE ]]
 }
+
+@test "remove asks on a terminal, and goes ahead without one" {
+	remove="$NVCOREOS_BUILD/nvcoreos --root $HOST remove 535.98"
+	for answer in n '' no; do
+		run -0 script -qec "$remove" /dev/null <<<"$answer"
+		[[ $output == *'remove 535.98/3975.2.0? [y/N] '*'nothing was removed'* ]]
+		[ -d "$STORE/535.98/3975.2.0" ]
+	done
+	run -0 script -qec "$remove" /dev/null <<<y
+	[ ! -e "$STORE/535.98" ]
+	nvc install "$BATS_FILE_TMPDIR/archives/libraries-535.98.tar.gz"
+	run -0 nvc remove 535.98 </dev/null
+	[ ! -e "$STORE/535.98" ]
+}

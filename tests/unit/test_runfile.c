@@ -195,6 +195,35 @@ TEST(the_name_says_what_the_header_does_not)
 	world_free(&w);
 }
 
+/* Drivers before 410 have two of it, and tar's order is the directory's. */
+TEST(the_newer_of_two_tls_libraries)
+{
+	for (int order = 0; order < 3; order++) {
+		struct err err = ERR_INIT;
+		struct world w;
+
+		world_make(&w);
+		cleanup_free char *in = mem_printf("%s/in", w.in),
+				  *dir = mem_printf("%s/NVIDIA-Linux-x86_64-" DRIVER, w.in);
+		/* The walker goes by name: "libnvidia-tls" comes before "tls", and behind "a/tls". */
+		if (order != 2)
+			fixture_library(
+				w.in, order ? "in/32/tls/libnvidia-tls.so." DRIVER : "in/tls/libnvidia-tls.so." DRIVER,
+				"libnvidia-tls.so.1", "new");
+		fixture_library(w.in, "in/libnvidia-tls.so." DRIVER, "libnvidia-tls.so.1", "old");
+		REQUIRE(rename(in, dir) == 0);
+		CHECK_INT(install(&w, dir, &err), 0);
+		CHECK_STR(err.what, "");
+		cleanup_free char *got =
+			mem_printf("%s/" DRIVER "/3975.2.0/lib64/libnvidia-tls.so." DRIVER, w.conf.driver_store);
+		cleanup_free char *text = NULL;
+		size_t len;
+		REQUIRE(fd_read_file_at(AT_FDCWD, got, 1 << 20, &text, &len) == 0);
+		CHECK(memmem(text, len, order == 2 ? DRIVER "old" : DRIVER "new", strlen(DRIVER "new")) != NULL);
+		world_free(&w);
+	}
+}
+
 TEST(a_renamed_run_file)
 {
 	struct err err = ERR_INIT;
