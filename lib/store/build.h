@@ -60,7 +60,7 @@ struct build_file {
 	uint64_t size;
 	const char *sha256;
 	bool from_tools;
-	bool yields; /* to another file in its place, which is then kept */
+	bool yields;		 /* to another file in its place, which is then kept */
 	const char *modules_dir; /* "modules", "modules-open", or NULL */
 	bool shared;		 /* a hard link to a file of the host: its mode is left alone */
 };
