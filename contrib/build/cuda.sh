@@ -87,20 +87,24 @@ deb_field() {
 	dpkg-deb -f "$1" "$2"
 }
 
-# The toolkit's version stands behind the ~ of the packages': 11.8.89~11.8.0-5.
+# The toolkit's version stands behind the last ~ of the packages' own: 11.8.89~11.8.0-5, 11.1.1+~10.9.0.58~11.8.0-5~deb12u1.
+toolkit_of() {
+	deb_field "$1" Version | sed -n 's/.*~\([0-9][0-9.]*\)-.*/\1/p'
+}
+
 from_debs() {
 	local deb this
 	version=
 	mkdir "$work/unpacked"
 	for deb; do
 		if [ "$(deb_field "$deb" Package)" = nvidia-cuda-toolkit ]; then
-			version=$(deb_field "$deb" Version | sed -n 's/^[^~]*~\([0-9][0-9.]*\)-.*/\1/p')
+			version=$(toolkit_of "$deb")
 			[ -n "$version" ] || die "$deb: its version does not name the toolkit's"
 		fi
 	done
 	[ -n "$version" ] || die 'the package nvidia-cuda-toolkit is missing'
 	for deb; do
-		this=$(deb_field "$deb" Version | sed -n 's/^[^~]*~\([0-9][0-9.]*\)-.*/\1/p')
+		this=$(toolkit_of "$deb")
 		[ "$this" = "$version" ] || die "$deb: not of CUDA $version"
 		dpkg-deb -x "$deb" "$work/unpacked" || die "$deb: cannot be unpacked"
 	done

@@ -308,6 +308,20 @@ static int make_driver(struct job *j, struct build *b, struct err *err)
 	return r;
 }
 
+static int extract_cuda(struct run *run, struct build *b, const struct source *src, struct err *err)
+{
+	cleanup_archive_stream struct archive_stream *stream = NULL;
+	struct step step = { run, src };
+	int r = open_stream(&step, &stream, err);
+
+	if (r == 0)
+		r = toolkit_extract(b, stream, err);
+	run->done += src->size;
+	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
+		err_wrap(err, "%s", src->base);
+	return r;
+}
+
 static int make_cuda(struct job *j, struct build *b, struct err *err)
 {
 	int r = 0;
@@ -316,8 +330,6 @@ static int make_cuda(struct job *j, struct build *b, struct err *err)
 	b->manifest.cuda = arena_strdup(&b->manifest.arena, j->tree.cuda);
 	for (size_t i = 0; r == 0 && i < j->run->sources.n; i++) {
 		const struct source *s = &j->run->sources.v[i];
-		cleanup_archive_stream struct archive_stream *stream = NULL;
-		struct step step = { j->run, s };
 
 		if (!belongs(j, s))
 			continue;
@@ -325,12 +337,7 @@ static int make_cuda(struct job *j, struct build *b, struct err *err)
 			return err_set(err, ERR_SOURCE, 0, "%s: a second archive of that version", s->path);
 		b->manifest.arch = s->name.arch;
 		manifest_add_source(&b->manifest, s->base, s->sha256[0] ? s->sha256 : NULL);
-		r = open_stream(&step, &stream, err);
-		if (r == 0)
-			r = toolkit_extract(b, stream, err);
-		j->run->done += s->size;
-		if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, s->base))
-			err_wrap(err, "%s", s->base);
+		r = extract_cuda(j->run, b, s, err);
 	}
 	return r < 0 ? r : toolkit_finish(b, err);
 }

@@ -91,7 +91,7 @@ package() {
 @test "Debian's packages are put where a toolkit has its files" {
 	package nvidia-cuda-toolkit '12.9.86~12.9.1-2' usr/bin/nvcc usr/bin/ptxas usr/lib/nvidia-cuda-toolkit/bin/nvcc \
 		usr/lib/nvidia-cuda-toolkit/bin/cicc usr/lib/nvidia-cuda-toolkit/bin/g++ usr/lib/nvidia-cuda-toolkit/libdevice/libdevice.10.bc
-	package libcudart12 '12.9.86~12.9.1-2' usr/lib/x86_64-linux-gnu/libcudart.so.12 usr/share/doc/libcudart12/copyright
+	package libcudart12 '11.1.1+~12.9.0.58~12.9.1-2~deb13u1' usr/lib/x86_64-linux-gnu/libcudart.so.12 usr/share/doc/libcudart12/copyright
 	run -0 "$CUDA" --output "$T/out" "$T/nvidia-cuda-toolkit.deb" "$T/libcudart12.deb"
 	[ "$(listing "$output" | tr '\n' ' ')" = "./bin/nvcc ./bin/nvcc.profile ./bin/ptxas ./lib64/libcudart.so.12 ./nvvm/bin/cicc ./nvvm/libdevice/libdevice.10.bc " ]
 }
