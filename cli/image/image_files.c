@@ -200,6 +200,18 @@ int image_files_uninstall(const char *root, struct err *err)
 	return r < 0 ? r : image_copy_remove(rootfd, NVCOREOS_PREFIX, err);
 }
 
+bool image_files_has_view(const char *root)
+{
+	cleanup_fd int rootfd = fd_open_dir(root);
+	struct rootfile f = { 0 };
+	bool there = rootfd >= 0 &&
+		     rootfile_read(rootfd, NVCOREOS_SYSCONFDIR "/nvcoreos/host.json", ERR_HOST, &f, NULL) == 0 &&
+		     f.exists;
+
+	rootfile_free(&f);
+	return there;
+}
+
 bool image_files_has_engine(const char *root)
 {
 	cleanup_fd int rootfd = fd_open_dir(root);

@@ -20,6 +20,8 @@ int image_files_install(const char *root, struct err *err) must_check;
  * that are empty, and PREFIX at last. -errno with ERR_IO.
  */
 int image_files_uninstall(const char *root, struct err *err) must_check;
+/* Whether `nvcoreos host enable` has made files or mounts there: what they name would be gone. */
+bool image_files_has_view(const char *root);
 /* Whether docker's configuration names nvcoreos. */
 bool image_files_has_engine(const char *root);
 

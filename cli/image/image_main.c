@@ -95,6 +95,10 @@ static int uninstall(struct options *o, struct err *err)
 {
 	int r = 0;
 
+	if (image_files_has_view(o->root)) {
+		err_set(err, ERR_BUSY, EBUSY, "the host itself sees the driver");
+		return err_hint(err, "run 'nvcoreos host disable' on the host, then uninstall");
+	}
 	/* Whoever configured it, and whenever: an engine that names a runtime which is gone starts no container. */
 	o->engine = "docker";
 	if (image_files_has_engine(o->root))

@@ -101,6 +101,17 @@ outside() {
 	installer uninstall
 }
 
+@test "not while the host itself sees the driver" {
+	installer
+	echo '{"method": "ldconf", "files": [], "directories": [], "overlays": []}' >"$R/etc/nvcoreos/host.json"
+	run -1 installer uninstall
+	echo "$output"
+	[[ $output == *"E54: "*"the host itself sees the driver"*"run 'nvcoreos host disable' on the host, then uninstall"* ]]
+	[ -e "$R/opt/nvcoreos/bin/nvcoreos" ]
+	rm "$R/etc/nvcoreos/host.json"
+	installer uninstall
+}
+
 @test "what the operator has changed stays" {
 	installer
 	echo 'no-gpu=ignore' >>"$R/etc/nvcoreos/nvcoreos.conf"
