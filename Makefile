@@ -62,7 +62,7 @@ quote = '$(subst ','\'',$(1))'
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
-CLI_PKGS := jansson libcap libseccomp libarchive nettle mount
+CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod
 LOAD_PKGS := libkmod
 
 # Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.
@@ -77,7 +77,7 @@ CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c insta
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
-LOAD_SRC := $(wildcard cli/load/*.c) cli/kmod.c
+LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c)
 IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)

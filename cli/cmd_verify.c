@@ -1,89 +1,161 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nvcoreos verify: installed trees against their manifests. */
+/* nvcoreos verify: installed trees against their manifests, and their modules against the kernel. */
 #include <getopt.h>
 #include <stdio.h>
 
 #include "base/str.h"
 #include "cli.h"
 #include "host/osver.h"
+#include "modprove.h"
 #include "oci/json.h"
+#include "store/remove.h"
 #include "store/store.h"
 #include "store/verify.h"
 
 struct job {
 	struct cli *cli;
 	struct json *trees;
-	size_t checked, damaged;
-	const char *first; /* of the damaged ones */
+	const char *kernel; /* --kernel; NULL: the running one */
+	const char *os;	    /* that runs */
+	size_t checked, damaged, unfit;
+	const char *first, *first_unfit; /* of the damaged ones; of those whose modules do not fit */
 };
 
-static void add_json(struct job *j, const char *name, const struct verify *v)
+/* What a tree's modules came to; findings of both flavours. */
+struct proof {
+	struct arena arena;
+	struct strlist findings;
+	size_t symbols, versions, unknown;
+	bool done;
+};
+
+static struct json *findings_json(const struct strlist *findings)
 {
-	struct json *row = json_new_object(), *findings = json_new_array();
+	struct json *array = json_new_array();
+
+	for (size_t i = 0; i < findings->n; i++)
+		json_append(array, json_new_string(findings->v[i]));
+	return array;
+}
+
+static void add_json(struct job *j, const char *name, const struct verify *v, const struct proof *p)
+{
+	struct json *row = json_new_object();
 
 	json_set_str(row, "tree", name);
 	json_set_bool(row, "whole", v->n_findings == 0);
 	json_set_int(row, "files", (int64_t)v->files);
 	json_set_int(row, "findings", (int64_t)v->n_findings);
-	for (size_t i = 0; i < v->findings.n; i++)
-		json_append(findings, json_new_string(v->findings.v[i]));
-	json_set(row, "found", findings);
+	json_set(row, "found", findings_json(&v->findings));
+	if (p->done) {
+		struct json *modules = json_new_object();
+
+		json_set_bool(modules, "fit", p->findings.n == 0);
+		json_set_int(modules, "symbols", (int64_t)p->symbols);
+		json_set_int(modules, "versions", (int64_t)p->versions);
+		json_set_int(modules, "unknown", (int64_t)p->unknown);
+		json_set(modules, "found", findings_json(&p->findings));
+		json_set(row, "modules", modules);
+	}
 	json_append(j->trees, row);
 }
 
-static void print_text(const char *name, const struct verify *v)
+static void print_text(const char *name, const struct verify *v, const struct proof *p)
 {
-	if (!v->n_findings) {
+	if (!v->n_findings)
 		printf("%s: whole (%zu files)\n", name, v->files);
-		return;
-	}
 	for (size_t i = 0; i < v->findings.n; i++)
 		printf("%s: %s\n", name, v->findings.v[i]);
 	if (v->n_findings > v->findings.n)
 		printf("%s: and %zu more\n", name, v->n_findings - v->findings.n);
+	for (size_t i = 0; i < p->findings.n; i++)
+		printf("%s: %s\n", name, p->findings.v[i]);
+	if (p->done && !p->findings.n) {
+		printf("%s: its modules fit the kernel (%zu symbols, %zu of them with versions", name, p->symbols,
+		       p->versions);
+		if (p->unknown)
+			printf("; %zu are not known here", p->unknown);
+		printf(")\n");
+	}
 }
 
-static void check(struct job *j, const char *name, const char *path)
+/* One flavour's directory. */
+static int prove_dir(struct job *j, struct proof *p, const char *tree, bool open, struct err *err)
 {
-	struct verify v;
+	const struct kernelsyms_source src = { j->cli->root, j->cli->conf.proc_root, j->cli->conf.sys_root, j->kernel };
+	cleanup_free char *dir = mem_printf("%s/%s", tree, open ? "modules-open" : "modules");
+	struct modcheck m;
+	int r = modprove_dir(&m, dir, open, &src, err);
 
-	verify_tree(&v, path);
-	j->checked++;
-	if (v.n_findings && !j->damaged++)
-		j->first = name;
-	if (j->cli->json)
-		add_json(j, name, &v);
-	else if (!j->cli->quiet)
-		print_text(name, &v);
-	verify_free(&v);
+	if (r <= 0)
+		return r;
+	p->done = true;
+	p->symbols += m.symbols;
+	p->versions += m.versions;
+	p->unknown += m.unknown;
+	for (size_t i = 0; i < m.findings.n; i++)
+		strlist_add(&p->arena, &p->findings, m.findings.v[i]);
+	modcheck_free(&m);
+	return 0;
+}
+
+/* Modules for another OS version than the running one have another kernel, which must be named. */
+static int prove(struct job *j, struct proof *p, const char *os, const char *tree, struct err *err)
+{
+	int r;
+
+	if (!os || (!j->kernel && !str_eq(os, j->os)))
+		return 0;
+	r = prove_dir(j, p, tree, false, err);
+	return r == 0 ? prove_dir(j, p, tree, true, err) : r;
+}
+
+static int check(struct job *j, const char *name, const char *os, const char *path, struct err *err)
+{
+	struct proof p = { .arena = ARENA_INIT };
+	struct verify v;
+	int r = prove(j, &p, os, path, err);
+
+	if (r == 0) {
+		verify_tree(&v, path);
+		j->checked++;
+		if (v.n_findings && !j->damaged++)
+			j->first = name;
+		if (p.findings.n && !j->unfit++)
+			j->first_unfit = name;
+		if (j->cli->json)
+			add_json(j, name, &v, &p);
+		else if (!j->cli->quiet)
+			print_text(name, &v, &p);
+		verify_free(&v);
+	}
+	arena_free(&p.arena);
+	return r;
 }
 
 static int check_one(struct job *j, struct store *s, const char *wanted, struct err *err)
 {
 	struct store_tree t = { 0 };
-	const char *os = NULL;
-	int r = osver_read(&s->arena, j->cli->root, NULL, &os, err);
+	int r = store_find(s, wanted, j->os, &t, err);
 
-	if (r == 0)
-		r = store_find(s, wanted, os, &t, err);
 	if (r < 0)
 		return r;
-	check(j,
-	      t.is_cuda ? arena_printf(&s->arena, "cuda/%s", t.cuda) : arena_printf(&s->arena, "%s/%s", t.driver, t.os),
-	      t.path);
-	return 0;
+	return check(j, remove_name(&s->arena, &t), t.is_cuda ? NULL : t.os, t.path, err);
 }
 
-static void check_all(struct job *j, struct store *s)
+static int check_all(struct job *j, struct store *s, struct err *err)
 {
-	for (size_t i = 0; i < s->n_drivers; i++) {
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_drivers; i++) {
 		const char *name = arena_printf(&s->arena, "%s/%s", s->drivers[i].driver, s->drivers[i].os);
 
-		check(j, name, arena_printf(&s->arena, "%s/%s", s->driver_path, name));
+		r = check(j, name, s->drivers[i].os, arena_printf(&s->arena, "%s/%s", s->driver_path, name), err);
 	}
-	for (size_t i = 0; i < s->n_toolkits; i++)
-		check(j, arena_printf(&s->arena, "cuda/%s", s->toolkits[i]),
-		      arena_printf(&s->arena, "%s/%s", s->cuda_path, s->toolkits[i]));
+	for (size_t i = 0; r == 0 && i < s->n_toolkits; i++)
+		r = check(j, arena_printf(&s->arena, "cuda/%s", s->toolkits[i]), NULL,
+			  arena_printf(&s->arena, "%s/%s", s->cuda_path, s->toolkits[i]), err);
+	return r;
 }
 
 static int finish(struct job *j, struct err *err)
@@ -98,34 +170,47 @@ static int finish(struct job *j, struct err *err)
 	} else if (!j->checked && !j->cli->quiet) {
 		puts("nothing is installed");
 	}
-	if (!j->damaged)
+	if (!j->damaged && !j->unfit)
 		return 0;
+	if (!j->damaged) {
+		err_set(err, ERR_LOAD, 0, "the modules of %s%s do not fit the kernel", j->first_unfit,
+			j->unfit > 1 ? " and others" : "");
+		return err_hint(err, "install the modules of this OS version");
+	}
 	err_set(err, ERR_TREE, 0, "%s%s", j->first, j->damaged > 1 ? " and others" : "");
 	return err_hint(err, "select another with 'nvcoreos use', 'nvcoreos remove' this one, and install it again");
 }
 
+static int verify(struct job *j, struct store *s, const char *wanted, struct err *err)
+{
+	int r = osver_read(&s->arena, j->cli->root, NULL, &j->os, err);
+
+	if (r == 0)
+		r = wanted ? check_one(j, s, wanted, err) : check_all(j, s, err);
+	return r == 0 ? finish(j, err) : r;
+}
+
 int verb_verify(struct cli *cli, int argc, char **argv, struct err *err)
 {
-	static const struct option longs[] = { { 0 } };
+	static const struct option longs[] = { { "kernel", required_argument, NULL, 'k' }, { 0 } };
 	struct job j = { .cli = cli };
 	struct store s;
-	int r;
+	int r, c;
 
-	if (getopt_long(argc, argv, "", longs, NULL) != -1)
-		return err_set(err, ERR_USAGE, 0, "verify %s", argv[optind - 1]);
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (c != 'k')
+			return err_set(err, ERR_USAGE, 0, "verify %s", argv[optind - 1]);
+		j.kernel = optarg;
+	}
 	if (argc - optind > 1)
 		return err_set(err, ERR_USAGE, 0, "verify: one TREE, or none for all");
 	r = store_read(&s, &cli->conf, err);
 	if (r < 0)
 		return r;
 	j.trees = json_new_array();
-	if (optind < argc)
-		r = check_one(&j, &s, argv[optind], err);
-	else
-		check_all(&j, &s);
-	if (r == 0)
-		r = finish(&j, err);
-	if (!cli->json || (r < 0 && !j.checked))
+	r = verify(&j, &s, optind < argc ? argv[optind] : NULL, err);
+	/* finish gave it to what it printed. */
+	if (!cli->json || (r < 0 && !j.damaged && !j.unfit))
 		json_free(j.trees);
 	store_free(&s);
 	return r;

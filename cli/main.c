@@ -27,7 +27,10 @@ const struct verb verbs[] = {
 	{ "use", "[--now] TREE", "select an installed driver or CUDA toolkit", verb_use,
 	  "  TREE    535.261.03, 535.261.03/3975.2.0, 535 (newest of that branch), cuda/12.4.1\n"
 	  "  --now   unload the modules of another driver and load its own\n" },
-	{ "verify", "[TREE]", "check installed trees against their manifests", verb_verify, NULL },
+	{ "verify", "[--kernel PATH] [TREE]", "check installed trees, and their modules against the kernel",
+	  verb_verify,
+	  "  --kernel PATH  another kernel than the running one: its Module.symvers, its headers'\n"
+	  "                 directory, or its directory of modules\n" },
 	{ "rollback", "", "select the driver that was selected before", verb_rollback, NULL },
 	{ "remove", "TREE [--yes]", "take an installed driver or CUDA toolkit away", verb_remove,
 	  "  TREE    as for use\n"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../kmod.h"
+#include "../modprove.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "host/osver.h"
@@ -137,17 +138,58 @@ static int load_all(struct loader *l, int dirfd, struct err *err)
 	return 0;
 }
 
+/* Then nothing helps, and the kernel's own answer says why. */
+static bool is_switched_off(const struct loader *l)
+{
+	cleanup_free char *path = mem_printf("%s/sys/kernel/modules_disabled", l->conf->proc_root), *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, path, 64, &text, &len) == 0 && text[0] == '1';
+}
+
+/* What does not fit is known, and named, before the first of them is loaded: nothing stays half loaded. */
+static int prove(const struct loader *l, const char *path, bool open, struct err *err)
+{
+	const struct kernelsyms_source src = { "", l->conf->proc_root, l->conf->sys_root, NULL };
+	struct err local = ERR_INIT;
+	char line[ERR_MSG_MAX + 256];
+	struct modcheck m;
+	int r = modprove_dir(&m, path, open, &src, &local);
+
+	if (r < 0 && local.code != ERR_HOST) {
+		if (err)
+			*err = local;
+		return r;
+	}
+	if (r < 0)
+		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
+	if (r <= 0)
+		return 0;
+	r = 0;
+	if (m.findings.n) {
+		r = err_set(err, ERR_LOAD, 0, m.findings.n > 1 ? "%s (and %zu more)" : "%s", m.findings.v[0],
+			    m.findings.n - 1);
+		err_hint(err, "%s; 'nvcoreos verify' names all",
+			 m.unsigned_ones == m.findings.n ? "sign the modules with a key that the kernel trusts"
+							 : "install the modules of this OS version");
+	}
+	modcheck_free(&m);
+	return r;
+}
+
 static int load_from(struct loader *l, const char *subdir, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/%s", l->path, subdir);
 	cleanup_fd int fd = fd_open_dir(path);
+	int r;
 
 	if (fd == -ENOENT)
 		return KMOD_ABSENT;
 	if (fd < 0)
 		return err_set(err, ERR_TREE, -fd, "%s", path);
 	l->out->from = arena_strdup(&l->out->arena, path);
-	return load_all(l, fd, err);
+	r = is_switched_off(l) ? 0 : prove(l, path, str_eq(subdir, "modules-open"), err);
+	return r < 0 ? r : load_all(l, fd, err);
 }
 
 /* Open modules refuse old GPUs and proprietary ones the newest, both with ENODEV. */

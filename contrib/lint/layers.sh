@@ -119,7 +119,7 @@ done
 one_owner jansson.h lib/oci/json.c
 one_owner seccomp.h lib/apply/seccomp.c
 one_owner sys/capability.h lib/apply/caps.c
-one_owner libkmod.h cli/kmod.c
+one_owner libkmod.h cli/kmod.c cli/kmodfile.c
 one_owner libmount.h cli/mounts.c
 one_owner 'libmount/libmount.h' cli/mounts.c
 one_owner archive.h lib/store/decoder.c

@@ -177,8 +177,15 @@ no_traces() {
 
 @test "a symbol is missing: one line, E22 names the module; the next start says it again" {
 	is missing-install 0 "installed: $DRIVER/$OS" "/opt/missing/current -> $DRIVER/$OS"
-	is missing 1 'nvcoreos-runtime: E22: loading the NVIDIA kernel modules failed: nvidia-uvm: a symbol that it needs is not there (*): *'
+	is missing 1 'nvcoreos-runtime: E22: loading the NVIDIA kernel modules failed: nvidia_uvm: needs standin_fops_that_nobody_exports, which nothing exports: *'
 	is missing-again 1 "$output"
+	is missing-traces 1 /run/nvcoreos
+}
+
+@test "verify foretells it: by the running kernel's own list of symbols" {
+	is missing-verify 1 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: nvidia_uvm: needs standin_fops_that_nobody_exports, which nothing exports" \
+		'nvcoreos: E22: *: the modules of * do not fit the kernel: *'
+	is good-verify 0 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: its modules fit the kernel (* symbols, *)"
 }
 
 @test "installing loads nothing" {
@@ -301,7 +308,7 @@ no_traces() {
 }
 
 @test "a locked-down kernel, a kernel that loads no more: E22 with the reason" {
-	is lockdown 1 'nvcoreos-runtime: E22: *: nvidia: the kernel is locked down, or CAP_SYS_MODULE is missing (*): sign the modules *'
+	is lockdown 1 'nvcoreos-runtime: E22: *: nvidia: has no signature, and the kernel is locked down (and 2 more): sign the modules *'
 	is disabled 1 'nvcoreos-runtime: E22: *: nvidia: loading modules is switched off (*): kernel.modules_disabled stays set until the next boot'
 	is disabled-traces 1 /run/nvcoreos
 }

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernelsyms.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/str.h"
+
+#define TEXT_MAX (64u << 20)
+#define VERMAGIC_MAX 256
+
+struct reader {
+	struct arena *a;
+	struct modcheck_kernel *kernel;
+	struct modcheck_symbol *wanted; /* sorted; their crc is what was found so far */
+	size_t n_wanted, left;		/* left: without one */
+	char vermagic[VERMAGIC_MAX];
+};
+
+static void add(struct reader *r, const char *name, size_t len, uint64_t crc)
+{
+	struct modcheck_kernel *k = r->kernel;
+
+	k->symbols = arena_grow(r->a, k->symbols, k->n_symbols, sizeof(*k->symbols));
+	k->symbols[k->n_symbols++] = (struct modcheck_symbol){ arena_strndup(r->a, name, len), crc, false };
+}
+
+/* --- Module.symvers: "0x12345678\tname\tmodule\tEXPORT_SYMBOL_GPL\tnamespace" ------------------- */
+
+static int read_symvers(struct reader *r, const char *path, struct err *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int e = fd_read_file_at(AT_FDCWD, path, TEXT_MAX, &text, &len);
+
+	if (e < 0)
+		return err_set(err, ERR_HOST, -e, "%s", path);
+	for (char *line = text, *next; line && *line; line = next) {
+		char *tab = strchr(line, '\t');
+		uint64_t crc = 0;
+
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		if (!tab || tab - line < 3 || !str_starts(line, "0x"))
+			continue;
+		*tab = '\0';
+		if (str_to_hex(line + 2, UINT32_MAX, &crc) == 0)
+			add(r, tab + 1, strcspn(tab + 1, "\t"), crc);
+	}
+	r->kernel->complete = r->kernel->n_symbols > 0;
+	return r->kernel->complete ? 0 : err_set(err, ERR_HOST, 0, "%s: no Module.symvers", path);
+}
+
+/* --- a directory of modules ---------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+	const struct modcheck_symbol *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static void take_version(void *data, const char *name, uint64_t crc)
+{
+	struct reader *r = data;
+	const struct modcheck_symbol key = { name, 0, false };
+	struct modcheck_symbol *found = bsearch(&key, r->wanted, r->n_wanted, sizeof(key), by_name);
+
+	if (!found || found->crc || !crc)
+		return;
+	found->crc = crc;
+	r->left--;
+	add(r, name, strlen(name), crc);
+}
+
+static bool is_module(const char *name)
+{
+	return str_ends(name, ".ko") || str_ends(name, ".ko.xz") || str_ends(name, ".ko.zst") ||
+	       str_ends(name, ".ko.gz");
+}
+
+/* What the driver needs most lies below drivers/gpu: then it is found early. */
+static int gpu_first(const FTSENT **a, const FTSENT **b)
+{
+	static const char *const early[] = { "gpu", "drm", "video", "drivers" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(early); i++) {
+		bool x = str_eq((*a)->fts_name, early[i]), y = str_eq((*b)->fts_name, early[i]);
+
+		if (x != y)
+			return x ? -1 : 1;
+	}
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+/* The kernel's own: what others put into extra, updates or misc may be built for another. */
+static void read_versions(struct reader *r, struct kmodfile *k, const char *dir)
+{
+	cleanup_free char *own = mem_printf("%s/kernel", dir);
+	char *roots[] = { own, NULL };
+	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, gpu_first);
+	const FTSENT *e;
+
+	while (fts && r->left && (e = fts_read(fts)))
+		if (e->fts_info == FTS_F && is_module(e->fts_name))
+			(void)!kmodfile_versions(k, e->fts_path, r->vermagic, sizeof(r->vermagic), take_version, r);
+	if (fts)
+		fts_close(fts);
+}
+
+/* "alias symbol:drm_open drm": names that the kernel's own modules export. */
+static void read_aliases(struct reader *r, const char *dir)
+{
+	cleanup_free char *path = mem_printf("%s/modules.symbols", dir), *text = NULL;
+	size_t len;
+
+	if (fd_read_file_at(AT_FDCWD, path, TEXT_MAX, &text, &len) < 0)
+		return;
+	for (const char *p = strstr(text, "alias symbol:"); p; p = strstr(p, "alias symbol:")) {
+		p += strlen("alias symbol:");
+		add(r, p, strcspn(p, " \n"), 0);
+	}
+}
+
+/* "ffffffff81e0 r __ksymtab_printk": names of the kernel's and of loaded modules'. Whether there are any. */
+static bool read_kallsyms(struct reader *r, const char *proc_root)
+{
+	cleanup_free char *path = mem_printf("%s/kallsyms", proc_root), *text = NULL;
+	static const char mark[] = " __ksymtab_";
+	size_t len, before = r->kernel->n_symbols;
+
+	if (fd_read_file_at(AT_FDCWD, path, TEXT_MAX, &text, &len) < 0)
+		return false;
+	for (const char *p = strstr(text, mark); p; p = strstr(p, mark)) {
+		p += strlen(mark);
+		add(r, p, strcspn(p, " \t\n"), 0);
+	}
+	return r->kernel->n_symbols > before;
+}
+
+/* All that the modules need, once each, without a CRC. */
+static void collect_wanted(struct reader *r, const struct modcheck_module *modules, size_t n)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		total += modules[i].n_needs;
+	r->wanted = arena_alloc(r->a, (total ? total : 1) * sizeof(*r->wanted));
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < modules[i].n_needs; k++)
+			r->wanted[r->n_wanted++] = (struct modcheck_symbol){ modules[i].needs[k].name, 0, false };
+	modcheck_sort(r->wanted, &r->n_wanted);
+	r->left = r->n_wanted;
+}
+
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+static const char *modules_dir(struct arena *a, const char *root, const char *release)
+{
+	static const char *const places[] = { "lib/modules", "usr/lib/modules" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *dir = arena_printf(a, "%s/%s/%s", root, places[i], release);
+
+		if (exists(dir))
+			return dir;
+	}
+	return NULL;
+}
+
+/* Of the kernel's own lists: it and its modules. */
+static int read_running(struct reader *r, struct kmodfile *k, const struct kernelsyms_source *src, struct err *err)
+{
+	const char *dir = modules_dir(r->a, src->root, r->kernel->release);
+	bool kallsyms = read_kallsyms(r, src->proc_root);
+
+	if (dir) {
+		read_versions(r, k, dir);
+		read_aliases(r, dir);
+	}
+	r->kernel->complete = kallsyms;
+	if (r->kernel->n_symbols)
+		return 0;
+	err_set(err, ERR_HOST, 0, "%s/kallsyms and %s/lib/modules/%s tell no symbol", src->proc_root, src->root,
+		r->kernel->release);
+	return err_hint(err, "name the kernel's Module.symvers with --kernel");
+}
+
+static int read_named(struct reader *r, struct kmodfile *k, const char *path, struct err *err)
+{
+	static const char *const places[] = { "Module.symvers", "build/Module.symvers" };
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_set(err, ERR_HOST, errno, "%s", path);
+	if (!S_ISDIR(st.st_mode))
+		return read_symvers(r, path, err);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		const char *file = arena_printf(r->a, "%s/%s", path, places[i]);
+
+		if (exists(file))
+			return read_symvers(r, file, err);
+	}
+	read_versions(r, k, path);
+	read_aliases(r, path);
+	if (r->kernel->n_symbols)
+		return 0;
+	err_set(err, ERR_HOST, 0, "%s: neither Module.symvers nor modules in it", path);
+	return err_hint(err,
+			"name the headers' directory of the kernel, its Module.symvers, or its directory of modules");
+}
+
+static bool starts_with(const char *path, const char *word)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, path, 4096, &text, &len) == 0 && str_starts(text, word);
+}
+
+/* Whether, and why, the running kernel refuses unsigned modules. */
+static const char *signature_policy(struct arena *a, const char *sys_root)
+{
+	const char *lockdown = arena_printf(a, "%s/kernel/security/lockdown", sys_root);
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	if (starts_with(arena_printf(a, "%s/module/module/parameters/sig_enforce", sys_root), "Y"))
+		return "the kernel takes signed modules only (module.sig_enforce)";
+	if (fd_read_file_at(AT_FDCWD, lockdown, 4096, &text, &len) == 0 && !strstr(text, "[none]"))
+		return "the kernel is locked down";
+	return NULL;
+}
+
+int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfile *k,
+		    const struct kernelsyms_source *src, const struct modcheck_module *wanted, size_t n_wanted,
+		    struct err *err)
+{
+	struct reader r = { .a = a, .kernel = ret };
+	struct utsname uts;
+	int e;
+
+	*ret = (struct modcheck_kernel){ 0 };
+	if (uname(&uts) < 0)
+		return err_set(err, ERR_HOST, errno, "uname");
+	ret->release = arena_strdup(a, src->kernel ? path_base(src->kernel) : uts.release);
+	collect_wanted(&r, wanted, n_wanted);
+	if (src->kernel) {
+		e = read_named(&r, k, src->kernel, err);
+	} else {
+		ret->wants_signature = signature_policy(a, src->sys_root);
+		e = read_running(&r, k, src, err);
+	}
+	if (e < 0)
+		return e;
+	if (r.vermagic[0])
+		ret->vermagic = arena_strdup(a, r.vermagic);
+	modcheck_sort(ret->symbols, &ret->n_symbols);
+	return 0;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kmodfile.h"
+
+#include <errno.h>
+#include <libkmod.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct kmodfile {
+	struct kmod_ctx *ctx;
+};
+
+static void unref_module(struct kmod_module *m)
+{
+	kmod_module_unref(m);
+}
+
+DEFINE_CLEANUP(module, struct kmod_module *, unref_module, NULL);
+DEFINE_CLEANUP(info, struct kmod_list *, kmod_module_info_free_list, NULL);
+DEFINE_CLEANUP(symbols, struct kmod_list *, kmod_module_symbols_free_list, NULL);
+DEFINE_CLEANUP(needs, struct kmod_list *, kmod_module_dependency_symbols_free_list, NULL);
+DEFINE_CLEANUP(versions, struct kmod_list *, kmod_module_versions_free_list, NULL);
+
+/* What is wrong with a file is the caller's to say. */
+static void say_nothing(void *data, int priority, const char *file, int line, const char *fn, const char *format,
+			va_list args)
+{
+	(void)data;
+	(void)priority;
+	(void)file;
+	(void)line;
+	(void)fn;
+	(void)format;
+	(void)args;
+}
+
+int kmodfile_open(struct kmodfile **ret, struct err *err)
+{
+	static const char *const no_config[] = { NULL };
+	struct kmod_ctx *ctx = kmod_new("/", no_config);
+
+	if (!ctx)
+		return err_set(err, ERR_LOAD, errno ? errno : ENOMEM, "libkmod");
+	kmod_set_log_fn(ctx, say_nothing, NULL);
+	*ret = mem_zalloc(sizeof(**ret));
+	(*ret)->ctx = ctx;
+	return 0;
+}
+
+void kmodfile_close(struct kmodfile *k)
+{
+	kmod_unref(k->ctx);
+	free(k);
+}
+
+static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_module *ret)
+{
+	struct kmod_list *list cleanup(cleanup_info_p) = NULL, *i;
+
+	ret->vermagic = ret->license = "";
+	if (kmod_module_get_info(m, &list) < 0)
+		return;
+	kmod_list_foreach(i, list)
+	{
+		const char *key = kmod_module_info_get_key(i), *value = kmod_module_info_get_value(i);
+
+		if (str_eq(key, "vermagic"))
+			ret->vermagic = arena_strdup(a, value);
+		else if (str_eq(key, "license"))
+			ret->license = arena_strdup(a, value);
+		else if (str_eq(key, "sig_id"))
+			ret->is_signed = true;
+	}
+}
+
+static void add(struct arena *a, struct modcheck_symbol **v, size_t *n, const char *name, uint64_t crc, bool weak)
+{
+	*v = arena_grow(a, *v, *n, sizeof(**v));
+	(*v)[(*n)++] = (struct modcheck_symbol){ arena_strdup(a, name), crc, weak };
+}
+
+/* A module that exports nothing answers ENOENT. */
+static int read_exports(struct kmod_module *m, struct arena *a, struct modcheck_module *ret)
+{
+	struct kmod_list *list cleanup(cleanup_symbols_p) = NULL, *i;
+	int r = kmod_module_get_symbols(m, &list);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ENODATA ? 0 : r;
+	kmod_list_foreach(i, list) add(a, &ret->exports, &ret->n_exports, kmod_module_symbol_get_symbol(i),
+				       kmod_module_symbol_get_crc(i), false);
+	return 0;
+}
+
+static int read_needs(struct kmod_module *m, struct arena *a, struct modcheck_module *ret)
+{
+	struct kmod_list *list cleanup(cleanup_needs_p) = NULL, *i;
+	int r = kmod_module_get_dependency_symbols(m, &list);
+
+	if (r < 0)
+		return r == -ENOENT || r == -ENODATA ? 0 : r;
+	kmod_list_foreach(i, list) add(a, &ret->needs, &ret->n_needs, kmod_module_dependency_symbol_get_symbol(i),
+				       kmod_module_dependency_symbol_get_crc(i),
+				       kmod_module_dependency_symbol_get_bind(i) == KMOD_SYMBOL_WEAK);
+	return 0;
+}
+
+int kmodfile_read(struct kmodfile *k, const char *path, struct arena *a, struct modcheck_module *ret, struct err *err)
+{
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+	int r = kmod_module_new_from_path(k->ctx, path, &m);
+
+	*ret = (struct modcheck_module){ 0 };
+	if (r == 0) {
+		ret->name = arena_strdup(a, kmod_module_get_name(m));
+		read_info(m, a, ret);
+		r = read_exports(m, a, ret);
+	}
+	if (r == 0)
+		r = read_needs(m, a, ret);
+	if (r == 0)
+		return 0;
+	err_set(err, ERR_LOAD, r < 0 ? -r : EINVAL, "%s: no module, or damaged", path);
+	return err_hint(err, "install the modules again");
+}
+
+int kmodfile_versions(struct kmodfile *k, const char *path, char *vermagic, size_t size, kmodfile_version_fn *fn,
+		      void *data)
+{
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+	struct kmod_list *list cleanup(cleanup_versions_p) = NULL, *i;
+	struct arena a = ARENA_INIT;
+	struct modcheck_module info = { 0 };
+	int r = kmod_module_new_from_path(k->ctx, path, &m);
+
+	if (r < 0)
+		return r;
+	if (!vermagic[0]) {
+		read_info(m, &a, &info);
+		snprintf(vermagic, size, "%s", info.vermagic);
+		arena_free(&a);
+	}
+	r = kmod_module_get_versions(m, &list);
+	if (r < 0)
+		return r;
+	kmod_list_foreach(i, list) fn(data, kmod_module_version_get_symbol(i), kmod_module_version_get_crc(i));
+	return 0;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/modcheck.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FINDINGS_MAX 200
+
+static int by_name(const void *a, const void *b)
+{
+	const struct modcheck_symbol *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	/* One whose CRC is known comes first. */
+	return c ? c : (x->crc == 0) - (y->crc == 0);
+}
+
+void modcheck_sort(struct modcheck_symbol *symbols, size_t *n)
+{
+	size_t kept = 0;
+
+	if (*n)
+		qsort(symbols, *n, sizeof(*symbols), by_name);
+	for (size_t i = 0; i < *n; i++)
+		if (!kept || !str_eq(symbols[kept - 1].name, symbols[i].name))
+			symbols[kept++] = symbols[i];
+	*n = kept;
+}
+
+static int by_name_only(const void *a, const void *b)
+{
+	const struct modcheck_symbol *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static void finding(struct modcheck *m, const char *module, const char *text)
+{
+	if (m->findings.n < FINDINGS_MAX)
+		strlist_add(&m->arena, &m->findings, arena_printf(&m->arena, "%s: %s", module, text));
+}
+
+/* Among the modules' own exports; NULL: none of them has it. */
+static const struct modcheck_symbol *find_sibling(const struct modcheck_module *modules, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < modules[i].n_exports; k++)
+			if (str_eq(modules[i].exports[k].name, name))
+				return &modules[i].exports[k];
+	return NULL;
+}
+
+static void check_symbol(struct modcheck *m, const struct modcheck_module *module, const struct modcheck_symbol *need,
+			 const struct modcheck_symbol *found, const struct modcheck_kernel *kernel)
+{
+	m->symbols++;
+	if (!found && need->weak)
+		return;
+	if (!found && !kernel->complete) {
+		m->unknown++;
+		return;
+	}
+	if (!found) {
+		finding(m, module->name, arena_printf(&m->arena, "needs %s, which nothing exports", need->name));
+		return;
+	}
+	if (!found->crc || !need->crc)
+		return;
+	m->versions++;
+	if (found->crc != need->crc)
+		finding(m, module->name,
+			arena_printf(&m->arena,
+				     "needs another version of %s than this kernel has (CRC 0x%08llx, not 0x%08llx)",
+				     need->name, (unsigned long long)need->crc, (unsigned long long)found->crc));
+}
+
+static void check_symbols(struct modcheck *m, const struct modcheck_module *modules, size_t n, size_t i,
+			  const struct modcheck_kernel *kernel)
+{
+	for (size_t k = 0; k < modules[i].n_needs; k++) {
+		const struct modcheck_symbol *need = &modules[i].needs[k],
+					     *found = find_sibling(modules, n, need->name);
+
+		if (!found && kernel->n_symbols)
+			found = bsearch(need, kernel->symbols, kernel->n_symbols, sizeof(*need), by_name_only);
+		check_symbol(m, &modules[i], need, found, kernel);
+	}
+}
+
+/* Behind the first word, the release. */
+static const char *flags_of(const char *vermagic)
+{
+	const char *space = strchr(vermagic, ' ');
+
+	return space ? space + 1 : "";
+}
+
+static bool has_word(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = words; (p = strstr(p, word)); p += n)
+		if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0'))
+			return true;
+	return false;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+	size_t n = strlen(a), k = strlen(b);
+
+	/* Most end with a blank. */
+	while (n && a[n - 1] == ' ')
+		n--;
+	while (k && b[k - 1] == ' ')
+		k--;
+	return n == k && strncmp(a, b, n) == 0;
+}
+
+static void check_vermagic(struct modcheck *m, const struct modcheck_module *module,
+			   const struct modcheck_kernel *kernel)
+{
+	const char *mine = module->vermagic, *theirs = kernel->vermagic;
+	bool versions = has_word(mine, "modversions"), fits;
+	size_t release = strcspn(mine, " ");
+
+	if (!*mine)
+		return;
+	if (theirs)
+		fits = versions && has_word(theirs, "modversions") ? is_same_text(flags_of(mine), flags_of(theirs))
+								   : is_same_text(mine, theirs);
+	else
+		/* The release alone is known, and with CRCs it does not count. */
+		fits = versions || (strlen(kernel->release) == release && strncmp(mine, kernel->release, release) == 0);
+	if (!fits)
+		finding(m, module->name,
+			arena_printf(&m->arena, "is built for \"%s\", and this kernel is \"%s\"", mine,
+				     theirs ? theirs : kernel->release));
+}
+
+/* By what NVIDIA's own say: nothing else tells the flavours apart, their symbols are the same. */
+static void check_flavour(struct modcheck *m, const struct modcheck_module *module)
+{
+	bool tells = str_eq(module->name, "nvidia") || str_eq(module->name, "nvidia_modeset");
+	const char *other = module->open ? "NVIDIA" : "Dual MIT/GPL";
+
+	if (!tells || !str_eq(module->license, other))
+		return;
+	finding(m, module->name,
+		arena_printf(&m->arena, "is of the %s flavour and lies among the %s ones",
+			     module->open ? "proprietary" : "open", module->open ? "open" : "proprietary"));
+}
+
+void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
+		  const struct modcheck_kernel *kernel)
+{
+	*ret = (struct modcheck){ .arena = ARENA_INIT };
+	for (size_t i = 0; i < n; i++) {
+		check_vermagic(ret, &modules[i], kernel);
+		check_flavour(ret, &modules[i]);
+		if (kernel->wants_signature && !modules[i].is_signed) {
+			ret->unsigned_ones++;
+			finding(ret, modules[i].name,
+				arena_printf(&ret->arena, "has no signature, and %s", kernel->wants_signature));
+		}
+		check_symbols(ret, modules, n, i, kernel);
+	}
+}
+
+void modcheck_free(struct modcheck *m)
+{
+	arena_free(&m->arena);
+	*m = (struct modcheck){ .arena = ARENA_INIT };
+}

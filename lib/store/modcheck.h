@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whether modules fit a kernel: a decision over what was read of both, before anything is loaded. The kernel's own answers to
+ * what does not fit are three errnos for a dozen causes; this names the symbol.
+ */
+#ifndef NVCOREOS_STORE_MODCHECK_H
+#define NVCOREOS_STORE_MODCHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+struct modcheck_symbol {
+	const char *name;
+	uint64_t crc; /* of its type (MODVERSIONS); 0: not known */
+	bool weak;    /* may be missing */
+};
+
+struct modcheck_module {
+	const char *name;     /* as the kernel calls it: "nvidia_uvm" */
+	const char *vermagic; /* "" where it has none */
+	const char *license;
+	bool open;	/* lies in modules-open */
+	bool is_signed; /* has a signature, whoever made it */
+	struct modcheck_symbol *needs, *exports;
+	size_t n_needs, n_exports;
+};
+
+struct modcheck_kernel {
+	const char *release;		 /* "6.1.0-50-amd64" */
+	const char *vermagic;		 /* of its own modules; NULL: not known */
+	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
+	size_t n_symbols;
+	bool complete; /* what is not among them does not exist */
+	const char
+		*wants_signature; /* why an unsigned module is refused: "the kernel is locked down"; NULL: it is not */
+};
+
+struct modcheck {
+	struct arena arena;
+	struct strlist findings; /* "nvidia_uvm: needs nvUvmInterface, which nothing exports" */
+	size_t symbols;		 /* that were looked for */
+	size_t versions;	 /* of those, with a CRC on both sides */
+	size_t unknown;		 /* not found where not all is known */
+	size_t unsigned_ones;	 /* findings that a signature would mend */
+};
+
+/* Sorts symbols by name; of one that comes twice a CRC that is known wins. */
+void modcheck_sort(struct modcheck_symbol *symbols, size_t *n);
+/*
+ * Checks modules that are to be loaded together: each one's needs against the others' exports and the kernel's, versions,
+ * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour is among them. modcheck_free
+ * is due.
+ */
+void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
+		  const struct modcheck_kernel *kernel);
+void modcheck_free(struct modcheck *m);
+
+#endif

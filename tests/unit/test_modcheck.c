@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/modcheck.h"
+
+#include "tap.h"
+
+#define MAGIC "6.1.0-50-amd64 SMP preempt mod_unload modversions "
+
+static struct modcheck_symbol kernel_symbols[] = {
+	{ "printk", 0x11, false },	  { "kmalloc", 0, false },    { "drm_open", 0x33, false },
+	{ "module_layout", 0x44, false }, { "kmalloc", 0x22, false },
+};
+static struct modcheck_kernel kernel;
+
+static void kernel_make(void)
+{
+	kernel = (struct modcheck_kernel){
+		.release = "6.1.0-50-amd64", .vermagic = MAGIC, .symbols = kernel_symbols, .complete = true
+	};
+	kernel.n_symbols = sizeof(kernel_symbols) / sizeof(kernel_symbols[0]);
+	modcheck_sort(kernel.symbols, &kernel.n_symbols);
+}
+
+/* Checks two modules, of which the second needs `need`; the first finding, or NULL. */
+static const char *first(struct modcheck *m, const struct modcheck_symbol *need, const char *vermagic)
+{
+	static struct modcheck_symbol nvidia_needs[] = { { "printk", 0x11, false }, { "module_layout", 0x44, false } };
+	static struct modcheck_symbol nvidia_exports[] = { { "nvUvmInterface", 0x55, false } };
+	const struct modcheck_module modules[] = {
+		{ .name = "nvidia",
+		  .vermagic = vermagic,
+		  .license = "NVIDIA",
+		  .needs = nvidia_needs,
+		  .n_needs = 2,
+		  .exports = nvidia_exports,
+		  .n_exports = 1 },
+		{ .name = "nvidia_uvm",
+		  .vermagic = vermagic,
+		  .license = "Dual MIT/GPL",
+		  .needs = (struct modcheck_symbol *)need,
+		  .n_needs = 1 },
+	};
+
+	modcheck_run(m, modules, 2, &kernel);
+	return m->findings.n ? m->findings.v[0] : NULL;
+}
+
+TEST(symbols)
+{
+	static const struct {
+		struct modcheck_symbol need;
+		const char *says; /* NULL: it fits */
+	} cases[] = {
+		{ { "kmalloc", 0x22, false }, NULL },
+		{ { "nvUvmInterface", 0x55, false }, NULL },
+		{ { "nvUvmInterface", 0, false }, NULL },
+		{ { "nvUvmInterface", 0x56, false },
+		  "nvidia_uvm: needs another version of nvUvmInterface than this kernel has (CRC 0x00000056, not 0x00000055)" },
+		{ { "drm_open", 0x34, false },
+		  "nvidia_uvm: needs another version of drm_open than this kernel has (CRC 0x00000034, not 0x00000033)" },
+		{ { "ipmi_create_user", 0x1, false }, "nvidia_uvm: needs ipmi_create_user, which nothing exports" },
+		{ { "ipmi_create_user", 0x1, true }, NULL },
+	};
+
+	kernel_make();
+	CHECK_INT(kernel.n_symbols, 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct modcheck m;
+		const char *says = first(&m, &cases[i].need, MAGIC);
+
+		CHECK_STR(says ? says : "fits", cases[i].says ? cases[i].says : "fits");
+		CHECK_INT(m.findings.n, cases[i].says ? 1 : 0);
+		CHECK_INT(m.symbols, 3);
+		modcheck_free(&m);
+	}
+}
+
+TEST(where_not_all_is_known_absence_proves_nothing)
+{
+	const struct modcheck_symbol need = { "ipmi_create_user", 0x1, false };
+	struct modcheck m;
+
+	kernel_make();
+	kernel.complete = false;
+	CHECK(!first(&m, &need, MAGIC));
+	CHECK_INT(m.unknown, 1);
+	CHECK_INT(m.versions, 2);
+	modcheck_free(&m);
+	kernel.n_symbols = 0;
+	CHECK(!first(&m, &need, MAGIC));
+	CHECK_INT(m.unknown, 3);
+	modcheck_free(&m);
+}
+
+TEST(vermagic)
+{
+	static const struct {
+		const char *module, *kernel;
+		bool fits;
+	} cases[] = {
+		{ MAGIC, MAGIC, true },
+		/* With versions the release does not count. */
+		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions ", MAGIC, true },
+		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions", MAGIC, true },
+		{ "6.1.0-50-amd64 SMP mod_unload modversions ", MAGIC, false },
+		{ "6.1.0-50-amd64 SMP preempt mod_unload ", MAGIC, false },
+		{ "6.6.1 SMP mod_unload ", "6.6.1 SMP mod_unload ", true },
+		{ "6.6.2 SMP mod_unload ", "6.6.1 SMP mod_unload ", false },
+		{ "6.1.0-50-amd64 SMP mod_unload ", NULL, true },
+		{ "6.1.0-5 SMP mod_unload ", NULL, false },
+		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions ", NULL, true },
+		{ "", MAGIC, true },
+	};
+	const struct modcheck_symbol need = { "printk", 0x11, false };
+
+	kernel_make();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct modcheck m;
+
+		kernel.vermagic = cases[i].kernel;
+		if (!CHECK_INT(first(&m, &need, cases[i].module) == NULL, cases[i].fits))
+			CHECK_STR(cases[i].module, "");
+		modcheck_free(&m);
+	}
+}
+
+TEST(signatures_and_flavours)
+{
+	const struct modcheck_module modules[] = {
+		{ .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .is_signed = true },
+		{ .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .is_signed = true, .open = true },
+		{ .name = "nvidia_modeset", .vermagic = MAGIC, .license = "Dual MIT/GPL", .is_signed = true },
+		{ .name = "nvidia_uvm", .vermagic = MAGIC, .license = "Dual MIT/GPL", .is_signed = true },
+		{ .name = "nvidia_uvm", .vermagic = MAGIC, .license = "Dual MIT/GPL" },
+	};
+	static const char *const says[] = {
+		NULL, "nvidia: is of the proprietary flavour and lies among the open ones",
+		"nvidia_modeset: is of the open flavour and lies among the proprietary ones", NULL,
+		"nvidia_uvm: has no signature, and the kernel is locked down"
+	};
+
+	kernel_make();
+	kernel.wants_signature = "the kernel is locked down";
+	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
+		struct modcheck m;
+
+		modcheck_run(&m, &modules[i], 1, &kernel);
+		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", says[i] ? says[i] : "fits");
+		modcheck_free(&m);
+	}
+}
