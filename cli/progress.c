@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 #define BAR_EVERY_MS 100
 /* A line is for what takes long: most installations end before the first one. */
 #define FIRST_LINE_MS 3000
@@ -39,16 +41,17 @@ static double mib(double bytes)
 void progress_text(const struct install_progress *now, int64_t ms, unsigned columns, char *buf, size_t size)
 {
 	double part = now->total ? (double)now->done / (double)now->total : 0, rate, left;
-	char facts[TEXT_MAX], bar[BAR_MAX + 1];
+	char facts[TEXT_MAX], bar[BAR_MAX + 1], name[256];
 	size_t width, filled;
 
+	str_escape(now->name, name, sizeof(name));
 	part = part > 1 ? 1 : part;
 	rate = ms > 0 ? (double)now->done / (double)ms * 1000 : 0;
 	left = rate > 0 && now->total > now->done ? (double)(now->total - now->done) / rate : 0;
 	snprintf(facts, sizeof(facts), "%3.0f%%  %.1f/%.1f MiB  %.1f MiB/s  %d:%02d left", part * 100,
 		 mib((double)now->done), mib((double)now->total), mib(rate), (int)(left / 60), (int)left % 60);
 	if (!columns) {
-		snprintf(buf, size, "%s: %s", now->name, facts + strspn(facts, " "));
+		snprintf(buf, size, "%s: %s", name, facts + strspn(facts, " "));
 		return;
 	}
 	/* The name goes first where it does not fit, then the bar. */
@@ -61,7 +64,7 @@ void progress_text(const struct install_progress *now, int64_t ms, unsigned colu
 	snprintf(buf, size, "%s%s%s%s", width ? "[" : "", bar, width ? "]" : "", facts);
 	width = strlen(buf);
 	if (width + 4 < columns && width + 2 < size)
-		snprintf(buf + width, size - width, "  %.*s", (int)(columns - width - 3), now->name);
+		snprintf(buf + width, size - width, "  %.*s", (int)(columns - width - 3), name);
 	else if (width >= columns && columns <= size)
 		buf[columns - 1] = '\0';
 }

@@ -126,5 +126,6 @@ one_owner archive.h lib/store/decoder.c
 one_owner archive_entry.h lib/store/decoder.c
 one_owner nettle/base16.h lib/store/digest.c
 one_owner nettle/sha2.h lib/store/digest.c
+one_owner nettle/md5.h lib/store/digest.c
 one_owner curl/curl.h cli/download.c
 exit $failed

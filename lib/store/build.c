@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ static int make_staging(struct build *b)
 		return r;
 	}
 	b->dir = openat(b->storefd, b->staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (b->dir < 0 || mkdirat(b->dir, IN, 0700) < 0)
+	/* Another configuration's run may share this store, and not its lock: repair.c leaves alone what is locked. */
+	if (b->dir < 0 || flock(b->dir, LOCK_SH | LOCK_NB) < 0 || mkdirat(b->dir, IN, 0700) < 0)
 		return -errno;
 	b->in = openat(b->dir, IN, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return b->in < 0 ? -errno : 0;
@@ -243,7 +245,8 @@ int build_take(struct build *b, const struct build_file *f, struct err *err)
 
 void build_hint(struct build *b, const char *name, const char *target)
 {
-	if (!tree_is_file_name(name) || !tree_is_file_name(target) || str_eq(name, target))
+	if (b->n_hints >= BUILD_HINTS_MAX || !tree_is_file_name(name) || !tree_is_file_name(target) ||
+	    str_eq(name, target))
 		return;
 	b->hints = arena_grow(&b->arena, b->hints, b->n_hints, sizeof(*b->hints));
 	b->hints[b->n_hints++] = (struct soname_hint){ arena_strdup(&b->arena, name), arena_strdup(&b->arena, target) };

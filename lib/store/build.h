@@ -18,6 +18,7 @@
 #include "store/tree.h"
 
 #define BUILD_NAME_MAX 16
+#define BUILD_HINTS_MAX 1000 /* a driver has a tenth of that */
 
 /* Asked before a damaged tree is replaced, since what it holds goes: 0, or -errno with *err set where it may not. */
 struct build_guard {
@@ -70,7 +71,7 @@ struct build_file {
  * there already with other content.
  */
 int build_take(struct build *b, const struct build_file *f, struct err *err) must_check;
-/* Remembers a link for soname_links; names that are none are passed over. */
+/* Remembers a link for soname_links; names that are none are passed over, and what comes after the first BUILD_HINTS_MAX. */
 void build_hint(struct build *b, const char *name, const char *target);
 /* Takes all files of the donor but its modules. */
 int build_take_donor(struct build *b, struct err *err) must_check;

@@ -269,7 +269,9 @@ static int check_gzip(struct decoder *d)
 	crc = t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
 	length = t[4] | (uint32_t)t[5] << 8 | (uint32_t)t[6] << 16 | (uint32_t)t[7] << 24;
 	if (crc != d->crc || length != (uint32_t)d->decoded)
-		return records_error(d->w, false, "gzip checksum differs, or something follows the compressed data");
+		return records_error(
+			d->w, false,
+			"gzip checksum differs, or something follows (of several members it must be made one)");
 	return 0;
 }
 

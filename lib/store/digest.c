@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <nettle/base16.h>
+#include <nettle/md5.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -42,6 +43,33 @@ const char *digest_end(struct digest *d, char hex[DIGEST_HEX])
 void digest_free(struct digest *d)
 {
 	free(d);
+}
+
+struct digest_md5 {
+	struct md5_ctx state;
+};
+
+struct digest_md5 *digest_md5_new(void)
+{
+	struct digest_md5 *m = mem_alloc(sizeof(*m));
+
+	md5_init(&m->state);
+	return m;
+}
+
+void digest_md5_add(struct digest_md5 *m, const void *data, size_t len)
+{
+	md5_update(&m->state, len, data);
+}
+
+void digest_md5_end(struct digest_md5 *m, char hex[33])
+{
+	uint8_t sum[MD5_DIGEST_SIZE];
+
+	md5_digest(&m->state, sizeof(sum), sum);
+	base16_encode_update(hex, sizeof(sum), sum);
+	hex[32] = '\0';
+	free(m);
 }
 
 int digest_fd(int fd, char hex[DIGEST_HEX], uint64_t *ret_size)

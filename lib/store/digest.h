@@ -25,6 +25,12 @@ static inline void cleanup_digest_p(struct digest **d)
 }
 #define cleanup_digest cleanup(cleanup_digest_p)
 
+/* MD5, which proves nothing against an enemy: for headers that have no other checksum. digest_md5_end gives 32 digits and frees it. */
+struct digest_md5;
+struct digest_md5 *digest_md5_new(void) must_check;
+void digest_md5_add(struct digest_md5 *m, const void *data, size_t len);
+void digest_md5_end(struct digest_md5 *m, char hex[33]);
+
 /* The digest and size of an open file from its beginning, wherever its offset stands (it stays). 0 or -errno. */
 int digest_fd(int fd, char hex[DIGEST_HEX], uint64_t *ret_size) must_check;
 

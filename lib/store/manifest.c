@@ -19,6 +19,51 @@ static const char *copy(struct manifest *m, const char *s)
 	return s ? arena_strdup(&m->arena, s) : NULL;
 }
 
+/* FNV-1a */
+static size_t hash(const char *s)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+	return (size_t)(h ^ h >> 32);
+}
+
+/* The slot of a path: that which has it, or the free one where it goes. The size is a power of two. */
+static uint32_t *slot(const struct manifest *m, const char *path)
+{
+	size_t i = hash(path) & (m->index_size - 1);
+
+	while (m->index[i] && !str_eq(m->files[m->index[i] - 1].path, path))
+		i = (i + 1) & (m->index_size - 1);
+	return &m->index[i];
+}
+
+/* Enters files from `first` on. Of a path that comes twice the first stays, as a search from the front would find it. */
+static void enter(struct manifest *m, size_t first)
+{
+	for (size_t i = first; i < m->n_files; i++) {
+		uint32_t *s = slot(m, m->files[i].path);
+
+		if (!*s)
+			*s = (uint32_t)(i + 1);
+	}
+}
+
+static void make_index(struct manifest *m)
+{
+	size_t size = 64;
+
+	while (size < m->n_files * 2)
+		size *= 2;
+	if (size > m->index_size)
+		m->index = arena_alloc(&m->arena, size * sizeof(*m->index));
+	else
+		memset(m->index, 0, m->index_size * sizeof(*m->index));
+	m->index_size = size > m->index_size ? size : m->index_size;
+	enter(m, 0);
+}
+
 void manifest_add_file(struct manifest *m, const struct manifest_file *f)
 {
 	struct manifest_file *d;
@@ -30,6 +75,10 @@ void manifest_add_file(struct manifest *m, const struct manifest_file *f)
 	d->link = copy(m, f->link);
 	d->sha256 = copy(m, f->sha256);
 	d->soname = copy(m, f->soname);
+	if (m->n_files * 2 > m->index_size)
+		make_index(m);
+	else
+		enter(m, m->n_files - 1);
 }
 
 void manifest_add_module(struct manifest *m, const struct manifest_module *module)
@@ -54,10 +103,16 @@ void manifest_add_source(struct manifest *m, const char *name, const char *sha25
 
 struct manifest_file *manifest_find(const struct manifest *m, const char *path)
 {
+	uint32_t i = m->index_size ? *slot(m, path) : 0;
+
+	return i ? &m->files[i - 1] : NULL;
+}
+
+void manifest_strip(struct manifest *m, size_t n)
+{
 	for (size_t i = 0; i < m->n_files; i++)
-		if (str_eq(m->files[i].path, path))
-			return &m->files[i];
-	return NULL;
+		m->files[i].path += n;
+	make_index(m);
 }
 
 static int by_path(const void *a, const void *b)
@@ -76,6 +131,7 @@ void manifest_sort(struct manifest *m)
 		qsort(m->files, m->n_files, sizeof(*m->files), by_path);
 	if (m->n_modules)
 		qsort(m->modules, m->n_modules, sizeof(*m->modules), by_module_path);
+	make_index(m);
 }
 
 static bool same_text(const char *a, const char *b)

@@ -62,6 +62,8 @@ struct manifest {
 	size_t n_modules;
 	struct manifest_source *sources;
 	size_t n_sources;
+	uint32_t *index; /* of manifest_find: positions in files by hash, 0: none, else one more than it */
+	size_t index_size;
 };
 
 /* Adds a copy; strings are copied into the arena. */
@@ -70,6 +72,8 @@ void manifest_add_module(struct manifest *m, const struct manifest_module *modul
 void manifest_add_source(struct manifest *m, const char *name, const char *sha256);
 /* The entry of a path, or NULL. */
 struct manifest_file *manifest_find(const struct manifest *m, const char *path);
+/* Takes the first n bytes off every path: all begin with the same directory. */
+void manifest_strip(struct manifest *m, size_t n);
 /* Sorts files and modules by path: the order in which they are written. */
 void manifest_sort(struct manifest *m);
 /* Whether both list the same files with the same content. Both are sorted. */

@@ -20,6 +20,7 @@
 #define ZSTD_BLOCK_MAX (128u << 10)
 #define XZ_INDEX_MAX (16u << 20)
 #define XZ_PADDING_MAX 4096
+#define XZ_SIZE_MAX (1ull << 60) /* no sum of two of these overflows */
 #define GZIP_MODULO (1ull << 32)
 /* Beside the files there are manifests, directories, and the ends of blocks. */
 #define OVERHEAD (1u << 20)
@@ -167,10 +168,10 @@ static bool xz_index(const unsigned char *p, size_t len, uint64_t *unpacked, uin
 	for (; n; n--) {
 		if (!(at = xz_number(p, at, len, &size)))
 			return false;
-		*packed += (size + 3) / 4 * 4;
-		if (!(at = xz_number(p, at, len, &size)))
+		if (size > XZ_SIZE_MAX || (*packed += (size + 3) / 4 * 4) > XZ_SIZE_MAX)
 			return false;
-		*unpacked += size;
+		if (!(at = xz_number(p, at, len, &size)) || size > XZ_SIZE_MAX || (*unpacked += size) > XZ_SIZE_MAX)
+			return false;
 	}
 	return true;
 }
@@ -202,6 +203,7 @@ static uint64_t measure_xz(struct view *v)
 		    !xz_index(index, (size_t)size, &unpacked, &packed) || packed > end - 24 - size)
 			break;
 		total += unpacked;
+		total = total < XZ_SIZE_MAX ? total : XZ_SIZE_MAX;
 		end -= 24 + size + packed;
 	}
 	return total;

@@ -19,6 +19,7 @@ struct name {
 
 struct names {
 	void *root;
+	size_t bytes;
 };
 
 static int compare(const void *a, const void *b)
@@ -56,7 +57,7 @@ bool names_path_ok(const char *path)
 {
 	if (strlen(path) >= PATH_MAX)
 		return false;
-	for (;;) {
+	for (unsigned depth = 0; depth < NAMES_DEPTH_MAX; depth++) {
 		size_t n = strcspn(path, "/");
 
 		if (!component_ok(path, n))
@@ -65,6 +66,7 @@ bool names_path_ok(const char *path)
 			return true;
 		path += n + 1;
 	}
+	return false;
 }
 
 bool names_link_ok(const char *path, const char *target)
@@ -120,8 +122,10 @@ static const char *enter(struct names *all, const char *path, size_t n, enum nam
 	memcpy(name->path, path, n);
 	found = tsearch(name, &all->root, compare);
 	there = found ? *found : NULL;
-	if (there == name)
-		return NULL;
+	if (there == name) {
+		all->bytes += sizeof(*name) + n + 1;
+		return all->bytes > NAMES_BYTES_MAX ? "more names than an archive may hold" : NULL;
+	}
 	free(name);
 	if (!there)
 		return "too many names for the memory there is";
@@ -173,6 +177,8 @@ const char *names_add(struct names *n, enum names_type type, char *path, char *t
 		why = check_target(n, type, path, target);
 	if (!why)
 		why = enter_parents(n, path);
+	if (target)
+		n->bytes += strlen(target);
 	/* A hard link is one more name of a file. */
 	return why ? why
 		   : enter(n, path, strlen(path), type == NAMES_HARDLINK ? NAMES_FILE : type, "twice in the archive");

@@ -25,7 +25,11 @@ void names_free(struct names *n);
  */
 const char *names_add(struct names *n, enum names_type type, char *path, char *target) must_check;
 
-/* Whether a path may be made below a tree: relative, of plain names without "..". */
+/* How deep a path may be, and what all names of an archive may take together: far more than any driver has. */
+#define NAMES_DEPTH_MAX 64
+#define NAMES_BYTES_MAX (64u << 20)
+
+/* Whether a path may be made below a tree: relative, of plain names without "..", not too deep. */
 bool names_path_ok(const char *path);
 /* Whether a symlink at `path` that says `target` stays inside, as text. */
 bool names_link_ok(const char *path, const char *target);

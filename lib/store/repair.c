@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -13,7 +14,6 @@
 #include "host/osver.h"
 #include "store/store.h"
 
-/* The lock is held, so what is called so belongs to no run that lives. */
 static bool is_leftover(const char *name)
 {
 	static const char *const ours[] = { ".staging-", REPAIR_REMOVED, ".state.json.", ".current." };
@@ -22,6 +22,17 @@ static bool is_leftover(const char *name)
 		if (str_starts(name, ours[i]))
 			return true;
 	return false;
+}
+
+/*
+ * The writers' lock is the driver store's. Where two configurations share the CUDA store alone, a run that lives holds its staging
+ * directory locked.
+ */
+static bool is_alive(int store, const char *name)
+{
+	cleanup_fd int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 
 static void remove_leftovers(const char *store)
@@ -35,7 +46,7 @@ static void remove_leftovers(const char *store)
 		return;
 	}
 	while ((e = readdir(d))) {
-		int r = is_leftover(e->d_name) ? fd_remove_tree(fd, e->d_name) : 0;
+		int r = is_leftover(e->d_name) && !is_alive(fd, e->d_name) ? fd_remove_tree(fd, e->d_name) : 0;
 
 		if (r < 0)
 			log_warning("%s/%s: %s", store, e->d_name, strerror(-r));

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/digest.h"
 
 #define VALUE_MAX 256
 #define BLOCK (256u << 10)
@@ -57,6 +58,28 @@ static uint64_t number_after(const char *line, size_t len, const char *what)
 	return n;
 }
 
+/* Several files' sums stand beside each other: NVIDIA's and most have one. */
+static void read_sum(struct runfile *f, const char *v)
+{
+	uint64_t n = 0;
+
+	/* makeself writes ten digits. */
+	v += v[0] ? strspn(v, "0") : 0;
+	if (*v && str_to_u64(v, UINT32_MAX, &n) < 0)
+		f->bad_sum = true;
+	else
+		f->sum = (uint32_t)n;
+}
+
+/* All zeros: none was made. */
+static void read_md5(struct runfile *f, const char *v)
+{
+	if (strspn(v, "0123456789abcdef") != 32 || v[32])
+		return;
+	if (strspn(v, "0") != 32)
+		memcpy(f->md5, v, 33);
+}
+
 static void read_line(struct header *h, const char *line, size_t len)
 {
 	char v[VALUE_MAX];
@@ -68,8 +91,10 @@ static void read_line(struct header *h, const char *line, size_t len)
 		h->skip = n;
 	else if (!h->last && len > 7 && memcmp(line, "offset=", 7) == 0)
 		h->last = number_after(line, len, "head -n ");
-	else if (!h->ret->sum && value_of(line, len, "CRCsum=", v) && str_to_u64(v, UINT32_MAX, &n) == 0)
-		h->ret->sum = (uint32_t)n;
+	else if (value_of(line, len, "CRCsum=", v))
+		read_sum(h->ret, v);
+	else if (value_of(line, len, "MD5=", v))
+		read_md5(h->ret, v);
 	else if (!h->ret->version[0] && value_of(line, len, "version_string=", v) && str_is_version(v) &&
 		 strlen(v) < sizeof(h->ret->version))
 		memcpy(h->ret->version, v, strlen(v) + 1);
@@ -179,6 +204,12 @@ static ssize_t read_at(int fd, char *buf, size_t max, uint64_t offset)
 	return (ssize_t)done;
 }
 
+static int damaged(const char *name, struct err *err)
+{
+	return err_set(err, ERR_ARCHIVE, 0, "%s: damaged: its content is not what the checksum in its header says",
+		       name);
+}
+
 static int check_sum(int fd, const char *name, const struct runfile *f, struct err *err)
 {
 	cleanup_free char *buf = mem_alloc(BLOCK);
@@ -193,10 +224,25 @@ static int check_sum(int fd, const char *name, const struct runfile *f, struct e
 	}
 	if (n < 0)
 		return err_set(err, ERR_SOURCE, (int)-n, "%s", name);
-	if (cksum_end(&c) != f->sum)
-		return err_set(err, ERR_ARCHIVE, 0,
-			       "%s: damaged: its content is not what the checksum in its header says", name);
-	return 0;
+	return cksum_end(&c) == f->sum ? 0 : damaged(name, err);
+}
+
+static int check_md5(int fd, const char *name, const struct runfile *f, struct err *err)
+{
+	cleanup_free char *buf = mem_alloc(BLOCK);
+	struct digest_md5 *md5 = digest_md5_new();
+	uint64_t at = f->sum_from;
+	char hex[33];
+	ssize_t n;
+
+	while ((n = read_at(fd, buf, BLOCK, at)) > 0) {
+		digest_md5_add(md5, buf, (size_t)n);
+		at += (uint64_t)n;
+	}
+	digest_md5_end(md5, hex);
+	if (n < 0)
+		return err_set(err, ERR_SOURCE, (int)-n, "%s", name);
+	return str_eq(hex, f->md5) ? 0 : damaged(name, err);
 }
 
 int runfile_read(int fd, const char *name, struct runfile *ret, struct err *err)
@@ -210,5 +256,9 @@ int runfile_read(int fd, const char *name, struct runfile *ret, struct err *err)
 		err_set(err, ERR_ARCHIVE, 0, "%s: no .run file: no header that says where its archive begins", name);
 		return err_hint(err, "download it again, and see that it is no web page");
 	}
-	return ret->sum ? check_sum(fd, name, ret, err) : 0;
+	if (ret->bad_sum)
+		return err_set(err, ERR_ARCHIVE, 0, "%s: the checksum in its header is not understood", name);
+	if (ret->sum)
+		return check_sum(fd, name, ret, err);
+	return ret->md5[0] ? check_md5(fd, name, ret, err) : 0;
 }

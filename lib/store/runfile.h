@@ -20,6 +20,8 @@ struct runfile {
 	char arch[16];	   /* "x86_64", "aarch64"; "": likewise */
 	uint64_t sum_from; /* from here to the end of the file its POSIX cksum is `sum` */
 	uint32_t sum;	   /* 0: it has none */
+	char md5[33];	   /* likewise from there; "": it has none */
+	bool bad_sum;	   /* a checksum that is not understood */
 };
 
 /*

@@ -85,7 +85,9 @@ static int refuse(const char *path, const char *why, struct err *err)
 static int failed(const char *path, int r, struct err *err)
 {
 	if (r == -EEXIST)
-		return refuse(path, "twice in the archive", err);
+		return refuse(path, "twice in the archive, or what a tree has of its own", err);
+	if (r == -ENOTEMPTY)
+		return refuse(path, "there is a directory beside it", err);
 	return err_set(err, r == -ENOTDIR || r == -ELOOP || r == -EXDEV ? ERR_ARCHIVE : ERR_STORE, -r, "%.512s", path);
 }
 
@@ -258,8 +260,8 @@ int toolkit_extract(struct build *b, struct archive_stream *s, struct err *err)
 	if (r < 0)
 		return r;
 	n = find_prefix(&b->manifest, prefix, sizeof(prefix));
-	for (size_t i = 0; n && i < b->manifest.n_files; i++)
-		b->manifest.files[i].path += n + 1;
+	if (n)
+		manifest_strip(&b->manifest, (size_t)n + 1);
 	r = hoist(b, prefix);
 	if (r == 0 && n && unlinkat(b->in, prefix, AT_REMOVEDIR) < 0)
 		r = -errno;

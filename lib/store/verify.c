@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -188,6 +189,24 @@ static void check_named(struct checking *c, int fd, const struct stat *st, const
 		finding(c, path, "is neither file nor link");
 }
 
+/* Nobody but root writes, everyone reads, programs run: what a container's users need. */
+static bool is_good_mode(const char *path, mode_t mode)
+{
+	if (S_ISLNK(mode))
+		return true;
+	if (mode & MODE_BAD || (mode & 0444) != 0444)
+		return false;
+	return S_ISDIR(mode) || str_starts(path, "bin/") ? (mode & 0111) == 0111 : true;
+}
+
+/* An fd that is a path only has no attributes of its own. */
+static bool has_capability(int fd)
+{
+	cleanup_free char *path = mem_printf("/proc/self/fd/%d", fd);
+
+	return getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
 /* What the walk has met, looked at below the tree's own directory: no link that was put in the way is followed. */
 static void check_entry(struct checking *c, const char *path)
 {
@@ -200,8 +219,10 @@ static void check_entry(struct checking *c, const char *path)
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		finding(c, path, "belongs to user %u", st.st_uid);
-	if (!S_ISLNK(st.st_mode) && st.st_mode & MODE_BAD)
+	if (!is_good_mode(path, st.st_mode))
 		finding(c, path, "has mode %04o", st.st_mode & 07777);
+	if (S_ISREG(st.st_mode) && has_capability(fd))
+		finding(c, path, "has file capabilities");
 	if (S_ISDIR(st.st_mode)) {
 		if (find(c, path))
 			finding(c, path, "is a directory, not a file");

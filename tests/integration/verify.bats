@@ -73,6 +73,11 @@ damage() {
 	damage "$library: has mode 0666" "chmod 666 $library"
 	damage 'lib64: has mode 0777' 'chmod 777 lib64'
 	damage "$library: belongs to user 65534" "chown 65534 $library"
+	damage "$library: has mode 0000" "chmod 0 $library"
+	damage 'bin/nvidia-smi: has mode 0644' 'chmod 644 bin/nvidia-smi'
+	damage 'views: has mode 0700' 'chmod 700 views'
+	damage '.: has mode 0700' 'chmod 700 .'
+	! command -v setcap >/dev/null || damage 'bin/nvidia-smi: has file capabilities' 'setcap cap_sys_admin+ep bin/nvidia-smi'
 	damage 'views/utility/bin/nvidia-smi: is missing' 'rm views/utility/bin/nvidia-smi'
 	damage 'views/utility/lib64/extra: is no part of the tree' 'echo x >views/utility/lib64/extra'
 	damage 'views/utility/bin/nvidia-smi: its content is not what was installed' \

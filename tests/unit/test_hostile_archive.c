@@ -104,6 +104,15 @@ static char *pack(const struct world *w, const char *name, const char *compress)
 	return path;
 }
 
+static const struct {
+	const char *name, *compress;
+} kinds[] = {
+	{ "libraries-" DRIVER ".tar.zst", "zstd -q -c" },
+	{ "libraries-" DRIVER ".tar.xz", "xz -c" },
+	{ "libraries-" DRIVER ".tar.gz", "gzip -c" },
+	{ "libraries-" DRIVER ".tar.bz2", "bzip2 -c" },
+};
+
 static int install(struct world *w, char *path, struct err *err)
 {
 	struct install_result r;
@@ -506,10 +515,94 @@ TEST(more_entries_than_there_may_be)
 	CHECK_INT(n, ARCHIVE_ENTRIES_MAX);
 	world_free(&w);
 }
+REFUSED(directories_10000_deep, "")
+{
+	cleanup_free char *path = mem_zalloc(20002);
+
+	for (size_t i = 0; i < 20000; i += 2)
+		memcpy(path + i, "d/", 2);
+	path[20000] = 'x';
+	tar_pax(t, 'x', "path", path, 20001);
+	tar_file(t, "x");
+}
+REFUSED(directories_65_deep, "not allowed")
+{
+	char path[2 * 64 + 2] = "";
+
+	for (size_t i = 0; i < 128; i += 2)
+		memcpy(path + i, "d/", 2);
+	path[128] = 'x';
+	tar_pax(t, 'x', "path", path, 129);
+	tar_file(t, "x");
+}
+TAKEN(directories_64_deep)
+{
+	char path[2 * 63 + 2] = "";
+
+	for (size_t i = 0; i < 126; i += 2)
+		memcpy(path + i, "d/", 2);
+	path[126] = 'x';
+	tar_pax(t, 'x', "path", path, 127);
+	tar_file(t, "x");
+}
 REFUSED(declared_more_than_there_is, "")
 {
 	tar_add(t, &(struct tar_entry){ .type = '0', .path = "x", .size = 4096 });
 }
+/* Each name has 60 directories of its own: 12 million of them in all, if nobody counted. */
+TEST(more_directories_than_memory)
+{
+	cleanup_archive_stream struct archive_stream *s = NULL;
+	static struct archive_stream_entry e;
+	struct archive_source src = { .name = "a.tar.zst" };
+	struct err err = ERR_INIT;
+	struct world w;
+	int r;
+
+	world_make(&w);
+	for (unsigned i = 0; i < 60000; i++) {
+		char path[100];
+
+		snprintf(path, sizeof(path), "%05u", i);
+		for (size_t at = 5; at < 85; at += 2)
+			memcpy(path + at, "/a", 3);
+		tar_add(&w.tar, &(struct tar_entry){ .type = '0', .path = path });
+	}
+	tar_end(&w.tar);
+	cleanup_free char *path = pack(&w, "a.tar.zst", "zstd -q -c");
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	src.fd = fd;
+	REQUIRE(archive_stream_open(&s, &src, &err) == 0);
+	while ((r = archive_stream_next(s, &e, &err)) > 0)
+		;
+	CHECK(r < 0 && strstr(err.what, "more names than an archive may hold"));
+	world_free(&w);
+}
+
+/* Once 45 s, by links that each name the next one in the wrong order. */
+TEST(a_long_chain_of_links_takes_no_time)
+{
+	struct err err = ERR_INIT;
+	struct world w;
+
+	world_make(&w);
+	begin(&w);
+	for (unsigned i = 0; i < 5000; i++) {
+		char path[32], target[32];
+
+		snprintf(path, sizeof(path), "libx%u.so", i);
+		snprintf(target, sizeof(target), "libx%u.so", i + 1);
+		tar_link(&w.tar, '2', path, target);
+	}
+	tar_link(&w.tar, '2', "libx5000.so", LIBRARY);
+	tar_end(&w.tar);
+	cleanup_free char *path = pack(&w, kinds[0].name, kinds[0].compress);
+	alarm(20);
+	CHECK_INT(install(&w, path, &err), 0);
+	alarm(0);
+	world_free(&w);
+}
+
 TEST(a_small_archive_that_unpacks_to_much)
 {
 	static const struct {
@@ -536,15 +629,6 @@ TEST(a_small_archive_that_unpacks_to_much)
 }
 
 /* 9: cut, prolonged, mixed up */
-
-static const struct {
-	const char *name, *compress;
-} kinds[] = {
-	{ "libraries-" DRIVER ".tar.zst", "zstd -q -c" },
-	{ "libraries-" DRIVER ".tar.xz", "xz -c" },
-	{ "libraries-" DRIVER ".tar.gz", "gzip -c" },
-	{ "libraries-" DRIVER ".tar.bz2", "bzip2 -c" },
-};
 
 /* A whole archive with some data that does not shrink. */
 static char *whole(struct world *w, size_t kind)

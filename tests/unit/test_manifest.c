@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/manifest.h"
 
+#include <stdio.h>
+
 #include "base/str.h"
 #include "conf/capability.h"
 #include "tap.h"
@@ -103,4 +105,33 @@ TEST(refuses)
 		CHECK_INT(err.code, ERR_TREE);
 		manifest_free(&m);
 	}
+}
+
+TEST(found_by_path_whatever_was_done_to_it)
+{
+	struct manifest m = { .arena = ARENA_INIT };
+	char path[32];
+
+	CHECK(!manifest_find(&m, "x"));
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(path, sizeof(path), "top/f%u", 999 - i);
+		manifest_add_file(&m, &(struct manifest_file){ .path = path, .link = i % 2 ? "odd" : "even" });
+	}
+	manifest_add_file(&m, &(struct manifest_file){ .path = "top/f5", .link = "twice" });
+	for (int round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 1000; i++) {
+			const struct manifest_file *f;
+
+			snprintf(path, sizeof(path), round < 2 ? "top/f%u" : "f%u", i);
+			f = manifest_find(&m, path);
+			REQUIRE(f && str_eq(f->path, path));
+			CHECK(i == 5 || str_eq(f->link, (999 - i) % 2 ? "odd" : "even"));
+		}
+		CHECK(!manifest_find(&m, "top/f1000") && !manifest_find(&m, "") && !manifest_find(&m, "f"));
+		if (round == 0)
+			manifest_sort(&m);
+		else
+			manifest_strip(&m, 4);
+	}
+	manifest_free(&m);
 }

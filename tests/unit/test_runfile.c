@@ -286,6 +286,39 @@ TEST(a_run_file_without_a_sum_installs)
 	world_free(&w);
 }
 
+TEST(checksums_of_other_kinds)
+{
+	static const struct {
+		const char *sed;
+		bool ok;
+	} cases[] = {
+		{ "s/^CRCsum=.*/CRCsum=99999999999/", false },
+		{ "s/^CRCsum=.*/CRCsum=-12/", false },
+		{ "s/^CRCsum=.*/CRCsum=\"12 \"/", false },
+		/* The sum of all from the fourth line on, which the first three do not change. */
+		{ "s/^CRCsum=.*/CRCsum=0/; s/^MD5=.*/MD5='$(tail -n +4 f | md5sum | cut -c1-32)'/", true },
+		{ "s/^CRCsum=.*/CRCsum=0/; s/^MD5=.*/MD5=00000000000000000000000000000001/", false },
+		{ "s/^CRCsum=.*/CRCsum=0/; s/^MD5=.*/MD5=00000000000000000000000000000000/", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err = ERR_INIT;
+		struct world w;
+		int status = -1;
+		pid_t pid;
+
+		world_make(&w);
+		make_run(&w, "gzip -c", NULL);
+		cleanup_free char *command = mem_printf("cd %s && cp *.run f && sed -i '%s' *.run", w.in, cases[i].sed);
+		const char *const argv[] = { "sh", "-c", command, NULL };
+		REQUIRE(posix_spawnp(&pid, "sh", NULL, NULL, (char *const *)argv, environ) == 0 &&
+			waitpid(pid, &status, 0) == pid);
+		if (!CHECK_INT(install(&w, w.run, &err) == 0, cases[i].ok))
+			printf("# %s: %s\n", cases[i].sed, err.what);
+		world_free(&w);
+	}
+}
+
 TEST(what_is_no_run_file)
 {
 	struct err err = ERR_INIT;
