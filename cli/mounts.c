@@ -23,15 +23,22 @@ struct mount_of {
 	dev_t dev;
 	const char *root; /* in the file system */
 	pid_t pid;
-	bool is_path; /* root is a path of the host's: a lower directory of an overlay */
+	bool is_lower; /* root is a lower directory of an overlay, as whoever mounted it said it */
+};
+
+/* A process sees of its namespace what lies below its own root. */
+struct sight {
+	ino_t ns;
+	dev_t root_dev;
+	ino_t root_ino;
 };
 
 struct mounts {
 	struct arena arena;
 	struct mount_of *v;
 	size_t n;
-	ino_t *namespaces; /* that were read */
-	size_t n_namespaces;
+	struct sight *seen; /* what was read */
+	size_t n_seen;
 };
 
 static bool is_gone(int error)
@@ -39,10 +46,10 @@ static bool is_gone(int error)
 	return error == ENOENT || error == ESRCH || error == ENOTDIR;
 }
 
-static bool is_read(struct mounts *m, ino_t ns)
+static bool is_read(const struct mounts *m, const struct sight *s)
 {
-	for (size_t i = 0; i < m->n_namespaces; i++)
-		if (m->namespaces[i] == ns)
+	for (size_t i = 0; i < m->n_seen; i++)
+		if (m->seen[i].ns == s->ns && m->seen[i].root_dev == s->root_dev && m->seen[i].root_ino == s->root_ino)
 			return true;
 	return false;
 }
@@ -53,19 +60,42 @@ static void add(struct mounts *m, const struct mount_of *mount)
 	m->v[m->n++] = *mount;
 }
 
-/* "lowerdir=/a:/b": what lies below an overlay is in use too. In a container's namespace these are the host's paths as well. */
+/* Splits at colons that no backslash hides. */
+static void add_lower_list(struct mounts *m, const char *value, size_t len, pid_t pid)
+{
+	char *dir = arena_alloc(&m->arena, len + 1);
+	size_t n = 0;
+
+	for (size_t i = 0; i <= len; i++) {
+		if (i < len && value[i] == '\\' && i + 1 < len) {
+			dir[n++] = value[++i];
+		} else if (i < len && value[i] != ':') {
+			dir[n++] = value[i];
+		} else if (n) {
+			add(m, &(struct mount_of){
+				       .root = arena_strndup(&m->arena, dir, n), .pid = pid, .is_lower = true });
+			n = 0;
+		}
+	}
+}
+
+/* What lies below an overlay is in use too: "lowerdir=/a:/b", or "lowerdir+=/a" of the new calls for each. */
 static void add_lowers(struct mounts *m, struct libmnt_fs *fs, pid_t pid)
 {
-	struct strlist dirs = { 0 };
-	char *value;
-	size_t len;
+	static const char *const names[] = { "lowerdir+=", "datadir+=", "lowerdir=" };
+	const char *options = mnt_fs_get_fs_options(fs);
 
-	if (!mnt_fs_get_fstype(fs) || !str_eq(mnt_fs_get_fstype(fs), "overlay") ||
-	    mnt_fs_get_option(fs, "lowerdir", &value, &len) != 0 || !value)
+	if (!options || !mnt_fs_get_fstype(fs) || !str_eq(mnt_fs_get_fstype(fs), "overlay"))
 		return;
-	strlist_split(&m->arena, &dirs, arena_strndup(&m->arena, value, len), ":", false);
-	for (size_t i = 0; i < dirs.n; i++)
-		add(m, &(struct mount_of){ .root = dirs.v[i], .pid = pid, .is_path = true });
+	while (*options) {
+		size_t len = strcspn(options, ",");
+
+		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+			if (str_starts(options, names[i]))
+				add_lower_list(m, options + strlen(names[i]), len - strlen(names[i]), pid);
+		options += len;
+		options += *options == ',';
+	}
 }
 
 static int add_table(struct mounts *m, struct libmnt_table *table, pid_t pid)
@@ -107,8 +137,10 @@ static int parse(struct libmnt_table *table, const char *file)
 
 	if (r < 0)
 		return r;
-	/* A namespace always has a root, and the last line its end. */
-	if (!len || text[len - 1] != '\n')
+	/* A process that is chrooted to where nothing is mounted sees nothing, and the last line has its end. */
+	if (!len)
+		return 0;
+	if (text[len - 1] != '\n')
 		return -EBADMSG;
 	stream = fmemopen(text, len, "r");
 	if (!stream)
@@ -119,7 +151,7 @@ static int parse(struct libmnt_table *table, const char *file)
 	return r > 0 ? -EBADMSG : r;
 }
 
-static int read_namespace(struct mounts *m, const char *file, ino_t ns, pid_t pid)
+static int read_table(struct mounts *m, const char *file, pid_t pid)
 {
 	struct libmnt_table *table = mnt_new_table();
 	int r = table ? parse(table, file) : -ENOMEM;
@@ -127,30 +159,46 @@ static int read_namespace(struct mounts *m, const char *file, ino_t ns, pid_t pi
 	if (r == 0)
 		r = add_table(m, table, pid);
 	mnt_unref_table(table);
-	if (r < 0)
-		return r;
-	m->namespaces = arena_grow(&m->arena, m->namespaces, m->n_namespaces, sizeof(*m->namespaces));
-	m->namespaces[m->n_namespaces++] = ns;
+	return r;
+}
+
+/* What a process sees is read once, of however many. Zero ns: it is not shown, and read for its own sake. */
+static int look(const char *dir, struct sight *ret)
+{
+	cleanup_free char *ns = mem_printf("%s/ns/mnt", dir), *root = mem_printf("%s/root", dir);
+	struct stat st;
+
+	*ret = (struct sight){ 0 };
+	/* A kernel thread has one too; a zombie has none. */
+	if (stat(ns, &st) < 0)
+		return errno == EACCES ? 0 : -errno;
+	ret->ns = st.st_ino;
+	if (stat(root, &st) < 0) {
+		ret->ns = errno == EACCES ? 0 : ret->ns;
+		return errno == EACCES || errno == ENOENT ? 0 : -errno;
+	}
+	ret->root_dev = st.st_dev;
+	ret->root_ino = st.st_ino;
 	return 0;
 }
 
-/* 0 or -errno. */
 static int add_process(struct mounts *m, const char *dir, pid_t pid)
 {
-	cleanup_free char *ns = mem_printf("%s/ns/mnt", dir), *file = mem_printf("%s/mountinfo", dir);
-	struct stat st;
-	int r;
+	cleanup_free char *file = mem_printf("%s/mountinfo", dir);
+	struct sight s, again;
+	int r = look(dir, &s);
 
-	/* A kernel thread has one too; a zombie has none. */
-	st.st_ino = 0;
-	if (stat(ns, &st) < 0 && errno != EACCES)
-		return is_gone(errno) ? 0 : -errno;
-	/* Whose namespace is not shown (some kernels keep that of init to themselves) is read for its own sake. */
-	if (st.st_ino && is_read(m, st.st_ino))
+	if (r < 0)
+		return is_gone(-r) ? 0 : r;
+	if (s.ns && is_read(m, &s))
 		return 0;
-	r = read_namespace(m, file, st.st_ino, pid);
+	r = read_table(m, file, pid);
+	if (r == 0 && s.ns) {
+		m->seen = arena_grow(&m->arena, m->seen, m->n_seen, sizeof(*m->seen));
+		m->seen[m->n_seen++] = s;
+	}
 	/* Of a process that has just ended the kernel says EINVAL. */
-	return is_gone(-r) || (r < 0 && stat(ns, &st) < 0 && is_gone(errno)) ? 0 : r;
+	return is_gone(-r) || (r < 0 && is_gone(-look(dir, &again))) ? 0 : r;
 }
 
 static int add_all(struct mounts *m, const char *proc_root, struct err *err)
@@ -219,6 +267,29 @@ static int locate(const char *path, dev_t *ret_dev, char **ret_root)
 	return r;
 }
 
+/*
+ * Whether a lower directory is the tree `real` or lies in it. What was said when it was mounted may lead through a link, or be
+ * relative to a directory that nobody knows any more: then the tree, the store's directories above it, and / are tried.
+ */
+static bool is_lower_in(const char *lower, const char *real)
+{
+	cleanup_free char *from = mem_strdup(real), *said = real_path(lower);
+
+	if (*lower == '/')
+		return path_is_below(said ? said : lower, real);
+	for (int up = 0; up < 3; up++) {
+		cleanup_free char *path = mem_printf("%s/%s", from, lower), *there = real_path(path);
+		char *slash = strrchr(from, '/');
+
+		if (there && path_is_below(there, real))
+			return true;
+		if (!slash || slash == from)
+			break;
+		*slash = '\0';
+	}
+	return false;
+}
+
 int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err *err)
 {
 	cleanup_free char *root = NULL, *real = real_path(path);
@@ -230,8 +301,8 @@ int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err
 	*ret = 0;
 	for (size_t i = 0; i < m->n && !*ret; i++)
 		/* One that was unlinked meanwhile has "//deleted" behind. */
-		if (m->v[i].is_path ? real && path_is_below(m->v[i].root, real)
-				    : m->v[i].dev == dev && path_is_below(m->v[i].root, root))
+		if (m->v[i].is_lower ? real && is_lower_in(m->v[i].root, real)
+				     : m->v[i].dev == dev && path_is_below(m->v[i].root, root))
 			*ret = m->v[i].pid;
 	return 0;
 }
@@ -289,32 +360,62 @@ int mounts_overlay(const struct mounts_overlay *o, struct err *err)
 	return 0;
 }
 
-bool mounts_is_covered(const char *target)
+enum cover { COVER_NONE, COVER_TOP, COVER_BURIED };
+
+/* Whether an overlay of ours is on a directory, and on top. */
+static enum cover cover_of(const char *target)
 {
 	cleanup_free char *real = real_path(target);
 	struct libmnt_table *table = mnt_new_table_from_file("/proc/self/mountinfo");
-	struct libmnt_fs *fs = table && real ? mnt_table_find_target(table, real, MNT_ITER_BACKWARD) : NULL;
-	bool covered = fs && mnt_fs_get_source(fs) && str_eq(mnt_fs_get_source(fs), OURS);
+	struct libmnt_iter *iter = mnt_new_iter(MNT_ITER_FORWARD);
+	enum cover cover = COVER_NONE;
+	struct libmnt_fs *fs;
 
+	/* The last line for a directory is what is seen there. */
+	while (table && iter && real && mnt_table_next_fs(table, iter, &fs) == 0) {
+		if (!mnt_fs_get_target(fs) || !str_eq(mnt_fs_get_target(fs), real))
+			continue;
+		if (mnt_fs_get_source(fs) && str_eq(mnt_fs_get_source(fs), OURS))
+			cover = COVER_TOP;
+		else if (cover != COVER_NONE)
+			cover = COVER_BURIED;
+	}
+	mnt_free_iter(iter);
 	mnt_unref_table(table);
-	return covered;
+	return cover;
+}
+
+bool mounts_is_covered(const char *target)
+{
+	return cover_of(target) != COVER_NONE;
+}
+
+static int uncover_once(const char *target, struct err *err)
+{
+	struct libmnt_context *c = mnt_new_context();
+	int r = c ? mnt_context_disable_mtab(c, 1) : -ENOMEM;
+
+	if (r == 0)
+		r = mnt_context_enable_lazy(c, 1);
+	if (r == 0)
+		r = mnt_context_set_target(c, target);
+	if (r == 0)
+		r = mnt_context_umount(c);
+	if (r != 0)
+		return failed(c, r, "unmounting", target, err);
+	mnt_free_context(c);
+	return 0;
 }
 
 int mounts_uncover(const char *target, struct err *err)
 {
-	while (mounts_is_covered(target)) {
-		struct libmnt_context *c = mnt_new_context();
-		int r = c ? mnt_context_disable_mtab(c, 1) : -ENOMEM;
+	enum cover cover;
+	int r = 0;
 
-		if (r == 0)
-			r = mnt_context_enable_lazy(c, 1);
-		if (r == 0)
-			r = mnt_context_set_target(c, target);
-		if (r == 0)
-			r = mnt_context_umount(c);
-		if (r != 0)
-			return failed(c, r, "unmounting", target, err);
-		mnt_free_context(c);
-	}
-	return 0;
+	while (r == 0 && (cover = cover_of(target)) == COVER_TOP)
+		r = uncover_once(target, err);
+	if (r < 0 || cover == COVER_NONE)
+		return r;
+	err_set(err, ERR_BUSY, EBUSY, "%s: something else is mounted over what nvcoreos has mounted there", target);
+	return err_hint(err, "unmount that first");
 }

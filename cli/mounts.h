@@ -32,8 +32,8 @@ struct mounts_overlay {
 /* Mounts it in this process's namespace; -errno with ERR_MOUNT. Paths with commas, colons, quotes or backslashes are refused. */
 int mounts_overlay(const struct mounts_overlay *o, struct err *err) must_check;
 /*
- * Takes overlays away that mounts_overlay put over `target`, be they in use: who has files of them open keeps those. -errno
- * with ERR_MOUNT; none is no error.
+ * Takes overlays away that mounts_overlay put over `target`, be they in use: who has files of them open keeps those. None is no
+ * error; -errno with ERR_BUSY where something else lies over them, ERR_MOUNT.
  */
 int mounts_uncover(const char *target, struct err *err) must_check;
 /* Whether one is there. */

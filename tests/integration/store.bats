@@ -28,6 +28,8 @@ setup() {
 
 teardown() {
 	[ -z "${LOOP:-}" ] || losetup -d "$LOOP"
+	[ -z "${USER_PID:-}" ] || kill -- "-$USER_PID" 2>/dev/null || :
+	[ -z "${HOST:-}" ] || umount "$HOST/proc" 2>/dev/null || :
 	[ -z "${B:-}" ] || bundle_clean "$B"
 }
 
@@ -232,4 +234,58 @@ five_versions() {
 	nvc install "$BATS_FILE_TMPDIR/archives/libraries-535.98.tar.gz"
 	run -0 nvc remove 535.98 </dev/null
 	[ ! -e "$STORE/535.98" ]
+}
+
+# in_use SCRIPT: while a shell script runs in a mount namespace of its own (it says "ready", and then sleeps), the tree is not removed.
+in_use() {
+	local ready=$BATS_TEST_TMPDIR/ready
+	rm -f "$ready"
+	TREE=$STORE/550.10/3975.2.0 STORE=$STORE AT=$BATS_TEST_TMPDIR/at READY=$ready \
+		setsid unshare -m --propagation private sh -c "$1" 3>&- &
+	USER_PID=$!
+	for _ in $(seq 100); do
+		[ ! -e "$ready" ] || break
+		sleep 0.05
+	done
+	[ -e "$ready" ]
+	run nvc remove --yes 550.10
+	echo "$1: $output"
+	kill -- "-$USER_PID"
+	wait "$USER_PID" || :
+	while pgrep -g "$USER_PID" >/dev/null; do sleep 0.05; done
+	USER_PID=
+	[ "$status" = 1 ]
+	[[ $output == *'E54: in use: 550.10/3975.2.0: it is mounted for process '* ]]
+	[ -e "$STORE/550.10/3975.2.0/lib64/libcuda.so.550.10" ]
+}
+
+@test "a tree is in use by whoever has it mounted, whatever root he has, and below any overlay" {
+	nvc use 535.98 >/dev/null
+	nvc use 560.1 >/dev/null
+	mkdir -p "$BATS_TEST_TMPDIR/at" "$BATS_TEST_TMPDIR/jail/bin"
+	cp "$(command -v busybox || command -v sleep)" "$BATS_TEST_TMPDIR/jail/bin/sleep"
+	mount --bind /proc "$HOST/proc"
+	in_use 'mount --bind "$TREE" "$AT" && touch "$READY" && exec sleep 60'
+	# The first process of the namespace sees nothing of it.
+	in_use 'mount --bind "$TREE" "$AT"; J=$(dirname "$READY")/jail; mount --bind "$J" "$J"; (touch "$READY"; exec sleep 60) & chroot "$J" /bin/sleep 60; wait'
+	in_use 'mount -t overlay -o "lowerdir=$TREE/lib64:$TREE/views" overlay "$AT" && touch "$READY" && exec sleep 60'
+	ln -s 550.10/3975.2.0 "$STORE/link"
+	in_use 'mount -t overlay -o "lowerdir=$STORE/link/lib64:$STORE/link/views" overlay "$AT" && touch "$READY" && exec sleep 60'
+	in_use 'cd "$TREE" && mount -t overlay -o lowerdir=lib64:views overlay "$AT" && touch "$READY" && exec sleep 60'
+	rm "$STORE/link"
+	run -0 nvc remove --yes 550.10
+}
+
+@test "a process that sees no mount at all keeps nobody from removing" {
+	need_root busybox
+	nvc use 535.98 >/dev/null
+	nvc use 560.1 >/dev/null
+	mkdir -p "$BATS_TEST_TMPDIR/jail/bin"
+	cp "$(command -v busybox)" "$BATS_TEST_TMPDIR/jail/bin/sleep"
+	chmod 755 "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/jail"
+	mount --bind /proc "$HOST/proc"
+	setsid unshare -m --propagation private chroot "$BATS_TEST_TMPDIR/jail" /bin/sleep 60 3>&- &
+	USER_PID=$!
+	until [ -e "/proc/$USER_PID/root/bin/sleep" ] && [ ! -s "/proc/$USER_PID/mountinfo" ]; do sleep 0.05; done
+	run -0 nvc remove --yes 550.10
 }

@@ -111,7 +111,7 @@ TEST(processes_that_end_are_passed_over_and_others_are_not)
 	cleanup_free char *proc = mem_printf("%s/proc", dir), *gone = mem_printf("%s/9", proc);
 	cleanup_free char *half = mem_printf("%s/10", proc), *ns = mem_printf("%s/10/ns", proc);
 	cleanup_free char *bad = mem_printf("%s/10/mountinfo", proc);
-	static const char *const damaged[] = { "", "36 25 8:1 /a /b rw - ext4 /dev/x rw\n37 36 8:",
+	static const char *const damaged[] = { "36 25 8:1 /a /b rw - ext4 /dev/x rw\n37 36 8:",
 					       "36 25 8:1 /a /b rw - ext4 /dev/x rw\n37 36 8:\n", "nonsense\n" };
 	struct mounts *m = NULL;
 	struct err err = ERR_INIT;
