@@ -7,6 +7,7 @@
 #include "apply/load.h"
 #include "base/str.h"
 #include "cli.h"
+#include "hostview.h"
 #include "store/loaded.h"
 #include "store/manifest.h"
 #include "unload.h"
@@ -50,43 +51,71 @@ static int load_and_look(const struct cli *cli, const char *driver, struct err *
 	return 0;
 }
 
-/* The driver that worked is put back: its tree was there a moment ago. */
-static void go_back(struct cli *cli, struct writer *w, const char *driver, struct err *err)
+/* The driver that was loaded is loaded again, and what was selected is selected: as if nothing had been tried. */
+static void go_back(struct cli *cli, struct writer *w, const struct store *before, const char *loaded, struct err *err)
 {
 	struct err again = ERR_INIT;
-	struct proc_result res;
+	int r = store_select(&w->store, loaded, w->os, &again);
 
-	if (!driver || store_select(&w->store, driver, w->os, &again) < 0 || load_run(&cli->conf, &res, &again) < 0) {
-		err_hint(err, "no driver is loaded now: 'nvcoreos load' tries once more");
-		return;
+	if (r == 0)
+		r = load_and_look(cli, loaded, &again);
+	if (store_restore(&w->store, before, &again) < 0 || hostview_refresh(cli, &again) < 0)
+		r = -EIO;
+	if (r == 0)
+		err_hint(err, "driver %s is loaded again, and all is selected as before", loaded);
+	else
+		err_hint(err,
+			 "no driver may be loaded now: see 'nvcoreos list', then 'nvcoreos use' and 'nvcoreos load'");
+}
+
+static int switch_to(struct cli *cli, struct writer *w, const char *name, const char *driver, const char *loaded,
+		     struct err *err)
+{
+	struct proc_result res;
+	struct store before;
+	int r = store_read(&before, &cli->conf, err);
+
+	if (r < 0)
+		return r;
+	/* From here on modules may be gone, be it that not all of them went. */
+	r = unload_modules(cli, &res, err);
+	if (r < 0 && loaded) {
+		struct err unused = ERR_INIT;
+
+		/* Those that went before the one that is in use. */
+		if (load_run(&cli->conf, &res, &unused) < 0)
+			err_hint(err, "some modules are unloaded: 'nvcoreos load' loads them again");
+		store_free(&before);
+		return r;
 	}
-	err_hint(err, "driver %s is selected and loaded again", driver);
+	if (r == 0)
+		r = writer_use(w, cli, name, err);
+	if (r == 0)
+		r = load_and_look(cli, driver, err);
+	if (r < 0 && loaded)
+		go_back(cli, w, &before, loaded, err);
+	store_free(&before);
+	return r;
 }
 
 static int use_now(struct cli *cli, struct writer *w, const char *name, struct err *err)
 {
 	char buf[LOADED_MAX];
-	const char *loaded, *before;
-	struct proc_result res;
+	const char *loaded;
 	struct store_tree t;
 	int r = store_find(&w->store, name, w->os, &t, err);
 
 	if (r == 0)
 		r = check_modules(w, &t, err);
+	if (r == 0)
+		r = writer_check(&t, err);
 	if (r < 0)
 		return r;
-	before = w->store.selected;
 	loaded = loaded_driver(cli->conf.proc_root, buf);
 	if (!loaded || !str_eq(loaded, t.driver))
-		r = unload_modules(cli, &res, err);
-	if (r == 0)
-		r = writer_use(w, cli, name, err);
-	if (r < 0)
-		return r;
-	r = load_and_look(cli, t.driver, err);
-	if (r < 0 && loaded && !str_eq(loaded, t.driver))
-		go_back(cli, w, before, err);
-	return r;
+		return switch_to(cli, w, name, t.driver, loaded, err);
+	r = writer_use(w, cli, name, err);
+	return r == 0 ? load_and_look(cli, t.driver, err) : r;
 }
 
 int verb_use(struct cli *cli, int argc, char **argv, struct err *err)

@@ -11,7 +11,12 @@
  * driver is selected. -errno with ERR_HOST where the loader's configuration does not read ld.so.conf.d, or without ldconfig.
  */
 int hostfiles_apply(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
-/* Removes those that s names, and runs ldconfig where there were any. */
+/* Whether hostfiles_apply could: the loader reads what it would write, and no file of somebody else's stands there. */
+int hostfiles_check(const struct cli *cli, struct err *err) must_check;
+/*
+ * Removes those that s names, but those that somebody has taken over, and runs ldconfig where there were any; that this fails is
+ * said and no error.
+ */
 int hostfiles_remove(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
 
 #endif

@@ -87,8 +87,10 @@ static int cover(const struct cli *cli, struct hoststate *s, const struct mounts
 {
 	int r = 0;
 
-	if (!strlist_has(&s->covers, o->target)) {
-		strlist_add(&s->arena, &s->covers, o->target);
+	const char *inside = o->target + strlen(cli->root);
+
+	if (!strlist_has(&s->covers, inside)) {
+		strlist_add(&s->arena, &s->covers, inside);
 		r = hoststate_write(s, cli, err);
 	}
 	return r == 0 ? mounts_overlay(o, err) : r;
@@ -99,11 +101,8 @@ static int cover_with(const struct cli *cli, struct hoststate *s, const char *lo
 		      struct err *err)
 {
 	const struct mounts_overlay o = { .target = target, .lower = lower };
-	int r = mounts_uncover(target, err);
 
-	if (r == 0)
-		r = check_read_only(target, err);
-	return r == 0 && is_dir(lower) ? cover(cli, s, &o, err) : r;
+	return is_dir(lower) ? cover(cli, s, &o, err) : 0;
 }
 
 static int run_depmod(const struct cli *cli, char *release, struct err *err)
@@ -178,9 +177,6 @@ static int cover_modules(const struct cli *cli, struct hoststate *s, const char 
 	if (!is_dir(modules) || !target)
 		return 0;
 	o.target = target;
-	r = mounts_uncover(target, err);
-	if (r < 0)
-		return r;
 	r = fd_mkdir_p(AT_FDCWD, o.upper, 0755);
 	if (r == 0)
 		r = fd_mkdir_p(AT_FDCWD, o.work, 0755);
@@ -206,26 +202,50 @@ int hostoverlay_remove(const struct cli *cli, struct hoststate *s, struct err *e
 	int r = 0;
 
 	for (size_t i = s->covers.n; r == 0 && i-- > 0;)
-		r = mounts_uncover(s->covers.v[i], err);
+		r = mounts_uncover(arena_printf(&s->arena, "%s%s", cli->root, s->covers.v[i]), err);
 	if (r == 0)
 		remove_work(cli);
 	return r;
 }
 
-int hostoverlay_apply(const struct cli *cli, struct hoststate *s, struct err *err)
+struct places {
+	const char *tree, *libraries, *programs;
+};
+
+static int find_places(const struct cli *cli, struct hoststate *s, struct places *ret, struct err *err)
 {
-	const char *libraries = library_dir(cli, &s->arena), *tree;
-	int r = find_tree(cli, &s->arena, &tree, err);
+	int r = find_tree(cli, &s->arena, &ret->tree, err);
 
 	if (r < 0)
 		return r;
-	if (!libraries)
-		return err_set(err, ERR_HOST, 0, "%s/usr: no directory with libc.so.6", cli->root);
-	r = hostoverlay_remove(cli, s, err);
+	ret->libraries = library_dir(cli, &s->arena);
+	ret->programs = arena_printf(&s->arena, "%s/usr/bin", cli->root);
+	return ret->libraries ? 0 : err_set(err, ERR_HOST, 0, "%s/usr: no directory with libc.so.6", cli->root);
+}
+
+int hostoverlay_check(const struct cli *cli, struct hoststate *s, struct err *err)
+{
+	struct places p;
+	int r = find_places(cli, s, &p, err);
+
+	/* What is covered already is read-only. */
 	if (r == 0)
-		r = cover_with(cli, s, arena_printf(&s->arena, "%s/lib64", tree), libraries, err);
+		r = check_read_only(p.libraries, err);
+	return r == 0 ? check_read_only(p.programs, err) : r;
+}
+
+int hostoverlay_apply(const struct cli *cli, struct hoststate *s, struct err *err)
+{
+	struct places p;
+	int r = find_places(cli, s, &p, err);
+
 	if (r == 0)
-		r = cover_with(cli, s, arena_printf(&s->arena, "%s/bin", tree),
-			       arena_printf(&s->arena, "%s/usr/bin", cli->root), err);
-	return r == 0 ? cover_modules(cli, s, tree, err) : r;
+		r = hostoverlay_remove(cli, s, err);
+	if (r == 0)
+		r = hostoverlay_check(cli, s, err);
+	if (r == 0)
+		r = cover_with(cli, s, arena_printf(&s->arena, "%s/lib64", p.tree), p.libraries, err);
+	if (r == 0)
+		r = cover_with(cli, s, arena_printf(&s->arena, "%s/bin", p.tree), p.programs, err);
+	return r == 0 ? cover_modules(cli, s, p.tree, err) : r;
 }

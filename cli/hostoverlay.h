@@ -13,7 +13,9 @@
  * (what packages put there would be lost to sight), ERR_NO_TREE, ERR_MOUNT.
  */
 int hostoverlay_apply(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
-/* Takes them away. */
+/* Whether hostoverlay_apply could: nothing is made. The same errors. */
+int hostoverlay_check(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
+/* Takes them away. -errno with ERR_BUSY where something else lies over one, ERR_MOUNT. */
 int hostoverlay_remove(const struct cli *cli, struct hoststate *s, struct err *err) must_check;
 
 #endif

@@ -13,7 +13,7 @@ struct hoststate {
 	enum hostview_method method;
 	struct strlist files;  /* paths below the root, that were not there before */
 	struct strlist dirs;   /* likewise, the outer ones first */
-	struct strlist covers; /* directories of the host (with the root) that overlays lie over */
+	struct strlist covers; /* directories that overlays lie over, as the host calls them: without --root */
 };
 
 /* Reads it; absent: method NONE and nothing. hoststate_free is due either way. -errno with ERR_HOST. */

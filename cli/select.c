@@ -2,11 +2,13 @@
 #include "select.h"
 
 #include <stdio.h>
+#include <sys/utsname.h>
 
 #include "base/str.h"
 #include "hostview.h"
 #include "host/osver.h"
 #include "store/loaded.h"
+#include "store/manifest.h"
 
 static int select_cuda(struct cli *cli, struct store *s, const char *version, struct err *err)
 {
@@ -45,6 +47,17 @@ static bool is_for_here(struct cli *cli, struct store *s, const struct select_tr
 	return osver_read(&s->arena, cli->root, NULL, &os, NULL) < 0 || str_eq(os, t->os);
 }
 
+/* A tree of another machine's files (installed into an image, or by mistake) is not made current unless asked for. */
+static bool is_for_machine(const struct store *s, const struct select_tree *t)
+{
+	cleanup_free char *path = t->cuda ? mem_printf("%s/%s", s->cuda_path, t->cuda)
+					  : mem_printf("%s/%s/%s", s->driver_path, t->driver, t->os);
+	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
+	struct utsname uts;
+
+	return manifest_load(&m, path, NULL) < 0 || !m.arch || uname(&uts) < 0 || str_eq(m.arch, uts.machine);
+}
+
 int select_installed(struct cli *cli, const struct select_tree *t, bool use, struct err *err)
 {
 	struct store s;
@@ -52,7 +65,7 @@ int select_installed(struct cli *cli, const struct select_tree *t, bool use, str
 
 	if (r < 0)
 		return r;
-	if (use || (t->cuda ? !s.current_cuda : !s.current && is_for_here(cli, &s, t)))
+	if (use || (is_for_machine(&s, t) && (t->cuda ? !s.current_cuda : !s.current && is_for_here(cli, &s, t))))
 		r = select_tree(cli, &s, t, err);
 	else if (!cli->quiet && !cli->json &&
 		 !(t->cuda ? str_eq(s.current_cuda, t->cuda) : s.selected && str_eq(s.selected, t->driver)))

@@ -54,7 +54,7 @@ static void print_json(const struct store *s)
 }
 
 /* A start with a damaged tree would fail: better here than there. */
-static int check_whole(const struct store_tree *found, struct err *err)
+int writer_check(const struct store_tree *found, struct err *err)
 {
 	struct tree t;
 	int r = tree_load(&t, found->path, err);
@@ -70,7 +70,7 @@ int writer_use(struct writer *w, struct cli *cli, const char *name, struct err *
 	int r = store_find(&w->store, name, w->os, &t, err);
 
 	if (r == 0)
-		r = check_whole(&t, err);
+		r = writer_check(&t, err);
 	if (r == 0)
 		r = select_tree(cli, &w->store, &(struct select_tree){ t.driver, t.os, t.cuda }, err);
 	if (r == 0 && cli->json)

@@ -15,6 +15,8 @@ struct writer {
 /* Takes the lock (repair_lock) and reads; writer_end is due after 0. -errno with ERR_BUSY, ERR_STORE, ERR_PRIVILEGE, ERR_HOST. */
 int writer_begin(struct writer *w, const struct cli *cli, struct err *err) must_check;
 void writer_end(struct writer *w);
+/* Whether a tree can be started with. -errno with ERR_TREE. */
+int writer_check(const struct store_tree *t, struct err *err) must_check;
 /*
  * Selects TREE as a user names it, once it is known to be whole, and prints what came of it, as JSON with --json. -errno with
  * ERR_TREE_NAME, ERR_TREE, ERR_STORE.

@@ -408,6 +408,22 @@ int store_select(struct store *s, const char *driver, const char *os, struct err
 	return r;
 }
 
+int store_restore(struct store *s, const struct store *before, struct err *err)
+{
+	cleanup_fd int dir = fd_open_dir(s->driver_path);
+	int r;
+
+	if (dir < 0)
+		return err_set(err, ERR_STORE, -dir, "%s", s->driver_path);
+	s->selected = before->selected ? arena_strdup(&s->arena, before->selected) : NULL;
+	s->previous = before->previous ? arena_strdup(&s->arena, before->previous) : NULL;
+	r = write_state(s, dir, err);
+	if (r < 0 || !before->current)
+		return r;
+	s->current = arena_strdup(&s->arena, before->current);
+	return move_current(dir, s->driver_path, s->current, err);
+}
+
 int store_select_cuda(struct store *s, const char *version, struct err *err)
 {
 	cleanup_fd int dir = fd_open_dir(s->cuda_path);

@@ -62,6 +62,11 @@ int store_lock(const struct config *conf, struct err *err) must_check;
  * follow: to <driver>/<os> where that tree is there, else it stays. The caller holds the lock.
  */
 int store_select(struct store *s, const char *driver, const char *os, struct err *err) must_check;
+/*
+ * Makes selected, previous (either NULL) and `current` what they were: `before` was read, by store_read, before they were changed.
+ * The caller holds the lock. -errno with ERR_STORE.
+ */
+int store_restore(struct store *s, const struct store *before, struct err *err) must_check;
 /* Points current of the CUDA store at a version. The caller holds the lock. */
 int store_select_cuda(struct store *s, const char *version, struct err *err) must_check;
 

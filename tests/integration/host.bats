@@ -95,9 +95,13 @@ seen() {
 	before=$(picture)
 	run -1 nvc host enable
 	echo "$output"
-	[[ $output == *"E26: "*"/etc/ld.so.conf: does not read ld.so.conf.d: add 'include "*"or use --method overlay" ]]
+	[[ $output == *"E26: "*"/etc/ld.so.conf: does not read /etc/ld.so.conf.d/00-nvcoreos.conf: add 'include "*"or use --method overlay" ]]
 	[ "${#lines[@]}" = 1 ]
 	diff <(echo "$before") <(picture)
+	# Not every pattern is ours.
+	echo 'include ld.so.conf.d/lib*.conf' >"$HOST/usr/lib/etc/ld.so.conf"
+	run -1 nvc host enable
+	[[ $output == *'does not read /etc/ld.so.conf.d/00-nvcoreos.conf'* ]]
 	# It may be a link, if it says the right thing.
 	echo 'include ld.so.conf.d/*.conf' >"$HOST/usr/lib/etc/ld.so.conf"
 	nvc host enable
@@ -188,6 +192,62 @@ read_only() {
 		nvc host disable
 	done
 	diff <(echo "$before") <(picture)
+}
+
+@test "what somebody else has made or changed is never taken, and what works is not given up for what does not" {
+	mkdir -p "$HOST/etc/profile.d"
+	echo 'export MINE=1' >"$HOST/etc/profile.d/nvcoreos.sh"
+	before=$(picture)
+	run -1 nvc host enable
+	[[ $output == *'E26: '*'/etc/profile.d/nvcoreos.sh: not made by nvcoreos'* ]]
+	diff <(echo "$before") <(picture)
+	rm "$HOST/etc/profile.d/nvcoreos.sh"
+	before=$(picture)
+	nvc host enable
+	# /usr can be written: not possible, and the other method stays.
+	run -1 nvc host enable --method overlay
+	[ "$(seen)" = /opt/nvidia/current/lib64/libcuda.so.1 ]
+	[ "$(jq -r .method "$HOST/etc/nvcoreos/host.json")" = ldconf ]
+	echo 'export MINE=1' >"$HOST/etc/profile.d/nvcoreos.sh"
+	run -0 nvc host disable
+	[[ $output == *'/etc/profile.d/nvcoreos.sh stays: it was changed'* ]]
+	[ -e "$HOST/etc/profile.d/nvcoreos.sh" ]
+	rm "$HOST/etc/profile.d/nvcoreos.sh"
+	diff <(echo "$before") <(picture)
+	# A cache that cannot be written: enabling leaves nothing, disabling is done with all the same.
+	nvc host enable
+	mv "$HOST/etc/ld.so.cache" "$BATS_TEST_TMPDIR/cache"
+	mkdir "$HOST/etc/ld.so.cache"
+	run -0 nvc host disable
+	[[ $output == *"the loader's cache is as it was"* ]]
+	run -1 nvc host enable
+	[ ! -e "$HOST/etc/nvcoreos/host.json" ]
+	rmdir "$HOST/etc/ld.so.cache"
+	mv "$BATS_TEST_TMPDIR/cache" "$HOST/etc/ld.so.cache"
+	chroot "$HOST" /sbin/ldconfig
+	diff <(echo "$before") <(picture)
+}
+
+@test "overlay: something mounted over it, the root under another name: never a false success" {
+	read_only
+	lib=$HOST/usr/lib/x86_64-linux-gnu
+	nvc host enable --method overlay
+	mount -t tmpfs tmpfs "$lib"
+	run -1 nvc host disable
+	echo "$output"
+	[[ $output == *'E54: '*'something else is mounted over what nvcoreos has mounted there'* ]]
+	[ "$(jq -r .method "$HOST/etc/nvcoreos/host.json")" = overlay ]
+	umount "$lib"
+	[ -e "$lib/libcuda.so.535.98" ]
+	[ "$(jq -r '.overlays[0]' "$HOST/etc/nvcoreos/host.json")" = /usr/lib/x86_64-linux-gnu ]
+	nvc host disable
+	run ! grep -q ' - overlay nvcoreos ' /proc/self/mountinfo
+	# One of the directories can be written: nothing is covered.
+	mount -t tmpfs tmpfs "$HOST/usr/bin"
+	run -1 nvc host enable --method overlay
+	run ! grep -q ' - overlay nvcoreos ' /proc/self/mountinfo
+	[ ! -e "$HOST/etc/nvcoreos/host.json" ]
+	umount "$HOST/usr/bin"
 }
 
 @test "what is not understood" {

@@ -240,7 +240,7 @@ five_versions() {
 in_use() {
 	local ready=$BATS_TEST_TMPDIR/ready
 	rm -f "$ready"
-	TREE=$STORE/550.10/3975.2.0 STORE=$STORE AT=$BATS_TEST_TMPDIR/at READY=$ready \
+	env TREE="$STORE/550.10/3975.2.0" STORE="$STORE" AT="$BATS_TEST_TMPDIR/at" READY="$ready" \
 		setsid unshare -m --propagation private sh -c "$1" 3>&- &
 	USER_PID=$!
 	for _ in $(seq 100); do
@@ -288,4 +288,19 @@ in_use() {
 	USER_PID=$!
 	until [ -e "/proc/$USER_PID/root/bin/sleep" ] && [ ! -s "/proc/$USER_PID/mountinfo" ]; do sleep 0.05; done
 	run -0 nvc remove --yes 550.10
+}
+
+@test "what is for another machine is not made current by itself" {
+	rm -rf "$STORE"
+	cp "$BATS_FILE_TMPDIR/archives/libraries-560.1.tar.gz" "$BATS_TEST_TMPDIR/libraries-560.1-arm64.tar.gz"
+	mkdir "$BATS_TEST_TMPDIR/arm"
+	tar -C "$BATS_TEST_TMPDIR/arm" -xf "$BATS_TEST_TMPDIR/libraries-560.1-arm64.tar.gz"
+	# e_machine: EM_AARCH64 in place of EM_X86_64.
+	find "$BATS_TEST_TMPDIR/arm" -type f -exec sh -c 'head -c 5 "$1" | grep -q ELF..* && printf "\267" | dd of="$1" bs=1 seek=18 conv=notrunc status=none' sh {} \;
+	tar -C "$BATS_TEST_TMPDIR/arm" -czf "$BATS_TEST_TMPDIR/libraries-560.1-arm64.tar.gz" .
+	[ "$(uname -m)" = x86_64 ] || skip 'for x86_64'
+	run -0 nvc install "$BATS_TEST_TMPDIR/libraries-560.1-arm64.tar.gz"
+	echo "$output"
+	[[ $output == *'to select it: nvcoreos use 560.1/'* ]]
+	[ ! -e "$STORE/current" ]
 }

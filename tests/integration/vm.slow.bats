@@ -292,9 +292,10 @@ no_traces() {
 @test "use --now: a driver that does not load: what worked is back" {
 	step now-broken
 	[ "$status" = 1 ]
-	[[ $output == *'E22: '*': driver 999.1 is selected and loaded again' ]]
+	[[ $output == *'E22: '*': driver 999.1 is loaded again, and all is selected as before' ]]
 	is now-broken-version 0 '*  999.1  *'
 	is now-broken-current 0 "999.1/$OS"
+	is now-broken-state 0 "*\"selected\":\"999.1\",\"previous\":\"$DRIVER\"*"
 }
 
 @test "unload" {

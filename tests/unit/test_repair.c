@@ -2,6 +2,7 @@
 #include "store/repair.h"
 
 #include <errno.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -139,5 +140,24 @@ TEST(a_held_lock_is_an_error)
 	CHECK_INT(err.code, ERR_BUSY);
 	CHECK(fixture_exists(dir, "opt/nvidia/.staging-9-0/x"));
 	fd_close(lock);
+	config_free(&c);
+}
+
+/* Two configurations may share one of the stores, and not the lock. */
+TEST(the_staging_directory_of_a_run_that_lives_stays)
+{
+	struct config c;
+	const char *dir = make_host(&c);
+	cleanup_free char *path = mem_printf("%s/opt/cuda/.staging-9-1", dir);
+	cleanup_fd int fd = -EBADF;
+
+	tap_write(dir, "opt/cuda/.staging-9-1/x", "x");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	REQUIRE(fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0);
+	repair(&c, dir);
+	CHECK(fixture_exists(dir, "opt/cuda/.staging-9-1/x"));
+	fd_close(take_fd(fd));
+	repair(&c, dir);
+	CHECK(!fixture_exists(dir, "opt/cuda/.staging-9-1"));
 	config_free(&c);
 }
