@@ -90,8 +90,11 @@ static int read_exports(struct kmod_module *m, struct arena *a, struct modcheck_
 
 	if (r < 0)
 		return r == -ENOENT || r == -ENODATA ? 0 : r;
-	kmod_list_foreach(i, list) add(a, &ret->exports, &ret->n_exports, kmod_module_symbol_get_symbol(i),
-				       kmod_module_symbol_get_crc(i), false);
+	kmod_list_foreach(i, list)
+	{
+		add(a, &ret->exports, &ret->n_exports, kmod_module_symbol_get_symbol(i), kmod_module_symbol_get_crc(i),
+		    false);
+	}
 	return 0;
 }
 
@@ -102,9 +105,13 @@ static int read_needs(struct kmod_module *m, struct arena *a, struct modcheck_mo
 
 	if (r < 0)
 		return r == -ENOENT || r == -ENODATA ? 0 : r;
-	kmod_list_foreach(i, list) add(a, &ret->needs, &ret->n_needs, kmod_module_dependency_symbol_get_symbol(i),
-				       kmod_module_dependency_symbol_get_crc(i),
-				       kmod_module_dependency_symbol_get_bind(i) == KMOD_SYMBOL_WEAK);
+	kmod_list_foreach(i, list)
+	{
+		bool weak = kmod_module_dependency_symbol_get_bind(i) == KMOD_SYMBOL_WEAK;
+
+		add(a, &ret->needs, &ret->n_needs, kmod_module_dependency_symbol_get_symbol(i),
+		    kmod_module_dependency_symbol_get_crc(i), weak);
+	}
 	return 0;
 }
 
@@ -146,6 +153,9 @@ int kmodfile_versions(struct kmodfile *k, const char *path, char *vermagic, size
 	r = kmod_module_get_versions(m, &list);
 	if (r < 0)
 		return r;
-	kmod_list_foreach(i, list) fn(data, kmod_module_version_get_symbol(i), kmod_module_version_get_crc(i));
+	kmod_list_foreach(i, list)
+	{
+		fn(data, kmod_module_version_get_symbol(i), kmod_module_version_get_crc(i));
+	}
 	return 0;
 }

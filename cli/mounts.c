@@ -267,27 +267,33 @@ static int locate(const char *path, dev_t *ret_dev, char **ret_root)
 	return r;
 }
 
+static bool leads_into(const char *from, const char *lower, const char *real)
+{
+	cleanup_free char *path = mem_printf("%s/%s", from, lower);
+	cleanup_free char *there = real_path(path);
+
+	return there && path_is_below(there, real);
+}
+
 /*
  * Whether a lower directory is the tree `real` or lies in it. What was said when it was mounted may lead through a link, or be
- * relative to a directory that nobody knows any more: then the tree, the store's directories above it, and / are tried.
+ * relative to a directory that nobody knows any more: then the tree and the store's directories above it are tried.
  */
 static bool is_lower_in(const char *lower, const char *real)
 {
 	cleanup_free char *from = mem_strdup(real), *said = real_path(lower);
+	char *slash = from;
+	bool found = false;
 
 	if (*lower == '/')
 		return path_is_below(said ? said : lower, real);
-	for (int up = 0; up < 3; up++) {
-		cleanup_free char *path = mem_printf("%s/%s", from, lower), *there = real_path(path);
-		char *slash = strrchr(from, '/');
-
-		if (there && path_is_below(there, real))
-			return true;
-		if (!slash || slash == from)
-			break;
-		*slash = '\0';
+	for (int up = 0; up < 3 && slash && !found; up++) {
+		found = leads_into(from, lower, real);
+		slash = strrchr(from, '/');
+		if (slash)
+			*slash = '\0';
 	}
-	return false;
+	return found;
 }
 
 int mounts_user(const struct mounts *m, const char *path, pid_t *ret, struct err *err)
