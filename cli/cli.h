@@ -37,6 +37,6 @@ verb_fn verb_verify;					/* cmd_verify.c */
 verb_fn verb_plan, verb_gpus;				/* cmd_plan.c, cmd_gpus.c */
 verb_fn verb_configure;					/* cmd_configure.c */
 verb_fn verb_load;					/* cmd_load.c */
-verb_fn verb_unload, verb_host;				/* cmd_unload.c, cmd_host.c */
+verb_fn verb_unload, verb_host, verb_status;		/* cmd_unload.c, cmd_host.c, cmd_status.c */
 
 #endif

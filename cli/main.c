@@ -39,6 +39,7 @@ const struct verb verbs[] = {
 	  "  --keep N   how many of each to keep (default: keep-trees of the configuration)\n"
 	  "  --dry-run  print only what would go\n" },
 	{ "list", "", "installed drivers and CUDA toolkits", verb_list, NULL },
+	{ "status", "", "whether a container would get its GPUs now, and from what", verb_status, NULL },
 	{ "load", "", "load the kernel modules and make the device nodes", verb_load, NULL },
 	{ "unload", "", "take the kernel modules out of the running kernel", verb_unload, NULL },
 	{ "host", "enable|disable [--method ldconf|overlay]", "the host itself sees the driver, or no longer",

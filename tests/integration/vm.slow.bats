@@ -198,6 +198,24 @@ no_traces() {
 		'stand-in 195:255' OK EPERM OK EPERM OK EPERM 0001:3b:00.0 0001:3b:01.0
 }
 
+@test "status: what is there, what is missing, and what does not fit together" {
+	step status-before
+	[ "$status" = 1 ]
+	[[ $output == *'driver        not loaded'*'problem       no driver is loaded'*"E21: "*"run 'nvcoreos load'" ]]
+	step status
+	[ "$status" = 0 ]
+	[[ $output == *"driver        $DRIVER (proprietary modules)"* ]]
+	[[ $output == *"tree          /opt/nvidia/$DRIVER/$OS"* ]]
+	[[ $output == *'modules       nvidia_modeset (0) nvidia_uvm (0) nvidia (2)'* ]]
+	[[ $output == *'GPUs          2'*'nodes         nvidiactl nvidia0 nvidia1 nvidia-uvm nvidia-uvm-tools'*'persistenced  not running'* ]]
+	[[ $output != *problem* ]]
+	step status-json
+	[ "$(jq -r '.driver + " " + (.gpus | tostring) + " " + (.problems | length | tostring)' <<<"$output")" = "$DRIVER 2 0" ]
+	step now-skew
+	[ "$status" = 1 ]
+	[[ $output == *"problem       driver $DRIVER is loaded, and 999.1 is selected"* ]]
+}
+
 @test "on the host: all modules, their nodes, ModifyDeviceFiles off, no mount stays" {
 	step all-traces
 	[ "$(head -n 3 <<<"$output" | tr '\n' ' ')" = 'nvidia_modeset nvidia_uvm nvidia ' ]
