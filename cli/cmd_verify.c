@@ -27,6 +27,7 @@ struct proof {
 	struct strlist findings;
 	size_t symbols, versions, unknown;
 	bool done;
+	const char *unproven; /* why it could not be done; NULL: it was, or there is nothing to prove */
 };
 
 static struct json *findings_json(const struct strlist *findings)
@@ -57,6 +58,8 @@ static void add_json(struct job *j, const char *name, const struct verify *v, co
 		json_set(modules, "found", findings_json(&p->findings));
 		json_set(row, "modules", modules);
 	}
+	if (p->unproven)
+		json_set_str(row, "unproven", p->unproven);
 	json_append(j->trees, row);
 }
 
@@ -70,6 +73,8 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		printf("%s: and %zu more\n", name, v->n_findings - v->findings.n);
 	for (size_t i = 0; i < p->findings.n; i++)
 		printf("%s: %s\n", name, p->findings.v[i]);
+	if (p->unproven)
+		printf("%s: its modules are not proven: %s\n", name, p->unproven);
 	if (p->done && !p->findings.n) {
 		printf("%s: its modules fit the kernel (%zu symbols, %zu of them with versions", name, p->symbols,
 		       p->versions);
@@ -79,16 +84,34 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 	}
 }
 
+/* A module that is none is a finding; a running kernel that tells nothing of itself keeps nobody from the rest. */
+static int take_failure(const struct job *j, struct proof *p, int r, const struct err *why, struct err *err)
+{
+	if (why->code == ERR_LOAD) {
+		p->done = true;
+		strlist_add(&p->arena, &p->findings, why->what);
+		return 0;
+	}
+	if (why->code == ERR_HOST && !j->kernel) {
+		p->unproven = arena_strdup(&p->arena, why->what);
+		return 0;
+	}
+	if (err)
+		*err = *why;
+	return r;
+}
+
 /* One flavour's directory. */
 static int prove_dir(struct job *j, struct proof *p, const char *tree, bool open, struct err *err)
 {
 	const struct kernelsyms_source src = { j->cli->root, j->cli->conf.proc_root, j->cli->conf.sys_root, j->kernel };
 	cleanup_free char *dir = mem_printf("%s/%s", tree, open ? "modules-open" : "modules");
+	struct err why = ERR_INIT;
 	struct modcheck m;
-	int r = modprove_dir(&m, dir, open, &src, err);
+	int r = modprove_dir(&m, dir, open, &src, &why);
 
 	if (r <= 0)
-		return r;
+		return r < 0 ? take_failure(j, p, r, &why, err) : 0;
 	p->done = true;
 	p->symbols += m.symbols;
 	p->versions += m.versions;

@@ -135,6 +135,9 @@ int hostfiles_apply(const struct cli *cli, struct hoststate *s, struct err *err)
 		"# nvcoreos: 'nvcoreos host disable' removes it.\n%s/current/lib64\n%s/current/lib32\n", store, store);
 	cleanup_free char *profile = mem_printf(
 		MARK "case :$PATH: in\n*:%s/current/bin:*) ;;\n*) PATH=$PATH:%s/current/bin ;;\nesac\n", store, store);
+	bool enabled = s->files.n > 0;
+	struct err local = ERR_INIT;
+	char line[ERR_MSG_MAX + 256];
 	int r = root < 0 ? root : hostfiles_check(cli, err);
 
 	if (r < 0)
@@ -146,7 +149,12 @@ int hostfiles_apply(const struct cli *cli, struct hoststate *s, struct err *err)
 		r = write_file(root, LD_CONF_D, dirs, err);
 	if (r == 0)
 		r = write_file(root, PROFILE, profile, err);
-	return r == 0 ? run_ldconfig(cli, err) : r;
+	if (r < 0 || !enabled)
+		return r == 0 ? run_ldconfig(cli, err) : r;
+	/* The files are there as before: a program of the host that is missing (in the installer image) stops nothing. */
+	if (run_ldconfig(cli, &local) < 0)
+		fprintf(stderr, "the loader's cache is as it was: %s\n", err_line(&local, line, sizeof(line)));
+	return 0;
 }
 
 /* What somebody has made his own stays. */

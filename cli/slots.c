@@ -113,8 +113,8 @@ static int add_partition(struct slots *s, const char *dev_root, const char *labe
 	if (stat(device, &st) < 0)
 		return errno == ENOENT ? 0 : err_set(err, ERR_HOST, errno, "%s", device);
 	r = read_partition(device, &text, &len);
-	/* The one that runs, below its dm-verity. */
-	if (r == -EBUSY)
+	/* The one that runs, below its dm-verity; or one that was never written, on a machine that has had no update. */
+	if (r == -EBUSY || r == -EINVAL)
 		return 0;
 	if (r < 0)
 		return err_set(err, ERR_HOST, -r, "%s: the other OS version cannot be read", device);

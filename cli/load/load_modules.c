@@ -147,6 +147,35 @@ static bool is_switched_off(const struct loader *l)
 	return fd_read_file_at(AT_FDCWD, path, 64, &text, &len) == 0 && text[0] == '1';
 }
 
+/* What is optional loads or does not, with a warning: nobody goes without GPUs because his kernel has no drm. */
+static bool is_needed(const char *finding)
+{
+	return str_starts(finding, "nvidia: ") || str_starts(finding, "nvidia_uvm: ");
+}
+
+static int refuse_unfit(const struct modcheck *m, struct err *err)
+{
+	const char *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->findings.n; i++) {
+		if (!is_needed(m->findings.v[i]))
+			continue;
+		first = first ? first : m->findings.v[i];
+		n++;
+	}
+	if (!first)
+		return 0;
+	if (n > 1)
+		err_set(err, ERR_LOAD, 0, "%s (and %zu more)", first, n - 1);
+	else
+		err_set(err, ERR_LOAD, 0, "%s", first);
+	err_hint(err, "%s; 'nvcoreos verify' names all",
+		 m->unsigned_ones == m->findings.n ? "sign the modules with a key that the kernel trusts"
+						   : "install the modules of this OS version");
+	return -EINVAL;
+}
+
 /* What does not fit is known, and named, before the first of them is loaded: nothing stays half loaded. */
 static int prove(const struct loader *l, const char *path, bool open, struct err *err)
 {
@@ -165,14 +194,7 @@ static int prove(const struct loader *l, const char *path, bool open, struct err
 		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
 	if (r <= 0)
 		return 0;
-	r = 0;
-	if (m.findings.n) {
-		r = err_set(err, ERR_LOAD, 0, m.findings.n > 1 ? "%s (and %zu more)" : "%s", m.findings.v[0],
-			    m.findings.n - 1);
-		err_hint(err, "%s; 'nvcoreos verify' names all",
-			 m.unsigned_ones == m.findings.n ? "sign the modules with a key that the kernel trusts"
-							 : "install the modules of this OS version");
-	}
+	r = refuse_unfit(&m, err);
 	modcheck_free(&m);
 	return r;
 }

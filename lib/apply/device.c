@@ -26,10 +26,10 @@ static int open_as(const char *path, const char *type)
 int device_open(const char *path)
 {
 	static const char *const types[] = { "ext4", "btrfs", "squashfs", "erofs" };
-	int r = -ENODEV;
+	int r = -EINVAL;
 
 	/* One that is not this type, or whose type this kernel does not know, may be another. */
-	for (size_t i = 0; i < ARRAY_SIZE(types) && r < 0 && r != -EBUSY; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(types) && (r == -EINVAL || r == -ENODEV); i++)
 		r = open_as(path, types[i]);
-	return r;
+	return r == -ENODEV ? -EINVAL : r;
 }

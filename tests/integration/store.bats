@@ -189,13 +189,23 @@ five_versions() {
 		losetup -d "$LOOP"
 		LOOP=
 	done
-	# One that cannot be read: nothing goes.
+	# One that was never written, as on a new machine: the newest of the older trees stays, in case.
 	truncate -s 1M "$BATS_TEST_TMPDIR/empty"
 	LOOP=$(losetup --find --show --read-only "$BATS_TEST_TMPDIR/empty")
 	ln -sfn "$LOOP" "$HOST/dev/disk/by-partlabel/USR-B"
 	run -1 nvc remove --yes 560.1/3950.1.0
+	run -0 nvc remove --yes 560.1/3900.2.0
+	losetup -d "$LOOP"
+	LOOP=
+	# One with a file system and no OS in it: nothing goes.
+	rm "$BATS_TEST_TMPDIR/ext4"
+	truncate -s 20M "$BATS_TEST_TMPDIR/ext4"
+	mkfs.ext4 -q "$BATS_TEST_TMPDIR/ext4"
+	LOOP=$(losetup --find --show --read-only "$BATS_TEST_TMPDIR/ext4")
+	ln -sfn "$LOOP" "$HOST/dev/disk/by-partlabel/USR-B"
+	run -1 nvc remove --yes 560.1/3900.1.0
 	[[ $output == *'E26: '*'by-partlabel/USR-B: the other OS version cannot be read'* ]]
-	[ -d "$STORE/560.1/3950.1.0" ]
+	[ -d "$STORE/560.1/3900.1.0" ]
 }
 
 @test "ostree deployments: what they hold stays" {

@@ -110,3 +110,18 @@ damage() {
 	[ "$(jq -c '[.trees[].whole]' <<<"$json")" = '[true,false]' ]
 	[ "$(jq -r '.trees[1].found[0]' <<<"$json" | cut -d: -f1)" = "${file#./}" ]
 }
+
+@test "a file among the modules that is none is named, and the rest is checked all the same" {
+	# shellcheck source=/dev/null
+	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
+	rm -rf "$HOST/store"
+	mkdir "$BATS_TEST_TMPDIR/m"
+	echo 'no module' >"$BATS_TEST_TMPDIR/m/nvidia.ko"
+	tar -C "$BATS_TEST_TMPDIR/m" -czf "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz" nvidia.ko
+	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-535.98.tar.gz" "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz"
+	run -1 verify
+	echo "$output"
+	[[ $output == *"modules/nvidia.ko: no module, or damaged"* ]]
+	[[ $output == *': whole ('* ]]
+	[[ $output == *'E22: '*'do not fit the kernel'* ]]
+}

@@ -327,7 +327,7 @@ no_traces() {
 }
 
 @test "a locked-down kernel, a kernel that loads no more: E22 with the reason" {
-	is lockdown 1 'nvcoreos-runtime: E22: *: nvidia: has no signature, and the kernel is locked down (and 2 more): sign the modules *'
+	is lockdown 1 'nvcoreos-runtime: E22: *: nvidia: has no signature, and the kernel is locked down (and 1 more): sign the modules *'
 	is disabled 1 'nvcoreos-runtime: E22: *: nvidia: loading modules is switched off (*): kernel.modules_disabled stays set until the next boot'
 	is disabled-traces 1 /run/nvcoreos
 }
