@@ -43,7 +43,7 @@ nvc() {
 picture() {
 	(cd "$HOST" && find . -path ./opt -prune -o -path ./run -prune -o -printf '%p %y %m %U %l\n' | LC_ALL=C sort &&
 		find etc -type f ! -name ld.so.cache -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
-	ldconfig -r "$HOST" -p | sed 's/[0-9]* libs found.*//'
+	ldconfig -r "$HOST" -p | grep ' => '
 }
 
 # seen: the directory that the host's loader finds libcuda in.
