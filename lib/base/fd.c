@@ -68,6 +68,24 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, siz
 	return fd_read_all(fd, max, ret_buf, ret_len);
 }
 
+ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset)
+{
+	size_t done = 0;
+
+	while (done < max) {
+		ssize_t n = pread(fd, (char *)buf + done, max - done, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
 int fd_write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -34,6 +35,8 @@ static inline int take_fd_p(int *fd)
 int fd_read_all(int fd, size_t max, char **ret_buf, size_t *ret_len) must_check;
 /* The same for a file by path below dirfd (or AT_FDCWD); it must be a regular file or a file of procfs. */
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, size_t *ret_len) must_check;
+/* Reads `max` bytes from `offset` on, fewer only at the end of the file; the file's own offset stays. Their number, or -errno. */
+ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset) must_check;
 /* Writes all of it. 0 or -errno. */
 int fd_write_all(int fd, const void *buf, size_t len) must_check;
 

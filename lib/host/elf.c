@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 /* Real libraries have a dozen segments and forty dynamic entries; the limits bound what a hostile one makes us read. */
 #define SEGMENTS_MAX 128
 #define DYNAMIC_MAX 1024
@@ -50,7 +52,7 @@ static bool fits(const struct image *m, uint64_t offset, uint64_t size)
 
 static int image_read(const struct image *m, uint64_t offset, void *buf, size_t size)
 {
-	size_t done = 0;
+	ssize_t n;
 
 	if (!fits(m, offset, size))
 		return -EBADMSG;
@@ -58,18 +60,10 @@ static int image_read(const struct image *m, uint64_t offset, void *buf, size_t 
 		memcpy(buf, m->data + offset, size);
 		return 0;
 	}
-	while (done < size) {
-		ssize_t n = pread(m->fd, (char *)buf + done, size - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EBADMSG;
-		done += (size_t)n;
-	}
-	return 0;
+	n = fd_read_at(m->fd, buf, size, offset);
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == size ? 0 : -EBADMSG;
 }
 
 static int read_ident(struct image *m)

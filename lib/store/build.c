@@ -359,7 +359,8 @@ int build_finish_driver(struct build *b, struct err *err)
 	for (size_t i = 0; i < b->manifest.n_files; i++)
 		libraries += b->manifest.files[i].kind == MANIFEST_LIBRARY;
 	if (!libraries)
-		return err_set(err, ERR_ARCHIVE, 0, "no library of driver %s in it", b->manifest.driver);
+		return err_set(err, ERR_ARCHIVE, 0, "%s: no library of driver %s in it",
+			       manifest_source_names(&b->manifest), b->manifest.driver);
 	r = check_version(b, err);
 	if (r < 0)
 		return r;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -264,7 +265,7 @@ static int check_gzip(struct decoder *d)
 	unsigned char t[8];
 	uint32_t crc, length;
 
-	if (d->size < 18 || pread(d->in, t, sizeof(t), (off_t)(d->offset + d->size - 8)) != sizeof(t))
+	if (d->size < 18 || fd_read_at(d->in, t, sizeof(t), d->offset + d->size - 8) != sizeof(t))
 		return records_error(d->w, false, "truncated gzip input");
 	crc = t[0] | (uint32_t)t[1] << 8 | (uint32_t)t[2] << 16 | (uint32_t)t[3] << 24;
 	length = t[4] | (uint32_t)t[5] << 8 | (uint32_t)t[6] << 16 | (uint32_t)t[7] << 24;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/digest.h"
 
-#include <errno.h>
 #include <nettle/base16.h>
 #include <nettle/md5.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 
 #define CHUNK (256u << 10)
@@ -77,19 +77,14 @@ int digest_fd(int fd, char hex[DIGEST_HEX], uint64_t *ret_size)
 	cleanup_digest struct digest *d = digest_new();
 	cleanup_free char *buf = mem_alloc(CHUNK);
 	uint64_t offset = 0;
+	ssize_t n;
 
-	for (;;) {
-		ssize_t n = pread(fd, buf, CHUNK, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
+	while ((n = fd_read_at(fd, buf, CHUNK, offset)) > 0) {
 		digest_add(d, buf, (size_t)n);
 		offset += (uint64_t)n;
 	}
+	if (n < 0)
+		return (int)n;
 	digest_end(take_ptr(d), hex);
 	if (ret_size)
 		*ret_size = offset;

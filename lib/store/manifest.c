@@ -101,6 +101,15 @@ void manifest_add_source(struct manifest *m, const char *name, const char *sha25
 	m->sources[m->n_sources++] = (struct manifest_source){ copy(m, name), copy(m, sha256) };
 }
 
+const char *manifest_source_names(struct manifest *m)
+{
+	const char *names = "";
+
+	for (size_t i = 0; i < m->n_sources; i++)
+		names = arena_printf(&m->arena, "%s%s%s", names, i ? ", " : "", m->sources[i].name);
+	return names;
+}
+
 struct manifest_file *manifest_find(const struct manifest *m, const char *path)
 {
 	uint32_t i = m->index_size ? *slot(m, path) : 0;

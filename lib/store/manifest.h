@@ -70,6 +70,8 @@ struct manifest {
 void manifest_add_file(struct manifest *m, const struct manifest_file *f);
 void manifest_add_module(struct manifest *m, const struct manifest_module *module);
 void manifest_add_source(struct manifest *m, const char *name, const char *sha256);
+/* The names of the sources with commas between them, for messages; in the manifest's arena. */
+const char *manifest_source_names(struct manifest *m);
 /* The entry of a path, or NULL. */
 struct manifest_file *manifest_find(const struct manifest *m, const char *path);
 /* Takes the first n bytes off every path: all begin with the same directory. */

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -45,11 +46,9 @@ static bool look(struct view *v, uint64_t at, size_t n, unsigned char *ret)
 
 			if (at >= v->size)
 				return false;
-			got = pread(v->fd, v->window, WINDOW, (off_t)(v->offset + at));
-			if (got < 0 && errno == EINTR)
-				continue;
+			got = fd_read_at(v->fd, v->window, WINDOW, v->offset + at);
 			if (got <= 0) {
-				v->error = got < 0 ? -errno : 0;
+				v->error = (int)got;
 				return false;
 			}
 			v->at = at;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -29,20 +30,14 @@ struct file {
 
 static int read_at(const struct file *f, void *buf, uint64_t len, uint64_t offset)
 {
+	ssize_t n;
+
 	if (offset > f->size || len > f->size - offset)
 		return -EBADMSG;
-	while (len) {
-		ssize_t n = pread(f->fd, buf, (size_t)len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EBADMSG;
-		buf = (char *)buf + n;
-		len -= (uint64_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
+	n = fd_read_at(f->fd, buf, (size_t)len, offset);
+	if (n < 0)
+		return (int)n;
+	return (uint64_t)n == len ? 0 : -EBADMSG;
 }
 
 /* A section's bytes with a NUL behind them; the caller frees. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/runfile.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "store/digest.h"
@@ -185,25 +185,6 @@ static void cksum_init(struct cksum *c)
 	}
 }
 
-/* At most `max` bytes from an offset on; fewer at the end of the file. The number, or -errno. */
-static ssize_t read_at(int fd, char *buf, size_t max, uint64_t offset)
-{
-	size_t done = 0;
-
-	while (done < max) {
-		ssize_t n = pread(fd, buf + done, max - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
 static int damaged(const char *name, struct err *err)
 {
 	return err_set(err, ERR_ARCHIVE, 0, "%s: damaged: its content is not what the checksum in its header says",
@@ -218,7 +199,7 @@ static int check_sum(int fd, const char *name, const struct runfile *f, struct e
 	ssize_t n;
 
 	cksum_init(&c);
-	while ((n = read_at(fd, buf, BLOCK, at)) > 0) {
+	while ((n = fd_read_at(fd, buf, BLOCK, at)) > 0) {
 		cksum_add(&c, (const unsigned char *)buf, (size_t)n);
 		at += (uint64_t)n;
 	}
@@ -235,7 +216,7 @@ static int check_md5(int fd, const char *name, const struct runfile *f, struct e
 	char hex[33];
 	ssize_t n;
 
-	while ((n = read_at(fd, buf, BLOCK, at)) > 0) {
+	while ((n = fd_read_at(fd, buf, BLOCK, at)) > 0) {
 		digest_md5_add(md5, buf, (size_t)n);
 		at += (uint64_t)n;
 	}
@@ -248,7 +229,7 @@ static int check_md5(int fd, const char *name, const struct runfile *f, struct e
 int runfile_read(int fd, const char *name, struct runfile *ret, struct err *err)
 {
 	cleanup_free char *head = mem_alloc(RUNFILE_HEADER_MAX);
-	ssize_t n = read_at(fd, head, RUNFILE_HEADER_MAX, 0);
+	ssize_t n = fd_read_at(fd, head, RUNFILE_HEADER_MAX, 0);
 
 	if (n < 0)
 		return err_set(err, ERR_SOURCE, (int)-n, "%s", name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/start.h"
 
+#include <elf.h>
 #include <string.h>
 
 #include "base/path.h"
@@ -110,19 +111,45 @@ void start_driver(struct tree *t, struct manifest *m, const char *path)
 	}
 }
 
-void start_toolkit(struct tree *t, const struct manifest *m, const struct strlist *dirs, const char *path)
+/* A directory whose libraries the loader must find, unless it is a link to another. */
+static void add_dir(struct strlist *dirs, struct arena *arena, const struct manifest *m, const char *dir, unsigned machine)
+{
+	size_t n = strlen(dir);
+
+	for (size_t i = 0; i < m->n_files; i++) {
+		const struct manifest_file *f = &m->files[i];
+
+		if (f->soname && f->machine == machine && strncmp(f->path, dir, n) == 0 && f->path[n] == '/' &&
+		    !strchr(f->path + n + 1, '/')) {
+			strlist_add(arena, dirs, dir);
+			return;
+		}
+	}
+}
+
+void start_dirs(struct strlist *dirs, struct arena *arena, const struct manifest *m)
+{
+	bool arm = m->arch && str_eq(m->arch, "aarch64");
+	unsigned machine = arm ? EM_AARCH64 : EM_X86_64;
+
+	add_dir(dirs, arena, m, "lib64", machine);
+	add_dir(dirs, arena, m, arm ? "targets/sbsa-linux/lib" : "targets/x86_64-linux/lib", machine);
+	add_dir(dirs, arena, m, "lib", machine);
+	add_dir(dirs, arena, m, "extras/CUPTI/lib64", machine);
+}
+
+void start_toolkit(struct tree *t, const struct manifest *m, const char *path)
 {
 	*t = (struct tree){ .arena = ARENA_INIT, .is_cuda = true };
 	t->path = arena_strdup(&t->arena, path);
 	t->cuda = arena_strdup(&t->arena, m->cuda);
-	for (size_t i = 0; i < dirs->n; i++)
-		strlist_add(&t->arena, &t->dirs, dirs->v[i]);
+	start_dirs(&t->dirs, &t->arena, m);
 	for (size_t i = 0; i < m->n_files; i++) {
 		const struct manifest_file *f = &m->files[i];
 		const char *base = path_base(f->path);
 		cleanup_free char *dir = mem_strndup(f->path, base == f->path ? 0 : (size_t)(base - f->path) - 1);
 
-		if (f->class && f->machine && f->soname && strlist_has(dirs, dir))
+		if (f->class && f->machine && f->soname && strlist_has(&t->dirs, dir))
 			add_library(t, f, dir, f->soname);
 	}
 }

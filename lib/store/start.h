@@ -12,7 +12,9 @@
  * place, for messages.
  */
 void start_driver(struct tree *t, struct manifest *m, const char *path);
-/* The same for a toolkit: `dirs` are its library directories in their order. */
-void start_toolkit(struct tree *t, const struct manifest *m, const struct strlist *dirs, const char *path);
+/* Adds a toolkit's library directories, those of its machine (manifest's arch) that are there, in the order that the loader takes. */
+void start_dirs(struct strlist *dirs, struct arena *arena, const struct manifest *m);
+/* The same for a toolkit, with the directories of start_dirs. */
+void start_toolkit(struct tree *t, const struct manifest *m, const char *path);
 
 #endif

@@ -2,6 +2,7 @@
 #include "store/toolkit.h"
 
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,8 +17,6 @@
 #include "host/elf.h"
 #include "store/start.h"
 
-#define EM_AMD64 62
-#define EM_ARM64 183
 #define COMPONENT_MAX 255
 
 struct link {
@@ -270,33 +269,17 @@ int toolkit_extract(struct build *b, struct archive_stream *s, struct err *err)
 	return check_links(b, err);
 }
 
-/* A directory whose libraries the loader must find, unless it is a link to another. */
-static void add_dir(struct build *b, struct strlist *dirs, const char *dir, unsigned machine)
-{
-	size_t n = strlen(dir);
-
-	for (size_t i = 0; i < b->manifest.n_files; i++) {
-		const struct manifest_file *f = &b->manifest.files[i];
-
-		if (f->soname && f->machine == machine && strncmp(f->path, dir, n) == 0 && f->path[n] == '/' &&
-		    !strchr(f->path + n + 1, '/')) {
-			strlist_add(&b->arena, dirs, dir);
-			return;
-		}
-	}
-}
-
-static unsigned find_machine(struct build *b)
+/* The name of the archive may not say it. */
+static void find_arch(struct manifest *m)
 {
 	size_t x86 = 0, arm = 0;
 
-	for (size_t i = 0; i < b->manifest.n_files; i++) {
-		x86 += b->manifest.files[i].machine == EM_AMD64;
-		arm += b->manifest.files[i].machine == EM_ARM64;
+	for (size_t i = 0; i < m->n_files; i++) {
+		x86 += m->files[i].machine == EM_X86_64;
+		arm += m->files[i].machine == EM_AARCH64;
 	}
-	if (!b->manifest.arch && (x86 || arm))
-		b->manifest.arch = arena_strdup(&b->manifest.arena, arm > x86 ? "aarch64" : "x86_64");
-	return b->manifest.arch && str_eq(b->manifest.arch, "aarch64") ? EM_ARM64 : EM_AMD64;
+	if (!m->arch && (x86 || arm))
+		m->arch = arena_strdup(&m->arena, arm > x86 ? "aarch64" : "x86_64");
 }
 
 static int add_sonames(struct build *b, const struct strlist *dirs, struct err *err)
@@ -326,22 +309,19 @@ static int add_sonames(struct build *b, const struct strlist *dirs, struct err *
 int toolkit_finish(struct build *b, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/%s", b->store, b->staging);
-	unsigned machine = find_machine(b);
 	struct strlist dirs = { 0 };
 	struct tree t;
 	int r;
 
 	if (!b->manifest.n_files)
-		return err_set(err, ERR_ARCHIVE, 0, "no file in it");
-	add_dir(b, &dirs, "lib64", machine);
-	add_dir(b, &dirs, machine == EM_ARM64 ? "targets/sbsa-linux/lib" : "targets/x86_64-linux/lib", machine);
-	add_dir(b, &dirs, "lib", machine);
-	add_dir(b, &dirs, "extras/CUPTI/lib64", machine);
+		return err_set(err, ERR_ARCHIVE, 0, "%s: no file in it", manifest_source_names(&b->manifest));
+	find_arch(&b->manifest);
+	start_dirs(&dirs, &b->arena, &b->manifest);
 	r = add_sonames(b, &dirs, err);
 	if (r < 0)
 		return r;
 	manifest_sort(&b->manifest);
-	start_toolkit(&t, &b->manifest, &dirs, path);
+	start_toolkit(&t, &b->manifest, path);
 	r = build_write(b, &t, err);
 	tree_free(&t);
 	return r;

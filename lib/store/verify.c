@@ -283,7 +283,7 @@ static void check_start(struct checking *c)
 		return;
 	}
 	if (c->manifest.is_cuda)
-		start_toolkit(&made, &c->manifest, &loaded.dirs, c->tree);
+		start_toolkit(&made, &c->manifest, c->tree);
 	else
 		start_driver(&made, &c->manifest, c->tree);
 	want = tree_dump(&made);

@@ -24,15 +24,12 @@ static void check_files(const struct manifest *m)
 /* What is written can be read. */
 static void check_start(struct manifest *m)
 {
-	cleanup_arena struct arena a = ARENA_INIT;
-	struct strlist dirs = { NULL, 0 };
 	struct err err = ERR_INIT;
 	struct tree t, again;
 	char *text, *second;
 
-	strlist_add(&a, &dirs, "lib64");
 	if (m->is_cuda)
-		start_toolkit(&t, m, &dirs, PATH);
+		start_toolkit(&t, m, PATH);
 	else
 		start_driver(&t, m, PATH);
 	text = tree_dump(&t);

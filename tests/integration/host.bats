@@ -170,6 +170,34 @@ read_only() {
 	[ ! -e "$HOST/run/nvcoreos/host-modules" ]
 }
 
+# with_depmod SCRIPT ARG...: nvcoreos, where that is what /sbin/depmod does; the mounts are those of this process and gone with it.
+with_depmod() {
+	printf '#!/bin/sh\n%s\n' "$1" >"$BATS_TEST_TMPDIR/depmod"
+	chmod 755 "$BATS_TEST_TMPDIR/depmod"
+	shift
+	unshare -m sh -c 'mount --bind "$1" /sbin/depmod && shift && "$@"; rc=$?; grep " - overlay nvcoreos " /proc/self/mountinfo; exit $rc' - \
+		"$BATS_TEST_TMPDIR/depmod" "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" "$@"
+}
+
+@test "overlay: a depmod that fails is said, and nothing is left" {
+	release=$(uname -r)
+	mkdir -p "$HOST/usr/lib/modules/$release"
+	mkdir "$STORE/535.98/3975.2.0/modules"
+	read_only
+	before=$(picture)
+	run -1 with_depmod 'echo "no space left" >&2; exit 1' host enable --method overlay
+	echo "$output"
+	[ "${#lines[@]}" = 1 ]
+	[[ $output == *'E26: '*'/sbin/depmod: no space left'* ]]
+	[ ! -e "$HOST/etc/nvcoreos/host.json" ]
+	[ ! -e "$HOST/run/nvcoreos/host-modules" ]
+	diff <(echo "$before") <(picture)
+	run -0 with_depmod 'exit 0' host enable --method overlay
+	[[ $output == *' - overlay nvcoreos '* ]]
+	nvc host disable
+	diff <(echo "$before") <(picture)
+}
+
 @test "one method after the other, and disable after a run that was killed" {
 	before=$(picture)
 	nvc host enable

@@ -19,16 +19,16 @@ setup() {
 	LIBRARIES=$SWEEP/archives/libraries-560.1.tar.gz
 }
 
-# each KIND...: all writing verbs.
+# each OPTIONS STEP STEP: all writing verbs, at each STEPth of their calls; the second is for those that make many.
 each() {
 	sweep "${STORE_STEP:-$2}" "$1" use 550.10
 	sweep "${STORE_STEP:-$2}" "$1" remove --yes cuda/12.9.1
+	sweep "${STORE_STEP:-$3}" "$1" prune --keep 0
 	sweep "${STORE_STEP:-$3}" "$1" install --use "$LIBRARIES"
 }
 
 @test "killed at a system call" {
 	each '' 23 193
-	sweep "${STORE_STEP:-23}" '' prune --keep 0
 }
 
 @test "killed behind a system call" {

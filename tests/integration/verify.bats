@@ -102,6 +102,13 @@ damage() {
 	run -0 verify 535.98
 }
 
+@test "a toolkit whose start.json gives the loader no directory" {
+	jq '.dirs = [] | .libraries = []' "$HOST/cuda-store.whole/12.9.1/start.json" >"$HOST/cuda-store/12.9.1/start.json"
+	run -1 verify cuda/12
+	echo "$output"
+	[[ $output == *'start.json: is not what the manifest says'* ]]
+}
+
 @test "a toolkit with a changed file, and only that tree" {
 	file=$(cd "$HOST/cuda-store/12.9.1" && find . -type f -name 'lib*' | head -n 1)
 	printf x >>"$HOST/cuda-store/12.9.1/$file"

@@ -98,6 +98,24 @@ TEST(only_files_are_read)
 	CHECK(!text);
 }
 
+TEST(reading_at_an_offset)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_free char *path = mem_printf("%s/f", dir);
+	cleanup_fd int fd = -EBADF;
+	char buf[8] = "";
+
+	tap_write(dir, "f", "0123456789");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	CHECK_INT(fd_read_at(fd, buf, 4, 3), 4);
+	CHECK_STR(buf, "3456");
+	/* Fewer at the end, none behind it; the offset of others stays. */
+	CHECK_INT(fd_read_at(fd, buf, 8, 8), 2);
+	CHECK_INT(fd_read_at(fd, buf, 8, 10), 0);
+	CHECK_INT(lseek(fd, 0, SEEK_CUR), 0);
+	CHECK_INT(fd_read_at(-1, buf, 8, 0), -EBADF);
+}
+
 TEST(writing)
 {
 	int p[2];

@@ -487,15 +487,27 @@ TAKEN(time_before_1970)
 }
 
 /* 8: bombs */
-TEST(more_entries_than_there_may_be)
+
+/* Reads what was built as an archive to its end; what was said there, and how many entries came before. */
+static int read_all(const struct world *w, unsigned *n, struct err *err)
 {
+	cleanup_free char *path = pack(w, "a.tar.zst", "zstd -q -c");
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct archive_source src = { .name = "a.tar.zst", .fd = fd };
 	cleanup_archive_stream struct archive_stream *s = NULL;
 	static struct archive_stream_entry e;
-	struct archive_source src = { .name = "a.tar.zst" };
+	int r = archive_stream_open(&s, &src, err);
+
+	for (*n = 0; r >= 0 && (r = archive_stream_next(s, &e, err)) > 0; ++*n)
+		;
+	return r;
+}
+
+TEST(more_entries_than_there_may_be)
+{
 	struct err err = ERR_INIT;
 	struct world w;
-	unsigned n = 0;
-	int r;
+	unsigned n;
 
 	world_make(&w);
 	for (unsigned i = 0; i <= ARCHIVE_ENTRIES_MAX; i++) {
@@ -505,13 +517,7 @@ TEST(more_entries_than_there_may_be)
 		tar_add(&w.tar, &(struct tar_entry){ .type = '0', .path = path });
 	}
 	tar_end(&w.tar);
-	cleanup_free char *path = pack(&w, "a.tar.zst", "zstd -q -c");
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	src.fd = fd;
-	REQUIRE(archive_stream_open(&s, &src, &err) == 0);
-	while ((r = archive_stream_next(s, &e, &err)) > 0)
-		n++;
-	CHECK(r < 0 && strstr(err.what, "more than an archive may hold"));
+	CHECK(read_all(&w, &n, &err) < 0 && strstr(err.what, "more than an archive may hold"));
 	CHECK_INT(n, ARCHIVE_ENTRIES_MAX);
 	world_free(&w);
 }
@@ -552,12 +558,9 @@ REFUSED(declared_more_than_there_is, "")
 /* Each name has 60 directories of its own: 12 million of them in all, if nobody counted. */
 TEST(more_directories_than_memory)
 {
-	cleanup_archive_stream struct archive_stream *s = NULL;
-	static struct archive_stream_entry e;
-	struct archive_source src = { .name = "a.tar.zst" };
 	struct err err = ERR_INIT;
 	struct world w;
-	int r;
+	unsigned n;
 
 	world_make(&w);
 	for (unsigned i = 0; i < 60000; i++) {
@@ -569,13 +572,7 @@ TEST(more_directories_than_memory)
 		tar_add(&w.tar, &(struct tar_entry){ .type = '0', .path = path });
 	}
 	tar_end(&w.tar);
-	cleanup_free char *path = pack(&w, "a.tar.zst", "zstd -q -c");
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	src.fd = fd;
-	REQUIRE(archive_stream_open(&s, &src, &err) == 0);
-	while ((r = archive_stream_next(s, &e, &err)) > 0)
-		;
-	CHECK(r < 0 && strstr(err.what, "more names than an archive may hold"));
+	CHECK(read_all(&w, &n, &err) < 0 && strstr(err.what, "more names than an archive may hold"));
 	world_free(&w);
 }
 
@@ -774,6 +771,20 @@ TEST(compressed_twice)
 	free(whole(&w, 0));
 	cleanup_free char *path = pack(&w, kinds[0].name, "gzip -c | zstd -q -c");
 	must_refuse(&w, path, "");
+	world_free(&w);
+}
+
+TEST(an_archive_without_what_it_is_for)
+{
+	struct world w;
+
+	world_make(&w);
+	tar_add(&w.tar, &(struct tar_entry){ .type = '5', .path = "d/" });
+	tar_end(&w.tar);
+	cleanup_free char *toolkit = pack(&w, "cuda-12.4.1.tar.gz", "gzip -c");
+	must_refuse(&w, toolkit, "no file in it");
+	cleanup_free char *libraries = pack(&w, kinds[0].name, kinds[0].compress);
+	must_refuse(&w, libraries, "no library of driver " DRIVER);
 	world_free(&w);
 }
 

@@ -107,6 +107,22 @@ TEST(refuses)
 	}
 }
 
+/* Every hard link of an archive is looked up, and whoever made the archive says how many there are. */
+TEST(found_among_many_in_no_time)
+{
+	struct manifest m = { .arena = ARENA_INIT };
+	char path[32];
+
+	alarm(20);
+	for (unsigned i = 0; i < 300000; i++) {
+		snprintf(path, sizeof(path), "f%u", i);
+		CHECK(!manifest_find(&m, path));
+		manifest_add_file(&m, &(struct manifest_file){ .path = path, .link = "x" });
+	}
+	alarm(0);
+	manifest_free(&m);
+}
+
 TEST(found_by_path_whatever_was_done_to_it)
 {
 	struct manifest m = { .arena = ARENA_INIT };

@@ -48,15 +48,14 @@ TEST(driver)
 TEST(toolkit)
 {
 	struct manifest m = { .arena = ARENA_INIT, .is_cuda = true, .cuda = "12.4" };
-	const char *v[] = { "lib64" };
-	struct strlist dirs = { v, 1 };
 	struct tree t;
 
 	add(&m, "lib64/libcudart.so.12.4", MANIFEST_FILE, 0, "libcudart.so.12");
 	add(&m, "lib64/stubs/libcuda.so", MANIFEST_FILE, 0, "libcuda.so.1");
 	add(&m, "bin/nvcc", MANIFEST_FILE, 0, NULL);
-	start_toolkit(&t, &m, &dirs, "/t");
-	CHECK(t.is_cuda && t.dirs.n == 1);
+	start_toolkit(&t, &m, "/t");
+	REQUIRE(t.is_cuda && t.dirs.n == 1);
+	CHECK_STR(t.dirs.v[0], "lib64");
 	REQUIRE(t.n_libraries == 1);
 	CHECK_STR(t.libraries[0].soname, "libcudart.so.12");
 	tree_free(&t);

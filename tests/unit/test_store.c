@@ -135,6 +135,34 @@ TEST(selects)
 	config_free(&c);
 }
 
+/* What was moved is moved, and yet nobody may believe that it will be there after a power cut. */
+TEST(a_selection_that_is_not_on_disk_is_no_success)
+{
+	/* The new state.json, its directory, the directory with the new current. */
+	static const char *const selected[] = { NULL, "550.10", "550.10" };
+
+	for (unsigned nth = 1; nth <= ARRAY_SIZE(selected); nth++) {
+		const char *dir = tap_tmpdir();
+		struct err err = ERR_INIT;
+		struct config c;
+		struct store s;
+
+		configure(&c, dir);
+		fill(dir);
+		REQUIRE(store_read(&s, &c, &err) == 0);
+		faults_arm("fsync", nth, EIO);
+		CHECK_INT(store_select(&s, "550.10", "3975.2.0", &err), -EIO);
+		CHECK_INT(faults_disarm(), 1);
+		CHECK_INT(err.code, ERR_STORE);
+		store_free(&s);
+		REQUIRE(store_read(&s, &c, &err) == 0);
+		CHECK_STR(s.selected, selected[nth - 1]);
+		CHECK_INT(store_select(&s, "550.10", "3975.2.0", &err), 0);
+		store_free(&s);
+		config_free(&c);
+	}
+}
+
 TEST(damaged_state_is_no_state)
 {
 	static const char *const texts[] = { "", "{", "[]", "{\"format\":9,\"selected\":\"535.98\"}",
