@@ -25,6 +25,7 @@ struct job {
 	bool dry_run;
 	uint64_t freed;
 	struct json *kept, *removed;
+	struct err unknown; /* why it is not known whether a tree is in use; the first one */
 };
 
 static void note(struct job *j, const char *name, const struct prune_tree *p, uint64_t freed)
@@ -49,18 +50,32 @@ static void note(struct job *j, const char *name, const struct prune_tree *p, ui
 /* A container that was started meanwhile keeps its tree. */
 static int take_away(struct job *j, const struct store_tree *t, struct prune_tree *p, uint64_t *freed, struct err *err)
 {
-	struct err busy = ERR_INIT;
-	int r = protect_check(j->cli, j->store, j->os, t, &busy);
+	const char *why = NULL;
+	struct protect *now;
+	int r = protect_read(&now, j->cli, j->store, j->os, err);
 
-	if (r == 0)
-		return remove_tree(j->store, t, freed, err);
-	if (busy.code != ERR_BUSY) {
-		*err = busy;
+	if (r < 0)
 		return r;
+	r = protect_why(now, t, &why, err);
+	if (why) {
+		p->goes = false;
+		p->why = arena_strdup(&j->store->arena, why);
 	}
-	p->goes = false;
-	p->why = arena_strdup(&j->store->arena, busy.what);
-	return 0;
+	protect_free(now);
+	return r < 0 || why ? r : remove_tree(j->store, t, freed, err);
+}
+
+/* Not to know is no reason to take it away, nor to say that all was done. */
+static const char *why_kept(struct job *j, const struct store_tree *t)
+{
+	struct err local = ERR_INIT;
+	const char *why;
+
+	if (protect_why(j->protect, t, &why, &local) == 0)
+		return why;
+	if (j->unknown.code == ERR_NONE)
+		j->unknown = local;
+	return arena_strdup(&j->store->arena, local.what);
 }
 
 /* The trees stand oldest first in the store; the decision wants the newest first. */
@@ -70,7 +85,7 @@ static int prune(struct job *j, const struct store_tree *trees, size_t n, struct
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		p[n - 1 - i].why = protect_why(j->protect, &trees[i]);
+		p[n - 1 - i].why = why_kept(j, &trees[i]);
 	prune_decide(p, n, j->keep);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct store_tree *t = &trees[n - 1 - i];
@@ -143,6 +158,10 @@ static int prune_all(struct cli *cli, struct writer *w, size_t keep, bool dry_ru
 		json_free(j.removed);
 	}
 	protect_free(j.protect);
+	if (r == 0 && j.unknown.code != ERR_NONE) {
+		*err = j.unknown;
+		r = -EIO;
+	}
 	return r;
 }
 

@@ -21,7 +21,6 @@ struct protect {
 	char loaded[LOADED_MAX];
 	struct strlist slots; /* OS versions that are there beside the running one, where the OS keeps them so */
 	struct mounts *mounts;
-	struct err unknown; /* why the mounts of a tree are not known */
 };
 
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, const char *os, struct err *err)
@@ -110,23 +109,11 @@ static bool has_tree_here(const struct protect *p, const char *driver)
 	return false;
 }
 
-static const char *why_mounted(struct protect *p, const struct store_tree *t)
+/* Why a tree that is mounted nowhere may not go. */
+static const char *why_needed(struct protect *p, const struct store_tree *t)
 {
-	char line[ERR_MSG_MAX + 512];
-	pid_t pid;
+	const char *more = "";
 
-	/* Not to know is no reason to take it away. */
-	if (mounts_user(p->mounts, t->path, &pid, &p->unknown) < 0)
-		return arena_strdup(&p->arena, err_line(&p->unknown, line, sizeof(line)));
-	return pid ? arena_printf(&p->arena, "it is mounted for process %d", (int)pid) : NULL;
-}
-
-const char *protect_why(struct protect *p, const struct store_tree *t)
-{
-	const char *mounted = why_mounted(p, t), *more = "";
-
-	if (mounted)
-		return mounted;
 	if (t->is_cuda)
 		return same(p->store->current_cuda, t->cuda) ? "it is the current toolkit" : NULL;
 	if (same(p->store->current, arena_printf(&p->arena, "%s/%s", t->driver, t->os)))
@@ -145,6 +132,18 @@ const char *protect_why(struct protect *p, const struct store_tree *t)
 	return NULL;
 }
 
+int protect_why(struct protect *p, const struct store_tree *t, const char **ret, struct err *err)
+{
+	pid_t pid;
+	int r = mounts_user(p->mounts, t->path, &pid, err);
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	*ret = pid ? arena_printf(&p->arena, "it is mounted for process %d", (int)pid) : why_needed(p, t);
+	return 0;
+}
+
 int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
 		  struct err *err)
 {
@@ -154,7 +153,7 @@ int protect_check(const struct cli *cli, const struct store *s, const char *os, 
 
 	if (r < 0)
 		return r;
-	why = protect_why(p, t);
+	r = protect_why(p, t, &why, err);
 	if (why) {
 		r = t->is_cuda ? err_set(err, ERR_BUSY, EBUSY, "cuda/%s: %s", t->cuda, why)
 			       : err_set(err, ERR_BUSY, EBUSY, "%s/%s: %s", t->driver, t->os, why);

@@ -16,8 +16,11 @@ struct protect;
  */
 int protect_read(struct protect **ret, const struct cli *cli, const struct store *s, const char *os,
 		 struct err *err) must_check;
-/* Why a tree may not go, in words such as "its modules are loaded"; NULL: it may. Lives as long as p. */
-const char *protect_why(struct protect *p, const struct store_tree *t);
+/*
+ * *ret: why a tree may not go, in words such as "its modules are loaded", which live as long as p; NULL: it may. -errno with
+ * ERR_HOST where that is not known: then it may not either.
+ */
+int protect_why(struct protect *p, const struct store_tree *t, const char **ret, struct err *err) must_check;
 void protect_free(struct protect *p);
 /*
  * Whether a tree may go now, with everything read anew: to be asked right before it is taken away. -EBUSY with ERR_BUSY

@@ -2,6 +2,7 @@
 #include "store/manifest.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "conf/capability.h"

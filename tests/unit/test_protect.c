@@ -52,8 +52,9 @@ static char *why(struct world *w, const char *name, const char *os)
 		return NULL;
 	if (CHECK_INT(store_find(&w->store, name, os, &t, &w->err), 0) &&
 	    CHECK_INT(protect_read(&p, &w->cli, &w->store, os, &w->err), 0)) {
-		const char *s = protect_why(p, &t);
+		const char *s = NULL;
 
+		CHECK_INT(protect_why(p, &t, &s, &w->err), 0);
 		said = mem_strdup(s ? s : "");
 		protect_free(p);
 	}
