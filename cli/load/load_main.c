@@ -109,7 +109,7 @@ static int load_locked(const struct config *conf, const struct hostroot *root, s
 	if (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)
 		return err_set(err, ERR_LOAD, 0, "loaded from %s, but %s shows no %s", mods.from, conf->proc_root,
 			       inv.driver ? "major of nvidia-uvm" : "driver/nvidia/version");
-	r = load_nodes_make(root->dev, &inv, err);
+	r = load_nodes_make(root, conf, &inv, err);
 	if (r >= 0)
 		print_result(&inv, &mods, r);
 	return r < 0 ? r : 0;

@@ -14,11 +14,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host/inventory_text.h"
+#include "load_caps.h"
 
 #define MAJOR 195 /* the driver's for ever, should proc/devices not name it as we know it */
 #define MINOR_CONTROL 255
 #define MINOR_MODESET 254
+#define MINOR_NVSWITCH_CONTROL 255
+#define NVSWITCHES_MAX 64
 #define CAPS_DIR "nvidia-caps"
+#define IMEX_DIR "nvidia-caps-imex-channels"
 #define TEMPORARY ".nvcoreos-node"
 
 struct node {
@@ -30,7 +34,9 @@ struct node {
 
 struct maker {
 	int dev;
+	struct inventory_dir proc;
 	const struct inventory *inv;
+	struct arena arena;
 	mode_t mode;
 	uint32_t uid, gid;
 	int made;
@@ -121,28 +127,92 @@ static int make(struct maker *m, const char *name, uint32_t major, uint32_t mino
 	return make_node(m, &n, err);
 }
 
-static int make_cap(struct maker *m, uint32_t minor, mode_t mode, struct err *err)
+static int make_gpus(struct maker *m, uint32_t major, struct err *err)
 {
-	struct node n = { .dir = CAPS_DIR, .major = m->inv->major_caps, .minor = minor, .mode = mode };
+	int r = make(m, "nvidiactl", major, MINOR_CONTROL, err);
 
-	if (n.major == INVENTORY_NO_MAJOR || minor == INVENTORY_NO_MAJOR)
-		return 0;
-	snprintf(n.name, sizeof(n.name), "nvidia-cap%u", minor);
-	return make_node(m, &n, err);
+	for (size_t i = 0; r == 0 && i < m->inv->n_gpus; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "nvidia%u", m->inv->gpus[i].minor);
+		r = make(m, name, major, m->inv->gpus[i].minor, err);
+	}
+	return r;
 }
 
-static int make_gpu(struct maker *m, const struct inventory_gpu *gpu, uint32_t major, struct err *err)
+static int make_caps(struct maker *m, struct err *err)
 {
-	char name[32];
-	int r;
+	struct load_caps caps;
+	int r = m->inv->major_caps == INVENTORY_NO_MAJOR ? -ENOENT : load_caps_read(&caps, &m->arena, m->proc.fd, err);
 
-	snprintf(name, sizeof(name), "nvidia%u", gpu->minor);
-	r = make(m, name, major, gpu->minor, err);
-	for (size_t i = 0; r == 0 && i < gpu->n_mig; i++) {
-		r = make_cap(m, gpu->mig[i].gi_minor, 0444, err);
-		if (r == 0)
-			r = make_cap(m, gpu->mig[i].ci_minor, 0444, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; r == 0 && i < caps.n; i++) {
+		struct node n = {
+			.dir = CAPS_DIR, .major = m->inv->major_caps, .minor = caps.v[i].minor, .mode = caps.v[i].mode
+		};
+
+		snprintf(n.name, sizeof(n.name), "nvidia-cap%u", n.minor);
+		r = make_node(m, &n, err);
 	}
+	return r;
+}
+
+static int make_imex(struct maker *m, const struct config *conf, struct err *err)
+{
+	int r = 0;
+
+	if (m->inv->major_imex == INVENTORY_NO_MAJOR)
+		return 0;
+	for (size_t i = 0; r == 0 && i < conf->n_imex_channels; i++) {
+		struct node n = {
+			.dir = IMEX_DIR, .major = m->inv->major_imex, .minor = conf->imex_channels[i], .mode = m->mode
+		};
+
+		snprintf(n.name, sizeof(n.name), "channel%u", n.minor);
+		r = make_node(m, &n, err);
+	}
+	return r;
+}
+
+/* With the mode that the file in proc gives, if there is one. */
+static int make_fabric_node(struct maker *m, const char *permissions, const char *name, uint32_t major, uint32_t minor,
+			    struct err *err)
+{
+	const mode_t usual = m->mode;
+	const char *text;
+	uint32_t mode;
+	int r = inventory_text_read(&m->proc, &m->arena, permissions, &text, err);
+
+	if (r < 0)
+		return r;
+	if (text && inventory_text_number(text, "DeviceFileMode", 0777, &mode) == 0)
+		m->mode = mode;
+	r = make(m, name, major, minor, err);
+	m->mode = usual;
+	return r;
+}
+
+/* No file tells the minors of switches: the driver counts them from 0. */
+static int make_fabric(struct maker *m, struct err *err)
+{
+	static const char permissions[] = "driver/nvidia-nvswitch/permissions";
+	const uint32_t major = m->inv->major_nvswitch;
+	struct strlist switches;
+	int r = inventory_text_list(&m->proc, &m->arena, "driver/nvidia-nvswitch/devices", &switches, err);
+
+	/* The driver has that major on every machine. */
+	if (r < 0 || !switches.n)
+		return r;
+	r = make_fabric_node(m, permissions, "nvidia-nvswitchctl", major, MINOR_NVSWITCH_CONTROL, err);
+	for (size_t i = 0; r == 0 && i < switches.n && i < NVSWITCHES_MAX; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "nvidia-nvswitch%zu", i);
+		r = make_fabric_node(m, permissions, name, major, (uint32_t)i, err);
+	}
+	if (r == 0)
+		r = make_fabric_node(m, "driver/nvidia-nvlink/permissions", "nvidia-nvlink", m->inv->major_nvlink, 0, err);
 	return r;
 }
 
@@ -163,25 +233,33 @@ static void read_params(struct maker *m)
 		m->gid = 0;
 }
 
-int load_nodes_make(int dev_root, const struct inventory *inv, struct err *err)
+static int make_all(struct maker *m, const struct config *conf, struct err *err)
 {
-	struct maker m = { .dev = dev_root, .inv = inv };
-	uint32_t major = inv->major != INVENTORY_NO_MAJOR ? inv->major : MAJOR;
+	uint32_t major = m->inv->major != INVENTORY_NO_MAJOR ? m->inv->major : MAJOR;
+	int r = make_gpus(m, major, err);
+
+	if (r == 0)
+		r = make(m, "nvidia-uvm", m->inv->major_uvm, 0, err);
+	if (r == 0)
+		r = make(m, "nvidia-uvm-tools", m->inv->major_uvm, 1, err);
+	if (r == 0)
+		r = make(m, "nvidia-modeset", major, MINOR_MODESET, err);
+	if (r == 0)
+		r = make_caps(m, err);
+	if (r == 0)
+		r = make_imex(m, conf, err);
+	return r < 0 ? r : make_fabric(m, err);
+}
+
+int load_nodes_make(const struct hostroot *root, const struct config *conf, const struct inventory *inv, struct err *err)
+{
+	struct maker m = {
+		.dev = root->dev, .proc = { root->proc, "proc-root" }, .inv = inv, .arena = ARENA_INIT
+	};
 	int r;
 
 	read_params(&m);
-	r = make(&m, "nvidiactl", major, MINOR_CONTROL, err);
-	for (size_t i = 0; r == 0 && i < inv->n_gpus; i++)
-		r = make_gpu(&m, &inv->gpus[i], major, err);
-	if (r == 0)
-		r = make(&m, "nvidia-uvm", inv->major_uvm, 0, err);
-	if (r == 0)
-		r = make(&m, "nvidia-uvm-tools", inv->major_uvm, 1, err);
-	if (r == 0)
-		r = make(&m, "nvidia-modeset", major, MINOR_MODESET, err);
-	if (r == 0)
-		r = make_cap(&m, inv->mig_config_minor, 0400, err);
-	if (r == 0)
-		r = make_cap(&m, inv->mig_monitor_minor, 0444, err);
+	r = make_all(&m, conf, err);
+	arena_free(&m.arena);
 	return r < 0 ? r : m.made;
 }

@@ -13,9 +13,11 @@
 #include "base/path.h"
 #include "conf/capability.h"
 #include "conf/keyval.h"
+#include "conf/modparam.h"
 
 #define FILE_MAX (64u << 10)
 #define BLANKS " \t,"
+#define IMEX_CHANNEL_MAX 2047 /* as many as the driver has where nobody tells it otherwise */
 
 struct key;
 /* Reads `value` into `field`. NULL, or what would be right. */
@@ -141,6 +143,42 @@ static const char *parse_ipc(struct config *c, const struct key *key, const char
 	return NULL;
 }
 
+static const char *parse_parameters(struct config *c, const struct key *key, const char *value, void *field)
+{
+	struct strlist all = { 0 }, *ret = field;
+
+	(void)key;
+	/* A comma may be part of a value. */
+	strlist_split(&c->arena, &all, value, " \t", false);
+	for (size_t i = 0; i < all.n; i++) {
+		const char *want = modparam_check(all.v[i]);
+
+		if (want)
+			return want;
+	}
+	*ret = all;
+	return NULL;
+}
+
+static const char *parse_channels(struct config *c, const struct key *key, const char *value, void *field)
+{
+	struct strlist all = { 0 };
+	unsigned *channels;
+	uint64_t v;
+
+	(void)field;
+	strlist_split(&c->arena, &all, value, BLANKS, false);
+	channels = arena_alloc(&c->arena, (all.n + 1) * sizeof(*channels));
+	for (size_t i = 0; i < all.n; i++) {
+		if (str_to_u64(all.v[i], IMEX_CHANNEL_MAX, &v) < 0)
+			return key->want;
+		channels[i] = (unsigned)v;
+	}
+	c->imex_channels = channels;
+	c->n_imex_channels = all.n;
+	return NULL;
+}
+
 static const char *parse_cuda(struct config *c, const struct key *key, const char *value, void *field)
 {
 	if (!str_eq(value, "auto") && !str_eq(value, "none") && !str_is_version(value))
@@ -162,6 +200,7 @@ static const char *const off_auto[] = { "off", "auto", NULL };
 static const char *const accepts[] = { "all", "privileged", NULL };
 static const char *const no_gpus[] = { "error", "ignore", NULL };
 static const char *const flavours[] = { "auto", "open", "proprietary", NULL };
+static const char *const peermems[] = { "auto", "yes", "no", NULL };
 
 #define AT(field) .offset = offsetof(struct config, field)
 #define PATH(field) parse_path, AT(field), .want = "give an absolute path"
@@ -195,6 +234,9 @@ static const struct key keys[] = {
 	{ "cuda-compat", WORD(cuda_compat, off_auto, "give auto or off") },
 	{ "ipc", parse_ipc, AT(ipc), .want = "give some of persistenced, fabricmanager, mps, or nothing" },
 	{ "module-flavour", WORD(module_flavour, flavours, "give auto, open or proprietary") },
+	{ "module-parameters", parse_parameters, AT(module_parameters) },
+	{ "peermem", WORD(peermem, peermems, "give auto, yes or no") },
+	{ "imex-channels", parse_channels, AT(imex_channels), .want = "give numbers of channels from 0 to 2047, or nothing" },
 	{ "index-url", parse_text, AT(index_url) },
 	{ "public-key", parse_text, AT(public_key) },
 	{ "keep-trees", parse_number, AT(keep_trees), .min = 1, .max = 100, .want = "give a number from 1 to 100" },
@@ -202,7 +244,7 @@ static const struct key keys[] = {
 
 /* parse_word writes an enum as the unsigned that it is. */
 _Static_assert(sizeof(enum config_accept) == sizeof(unsigned) && sizeof(enum config_no_gpu) == sizeof(unsigned) &&
-		       sizeof(enum config_flavour) == sizeof(unsigned),
+		       sizeof(enum config_flavour) == sizeof(unsigned) && sizeof(enum config_peermem) == sizeof(unsigned),
 	       "enums are as wide as unsigned");
 
 void config_init(struct config *c)

@@ -21,9 +21,10 @@
 enum config_accept { CONFIG_ACCEPT_ALL, CONFIG_ACCEPT_PRIVILEGED };
 enum config_no_gpu { CONFIG_NO_GPU_ERROR, CONFIG_NO_GPU_IGNORE };
 enum config_flavour { CONFIG_FLAVOUR_AUTO, CONFIG_FLAVOUR_OPEN, CONFIG_FLAVOUR_PROPRIETARY };
+enum config_peermem { CONFIG_PEERMEM_AUTO, CONFIG_PEERMEM_YES, CONFIG_PEERMEM_NO };
 enum { CONFIG_IPC_PERSISTENCED = 1 << 0, CONFIG_IPC_FABRICMANAGER = 1 << 1, CONFIG_IPC_MPS = 1 << 2 };
 
-/* Every key of design section 5; strings live in the arena, paths are absolute and normalized. */
+/* Every key of nvcoreos.conf; strings live in the arena, paths are absolute and normalized. */
 struct config {
 	struct arena arena;
 	const char *file; /* what --config named, NULL for the default file */
@@ -45,6 +46,10 @@ struct config {
 	bool cuda_compat;      /* auto: true, off: false */
 	unsigned ipc;	       /* CONFIG_IPC_* */
 	enum config_flavour module_flavour;
+	struct strlist module_parameters; /* each as modparam.h takes it */
+	enum config_peermem peermem;
+	unsigned *imex_channels; /* whose nodes are made */
+	size_t n_imex_channels;
 	const char *index_url, *public_key; /* NULL: not set */
 	unsigned keep_trees;
 };

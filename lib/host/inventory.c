@@ -68,15 +68,23 @@ static uint32_t *major_of(struct inventory *inv, const char *name)
 {
 	static const char *const frontend[] = { "nvidia", "nvidia-frontend", "nvidiactl" };
 
+	const struct {
+		const char *name;
+		uint32_t *major;
+	} others[] = {
+		{ "nvidia-uvm", &inv->major_uvm },
+		{ "nvidia-caps", &inv->major_caps },
+		{ "nvidia-caps-imex-channels", &inv->major_imex },
+		{ "nvidia-nvswitch", &inv->major_nvswitch },
+		{ "nvidia-nvlink", &inv->major_nvlink },
+	};
+
 	for (size_t i = 0; i < ARRAY_SIZE(frontend); i++)
 		if (str_eq(name, frontend[i]))
 			return &inv->major;
-	if (str_eq(name, "nvidia-uvm"))
-		return &inv->major_uvm;
-	if (str_eq(name, "nvidia-caps"))
-		return &inv->major_caps;
-	if (str_eq(name, "nvidia-caps-imex-channels"))
-		return &inv->major_imex;
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (str_eq(name, others[i].name))
+			return others[i].major;
 	return NULL;
 }
 
@@ -359,6 +367,8 @@ int inventory_read(struct inventory *ret, const struct hostroot *root, struct er
 		.major_uvm = INVENTORY_NO_MAJOR,
 		.major_caps = INVENTORY_NO_MAJOR,
 		.major_imex = INVENTORY_NO_MAJOR,
+		.major_nvswitch = INVENTORY_NO_MAJOR,
+		.major_nvlink = INVENTORY_NO_MAJOR,
 		.mig_config_minor = INVENTORY_NO_MAJOR,
 		.mig_monitor_minor = INVENTORY_NO_MAJOR,
 	};

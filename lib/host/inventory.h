@@ -49,6 +49,7 @@ struct inventory {
 	bool open_modules;
 	const char *proc_version, *proc_params, *proc_registry; /* texts; NULL where the file is absent */
 	uint32_t major, major_uvm, major_caps, major_imex;	/* INVENTORY_NO_MAJOR where proc/devices has none */
+	uint32_t major_nvswitch, major_nvlink;			/* likewise */
 	uint32_t mig_config_minor, mig_monitor_minor;		/* of nvidia-caps; INVENTORY_NO_MAJOR where absent */
 	struct inventory_gpu *gpus;				/* by PCI address */
 	size_t n_gpus;

@@ -2,6 +2,7 @@
 /* nvcoreos.conf and os-release. */
 #include "conf/config.h"
 #include "conf/capability.h"
+#include "conf/modparam.h"
 #include "fuzz.h"
 #include "host/osver.h"
 
@@ -32,7 +33,12 @@ FUZZ(config)
 		     fuzz_matches(c.low_level_runtimes.v[i], "^[A-Za-z0-9._+-]+$"));
 	MUST(c.load_timeout >= 1 && c.load_timeout <= 3600 && c.keep_trees >= 1 && c.keep_trees <= 100);
 	MUST(c.default_capabilities && !(c.default_capabilities & ~(unsigned)CAP_ALL));
-	MUST(c.ipc < 8 && c.log_level <= LOG_LEVEL_DEBUG && c.module_flavour <= CONFIG_FLAVOUR_PROPRIETARY);
+	MUST(c.ipc < 8 && c.log_level <= LOG_LEVEL_DEBUG && c.module_flavour <= CONFIG_FLAVOUR_PROPRIETARY &&
+	     c.peermem <= CONFIG_PEERMEM_NO);
+	for (size_t i = 0; i < c.module_parameters.n; i++)
+		MUST(!modparam_check(c.module_parameters.v[i]) && !strstr(c.module_parameters.v[i], "ModifyDeviceFiles"));
+	for (size_t i = 0; i < c.n_imex_channels; i++)
+		MUST(c.imex_channels[i] <= 2047);
 	MUST(c.accept_environment <= CONFIG_ACCEPT_PRIVILEGED && c.no_gpu <= CONFIG_NO_GPU_IGNORE);
 	MUST(fuzz_matches(c.cuda, "^(auto|none|[0-9]+(\\.[0-9]+){0,3})$"));
 	config_set_root(&c, "/other/");

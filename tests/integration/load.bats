@@ -100,6 +100,56 @@ bats_require_minimum_version 1.5.0
 	[ "$output" = 'driver 535.261.03: loaded already; made 4 device nodes' ]
 }
 
+@test "capabilities that the driver names, with the mode that it gives them" {
+	fakehost_cap_file "$dir/proc/driver/nvidia/capabilities/fabric-imex-mgmt" 4323 256
+	fakehost_cap_file "$dir/proc/driver/nvidia-nvlink/capabilities/fabric-mgmt" 3 292
+	echo 'nothing that is understood' >"$dir/proc/driver/nvidia/capabilities/later"
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; made 2 device nodes' ]
+	[ "$(node nvidia-caps/nvidia-cap4323)" = 'character special file 510:4323 400' ]
+	[ "$(node nvidia-caps/nvidia-cap3)" = 'character special file 510:3 444' ]
+	fakehost_cap_file "$dir/proc/driver/nvidia/capabilities/fabric-imex-mgmt" 4323 511
+	rm "$dir/dev/nvidia-caps/nvidia-cap4323"
+	nvload
+	[ "$(node nvidia-caps/nvidia-cap4323)" = 'character special file 510:4323 777' ]
+}
+
+@test "NVSwitches, where there are some" {
+	sed -i 's/^Block devices:/237 nvidia-nvswitch\n236 nvidia-nvlink\n&/' "$dir/proc/devices"
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; all device nodes are there' ]
+	mkdir -p "$dir/proc/driver/nvidia-nvswitch/devices/0000:86:00.0" "$dir/proc/driver/nvidia-nvswitch/devices/0000:87:00.0"
+	echo 'DeviceFileMode: 432' >"$dir/proc/driver/nvidia-nvswitch/permissions"
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; made 4 device nodes' ]
+	[ "$(node nvidia-nvswitchctl)" = 'character special file 237:255 660' ]
+	[ "$(node nvidia-nvswitch0)" = 'character special file 237:0 660' ]
+	[ "$(node nvidia-nvswitch1)" = 'character special file 237:1 660' ]
+	[ "$(node nvidia-nvlink)" = 'character special file 236:0 666' ]
+	[ "$(readlink "$dir/dev/char/237:255")" = ../nvidia-nvswitchctl ]
+}
+
+@test "IMEX channels that nvcoreos.conf names, and no others" {
+	sed -i 's/^Block devices:/238 nvidia-caps-imex-channels\n&/' "$dir/proc/devices"
+	nvload
+	[ ! -e "$dir/dev/nvidia-caps-imex-channels" ]
+	echo 'imex-channels=0 2047' >>"$dir/conf"
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; made 2 device nodes' ]
+	[ "$(node nvidia-caps-imex-channels/channel0)" = 'character special file 238:0 666' ]
+	[ "$(node nvidia-caps-imex-channels/channel2047)" = 'character special file 238:2047 666' ]
+	[ "$(readlink "$dir/dev/char/238:0")" = ../nvidia-caps-imex-channels/channel0 ]
+}
+
+@test "no GPU that the driver has taken: its control nodes all the same" {
+	rm -r "$dir"/proc/driver/nvidia/gpus/* "$dir"/dev/nvidia*
+	nvload
+	[ "$status" = 0 ]
+	[ "$(ls "$dir/dev")" = "$(printf '%s\n' char nvidia-caps nvidia-modeset nvidia-uvm nvidia-uvm-tools nvidiactl)" ]
+}
+
 @test "modules are missing and nobody has them: E23 names OS version and places" {
 	rm "$dir/proc/driver/nvidia/version"
 	[ ! -e "/lib/modules/$(uname -r)" ] || skip 'this kernel has modules: nothing is tried on it'

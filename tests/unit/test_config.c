@@ -42,6 +42,9 @@ static void check_defaults(const struct config *c)
 	CHECK(c->cuda_compat);
 	CHECK_INT(c->ipc, 0);
 	CHECK_INT(c->module_flavour, CONFIG_FLAVOUR_AUTO);
+	CHECK_INT(c->module_parameters.n, 0);
+	CHECK_INT(c->peermem, CONFIG_PEERMEM_AUTO);
+	CHECK_INT(c->n_imex_channels, 0);
 	CHECK_STR(c->index_url, NULL);
 	CHECK_STR(c->public_key, NULL);
 	CHECK_INT(c->keep_trees, 3);
@@ -67,7 +70,8 @@ TEST(every_key)
 		"accept-environment=privileged\naccept-mounts=no\nno-gpu=ignore\ndefault-capabilities=video ngx\n"
 		"cuda=12.4.1\n"
 		"load-modules=no\nload-timeout=3600\ndevice-cgroup=none\ncuda-compat=off\nipc=mps persistenced\n"
-		"module-flavour=proprietary\nindex-url=https://example.org/n\npublic-key=RWQ=\nkeep-trees=100\n";
+		"module-flavour=proprietary\nmodule-parameters='nvidia.NVreg_EnableMSI=0 nvidia-drm.modeset=1'\n"
+		"peermem=no\nimex-channels=0,2047\nindex-url=https://example.org/n\npublic-key=RWQ=\nkeep-trees=100\n";
 	struct config c;
 	struct err err;
 
@@ -97,6 +101,10 @@ TEST(every_key)
 	CHECK(!c.cuda_compat);
 	CHECK_INT(c.ipc, CONFIG_IPC_MPS | CONFIG_IPC_PERSISTENCED);
 	CHECK_INT(c.module_flavour, CONFIG_FLAVOUR_PROPRIETARY);
+	REQUIRE(c.module_parameters.n == 2 && c.n_imex_channels == 2);
+	CHECK_STR(c.module_parameters.v[1], "nvidia-drm.modeset=1");
+	CHECK_INT(c.peermem, CONFIG_PEERMEM_NO);
+	CHECK_INT(c.imex_channels[1], 2047);
 	CHECK_STR(c.index_url, "https://example.org/n");
 	CHECK_STR(c.public_key, "RWQ=");
 	CHECK_INT(c.keep_trees, 100);
@@ -163,6 +171,12 @@ TEST(bad_values)
 		"ipc=docker",
 		"ipc=none",
 		"module-flavour=closed",
+		"module-parameters=nvidia.NVreg_ModifyDeviceFiles=1",
+		"module-parameters=NVreg_EnableMSI=0",
+		"peermem=maybe",
+		"imex-channels=all",
+		"imex-channels=0-3",
+		"imex-channels=2048",
 		"keep-trees=0",
 		"keep-trees=101",
 		"keep-trees= ",
@@ -326,7 +340,7 @@ TEST(vendor_file_shows_the_defaults)
 		strbuf_printf(&plain, "%s\n", line + 1);
 		n++;
 	}
-	CHECK_INT(n, 25);
+	CHECK_INT(n, 28);
 	config_init(&c);
 	if (!CHECK_INT(config_parse(&c, "nvcoreos.conf", plain.buf, plain.len, &err), 0))
 		printf("# %s\n", err.what);
