@@ -11,6 +11,7 @@
 #include "../modprove.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "host/inventory_pci.h"
 #include "host/osver.h"
 #include "store/store.h"
 
@@ -247,6 +248,25 @@ static int no_modules(const struct loader *l, struct err *err)
 	return err_hint(err, "run 'nvcoreos install' with the archives of this OS version");
 }
 
+/* The module's ENODEV says nothing of it, and the kernel's log much. */
+static int name_holder(const struct loader *l, int r, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	cleanup_fd int fd = fd_open_dir(l->conf->sys_root);
+	const struct inventory_dir sys = { fd, "sys-root" };
+	struct inventory_pci_holder h;
+
+	if (fd < 0 || inventory_pci_holder(&sys, &a, &h, NULL) < 0 || !h.device)
+		return r;
+	if (h.gpus > 1)
+		err_set(err, ERR_LOAD, 0, "nvidia: GPU %s is held by %s (and %zu more)", h.device, h.driver,
+			h.gpus - 1);
+	else
+		err_set(err, ERR_LOAD, 0, "nvidia: GPU %s is held by %s", h.device, h.driver);
+	err_hint(err, "unbind it, or blacklist %s and reboot", h.driver);
+	return r;
+}
+
 int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
 			struct err *err)
 {
@@ -266,6 +286,8 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 		ret->from = OWN;
 		r = load_all(&l, -EBADF, err);
 	}
+	if (r == -ENODEV)
+		r = name_holder(&l, r, err);
 	if (r == KMOD_ABSENT)
 		r = no_modules(&l, err);
 	store_free(&l.store);

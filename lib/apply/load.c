@@ -11,12 +11,12 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host/inventory_pci.h"
 #include "host/inventory_text.h"
 #include "host/userns.h"
 
 #define CAP_SYS_MODULE_BIT 16
 #define IN_USER_NAMESPACE "in a user namespace kernel modules cannot be loaded"
-#define PCI_DEVICES "bus/pci/devices"
 
 static bool has_uvm_major(const char *devices)
 {
@@ -53,31 +53,16 @@ static int find_missing(const struct hostroot *root, const char **what, struct e
 	return r;
 }
 
-/* A device may go while we look: a file that is absent is no GPU. */
-static int is_gpu(const struct inventory_dir *sys, const char *name, bool *ret, struct err *err)
-{
-	cleanup_arena struct arena a = ARENA_INIT;
-	const char *vendor, *class;
-	int r;
-
-	r = inventory_text_read(sys, &a, arena_printf(&a, PCI_DEVICES "/%s/vendor", name), &vendor, err);
-	if (r < 0 || !vendor || !str_starts(vendor, "0x10de"))
-		return r;
-	r = inventory_text_read(sys, &a, arena_printf(&a, PCI_DEVICES "/%s/class", name), &class, err);
-	*ret = r == 0 && class && (str_starts(class, "0x0300") || str_starts(class, "0x0302"));
-	return r;
-}
-
 static int has_gpu(const struct hostroot *root, bool *ret, struct err *err)
 {
 	struct inventory_dir sys = { root->sys, "sys-root" };
 	cleanup_arena struct arena a = ARENA_INIT;
 	struct strlist names;
-	int r = inventory_text_list(&sys, &a, PCI_DEVICES, &names, err);
+	int r = inventory_text_list(&sys, &a, INVENTORY_PCI_DEVICES, &names, err);
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < names.n && !*ret; i++)
-		r = is_gpu(&sys, names.v[i], ret, err);
+		r = inventory_pci_is_gpu(&sys, names.v[i], ret, err);
 	return r;
 }
 
