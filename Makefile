@@ -63,7 +63,7 @@ pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
 CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod
-LOAD_PKGS := libkmod
+LOAD_PKGS := libkmod nettle
 
 # Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.
 ifeq ($(SANITIZE),)
@@ -77,12 +77,12 @@ CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c insta
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
-LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c)
+LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c modset.c) lib/store/digest.c
 IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
+UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
 
 # The fuzz targets, all in one program, and the file of the tool that they need beside lib/.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c

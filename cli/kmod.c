@@ -4,19 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libkmod.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/path.h"
 #include "base/str.h"
 
 struct kmod {
@@ -175,38 +172,8 @@ int kmod_load_own(struct kmod *k, const char *name, const char *params, struct e
 	return result(probe_all(list, params), name, err);
 }
 
-static bool file_is_there(int dirfd, const char *name, const char *suffix)
-{
-	cleanup_free char *file = mem_printf("%s%s", name, suffix);
-	struct stat st;
-
-	return fstatat(dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
-}
-
-static const char *find_suffix(int dirfd, const char *name)
-{
-	static const char *const suffixes[] = { ".ko", ".ko.xz", ".ko.zst" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (file_is_there(dirfd, name, suffixes[i]))
-			return suffixes[i];
-	return NULL;
-}
-
-/* Modules call each other with either sign, whatever their files are called. */
-static bool is_in_dir(int dirfd, const char *name)
-{
-	cleanup_free char *dashes = mem_strdup(name), *underscores = mem_strdup(name);
-
-	for (char *p = dashes; *p; p++)
-		*p = *p == '_' ? '-' : *p;
-	for (char *p = underscores; *p; p++)
-		*p = *p == '-' ? '_' : *p;
-	return find_suffix(dirfd, dashes) || find_suffix(dirfd, underscores);
-}
-
 /* What the file's `depends` names is loaded from the kernel's own directory, but not what lies beside it. */
-static int load_depends(struct kmod *k, int dirfd, const struct kmod_module *m, struct err *err)
+static int load_depends(struct kmod *k, const struct modset *set, const struct kmod_module *m, struct err *err)
 {
 	struct kmod_list *info cleanup(cleanup_info_p) = NULL, *i;
 	cleanup_arena struct arena a = ARENA_INIT;
@@ -219,7 +186,7 @@ static int load_depends(struct kmod *k, int dirfd, const struct kmod_module *m, 
 	kmod_list_foreach(i, info) if (str_eq(kmod_module_info_get_key(i), "depends"))
 		strlist_split(&a, &names, kmod_module_info_get_value(i), ",", false);
 	for (size_t n = 0; n < names.n && r == 0; n++) {
-		if (!str_is_name(names.v[n]) || is_in_dir(dirfd, names.v[n]))
+		if (!str_is_name(names.v[n]) || modset_find(set, names.v[n]))
 			continue;
 		r = kmod_load_own(k, names.v[n], NULL, err);
 		/* It may be built into the kernel; where it is not, the module itself will miss its symbols. */
@@ -231,35 +198,31 @@ static int load_depends(struct kmod *k, int dirfd, const struct kmod_module *m, 
 	return r;
 }
 
-static int insert(int dirfd, const char *file, struct kmod_module *m, const char *params)
+bool kmod_is_loaded(struct kmod *k, const char *name)
 {
-	cleanup_fd int fd = -EBADF;
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
 
-	/* libkmod opens by path once more and may go back to init_module: it is for what must be unpacked. */
-	if (!str_ends(file, ".ko"))
-		return kmod_module_insert_module(m, 0, params);
-	fd = openat(dirfd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return syscall(SYS_finit_module, fd, params, 0) < 0 ? -errno : 0;
+	return kmod_module_new_from_name(k->ctx, name, &m) >= 0 && kmod_module_get_initstate(m) == KMOD_MODULE_LIVE;
 }
 
-int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *params, struct err *err)
+int kmod_load_file(struct kmod *k, const struct modset *set, const struct modset_file *file, const char *params,
+		   struct err *err)
 {
-	const char *suffix = find_suffix(dirfd, name);
-	cleanup_free char *file = NULL, *path = NULL;
+	cleanup_free char *path = mem_printf("/proc/self/fd/%d", file->fd);
 	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
-	int r;
+	int r = kmod_module_new_from_path(k->ctx, path, &m);
 
-	if (!suffix)
-		return KMOD_ABSENT;
-	file = mem_printf("%s%s", name, suffix);
-	path = mem_printf("/proc/self/fd/%d/%s", dirfd, file);
-	r = kmod_module_new_from_path(k->ctx, path, &m);
 	if (r < 0)
-		return failed(r, name, err);
-	r = load_depends(k, dirfd, m, err);
-	return r < 0 ? r : result(insert(dirfd, file, m, params), name, err);
+		return failed(r, file->name, err);
+	r = load_depends(k, set, m, err);
+	if (r < 0)
+		return r;
+	/* libkmod is for what must be unpacked: it opens the file once more, and may go back to init_module. */
+	if (!str_ends(file->file, ".ko"))
+		r = kmod_module_insert_module(m, 0, params);
+	else
+		r = syscall(SYS_finit_module, file->fd, params, 0) < 0 ? -errno : 0;
+	return result(r, file->name, err);
 }
 
 /* The modules that stand on this one: "gdrdrv, nvidia_fs". The caller frees it. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "modset.h"
 
 struct kmod;
 
@@ -22,12 +23,14 @@ static inline void cleanup_kmod_p(struct kmod **k)
 /* What the functions below return where there is no module of that name to load; err is untouched. */
 #define KMOD_ABSENT 1
 
+/* Whether a module is in the kernel. */
+bool kmod_is_loaded(struct kmod *k, const char *name);
 /*
- * Loads DIR's file NAME.ko (or NAME.ko.xz, NAME.ko.zst) with parameters ("" for none), and before it what its
- * `depends` names and DIR has not, from the kernel's own directory. A module that is there already is fine.
- * 0, KMOD_ABSENT where DIR holds no such file, or -errno with ERR_LOAD: "NAME: why".
+ * Loads a file of the set with parameters ("" for none), and before it what its `depends` names and the set has not, from the
+ * kernel's own directory. A module that is there already is fine. 0, or -errno with ERR_LOAD: "NAME: why".
  */
-int kmod_load_file(struct kmod *k, int dirfd, const char *name, const char *params, struct err *err) must_check;
+int kmod_load_file(struct kmod *k, const struct modset *set, const struct modset_file *file, const char *params,
+		   struct err *err) must_check;
 /* The same for a module that the kernel's own directory has, with its dependencies. */
 int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err) must_check;
 

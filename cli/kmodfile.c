@@ -67,7 +67,9 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 	{
 		const char *key = kmod_module_info_get_key(i), *value = kmod_module_info_get_value(i);
 
-		if (str_eq(key, "vermagic"))
+		if (str_eq(key, "name"))
+			ret->name = arena_strdup(a, value);
+		else if (str_eq(key, "vermagic"))
 			ret->vermagic = arena_strdup(a, value);
 		else if (str_eq(key, "license"))
 			ret->license = arena_strdup(a, value);
@@ -115,22 +117,36 @@ static int read_needs(struct kmod_module *m, struct arena *a, struct modcheck_mo
 	return 0;
 }
 
-int kmodfile_read(struct kmodfile *k, const char *path, struct arena *a, struct modcheck_module *ret, struct err *err)
+/* As the kernel calls it where the module does not say: the file's name. */
+static const char *name_of(struct arena *a, const struct modset_file *file)
+{
+	char *name = arena_strdup(a, file->name);
+
+	for (char *p = name; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	return name;
+}
+
+int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct arena *a, struct modcheck_module *ret,
+		  struct err *err)
 {
 	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+	/* libkmod knows paths alone; this one is of what is open. */
+	cleanup_free char *path = mem_printf("/proc/self/fd/%d", file->fd);
 	int r = kmod_module_new_from_path(k->ctx, path, &m);
 
 	*ret = (struct modcheck_module){ 0 };
 	if (r == 0) {
-		ret->name = arena_strdup(a, kmod_module_get_name(m));
 		read_info(m, a, ret);
+		if (!ret->name)
+			ret->name = name_of(a, file);
 		r = read_exports(m, a, ret);
 	}
 	if (r == 0)
 		r = read_needs(m, a, ret);
 	if (r == 0)
 		return 0;
-	err_set(err, ERR_LOAD, r < 0 ? -r : EINVAL, "%s: no module, or damaged", path);
+	err_set(err, ERR_LOAD, r < 0 ? -r : EINVAL, "%s: no module, or damaged", file->file);
 	return err_hint(err, "install the modules again");
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "modset.h"
 #include "store/modcheck.h"
 
 struct kmodfile;
@@ -18,8 +19,8 @@ static inline void cleanup_kmodfile_p(struct kmodfile **k)
 }
 #define cleanup_kmodfile cleanup(cleanup_kmodfile_p)
 
-/* Reads a module's file (a host path); what is in *ret lives in the arena. -errno with ERR_LOAD where it is none. */
-int kmodfile_read(struct kmodfile *k, const char *path, struct arena *a, struct modcheck_module *ret,
+/* Reads a module's file; what is in *ret lives in the arena. -errno with ERR_LOAD where it is none. */
+int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct arena *a, struct modcheck_module *ret,
 		  struct err *err) must_check;
 /*
  * Calls fn for each symbol that the module was built against, with its CRC: what a kernel's own modules know of the kernel.

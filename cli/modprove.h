@@ -7,12 +7,18 @@
 
 #include "base/err.h"
 #include "kernelsyms.h"
+#include "modset.h"
 #include "store/modcheck.h"
 
 /*
- * Reads all modules in the directory `dir` (<tree>/modules, or modules-open where `open`) and the kernel, and checks the one
- * against the other. 1 with *ret, whose modcheck_free is due; 0 where there is no such directory; -errno with ERR_LOAD or
- * ERR_HOST.
+ * Checks a set of modules, which are of the open flavour where `open`, against the kernel. 0 with *ret, whose modcheck_free is due;
+ * -errno with ERR_LOAD (a file that is no module) or ERR_HOST (a kernel of which nothing is known).
+ */
+int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const struct kernelsyms_source *src,
+		 struct err *err) must_check;
+/*
+ * The same for all modules in the directory `dir` (<tree>/modules, or modules-open where `open`). 1 with *ret; 0 where there are
+ * none; or as above.
  */
 int modprove_dir(struct modcheck *ret, const char *dir, bool open, const struct kernelsyms_source *src,
 		 struct err *err) must_check;

@@ -8,13 +8,17 @@
 #include <unistd.h>
 
 #include "../kmod.h"
-#include "../modprove.h"
+#include "../modset.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "conf/modparam.h"
 #include "host/inventory_pci.h"
 #include "host/osver.h"
+#include "load_flavour.h"
+#include "load_set.h"
 #include "store/store.h"
 
+#define PEERMEM "nvidia-peermem"
 #define OWN "the kernel's own modules"
 #define FIRMWARE_PARAMETER "module/firmware_class/parameters/path"
 
@@ -27,6 +31,7 @@ static const struct {
 	{ "nvidia-uvm", "nvidia-current-uvm", "", false },
 	{ "nvidia-modeset", "nvidia-current-modeset", "", true },
 	{ "nvidia-drm", "nvidia-current-drm", "", true },
+	{ PEERMEM, "nvidia-current-peermem", "", true },
 };
 
 struct loader {
@@ -101,40 +106,70 @@ static void set_firmware_path(const struct loader *l)
 		log_warning("firmware path: %s", strerror(errno));
 }
 
-static int load_one(struct loader *l, int dirfd, size_t i, struct err *err)
+/* GPUDirect RDMA is for hosts with InfiniBand; elsewhere the module does not load. */
+static bool is_wanted(const struct loader *l, size_t i)
 {
-	const char *name = modules[i].name;
-	int r;
+	cleanup_free char *path = mem_printf("%s/module/ib_core", l->conf->sys_root);
 
-	if (dirfd >= 0)
-		return kmod_load_file(l->kmod, dirfd, name, modules[i].params, err);
-	r = kmod_load_own(l->kmod, name, modules[i].params, err);
-	return r == KMOD_ABSENT ? kmod_load_own(l->kmod, modules[i].renamed, modules[i].params, err) : r;
+	if (!str_eq(modules[i].name, PEERMEM) || l->conf->peermem == CONFIG_PEERMEM_YES)
+		return true;
+	return l->conf->peermem == CONFIG_PEERMEM_AUTO && access(path, F_OK) == 0;
 }
 
-/* KMOD_ABSENT where there is no nvidia at all. dirfd -EBADF: the kernel's own. */
-static int load_all(struct loader *l, int dirfd, struct err *err)
+static int load_one(struct loader *l, const struct modset *set, size_t i, struct err *err)
 {
+	const char *name = modules[i].name;
+	const char *params = modparam_of(&l->out->arena, &l->conf->module_parameters, name, modules[i].params);
+	const struct modset_file *file = set ? modset_find(set, name) : NULL;
+	int r;
+
+	if (set)
+		return file ? kmod_load_file(l->kmod, set, file, params, err) : KMOD_ABSENT;
+	r = kmod_load_own(l->kmod, name, params, err);
+	return r == KMOD_ABSENT ? kmod_load_own(l->kmod, modules[i].renamed, params, err) : r;
+}
+
+/* Takes those out again that this run has put in: nothing stays half loaded. */
+static void take_back(struct loader *l, const bool *was_there, size_t n)
+{
+	char line[ERR_MSG_MAX];
+
+	while (n--) {
+		struct err local = ERR_INIT;
+
+		if (!was_there[n] && kmod_remove(l->kmod, modules[n].name, &local) < 0)
+			log_warning("%s", err_line(&local, line, sizeof(line)));
+	}
+}
+
+/* KMOD_ABSENT where there is no nvidia at all. set NULL: the kernel's own. */
+static int load_all(struct loader *l, const struct modset *set, struct err *err)
+{
+	bool was_there[ARRAY_SIZE(modules)] = { false };
+	char line[ERR_MSG_MAX];
+
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
 		struct err local = ERR_INIT;
-		char line[ERR_MSG_MAX];
-		int r = load_one(l, dirfd, i, &local);
+		int r;
 
+		was_there[i] = kmod_is_loaded(l->kmod, modules[i].name);
+		if (!is_wanted(l, i))
+			continue;
+		r = load_one(l, set, i, &local);
 		if (r == 0) {
 			strlist_add(&l->out->arena, &l->out->names, modules[i].name);
-			continue;
-		}
-		if (r == KMOD_ABSENT && i == 0)
-			return r;
-		if (r == KMOD_ABSENT && !modules[i].optional)
-			r = err_set(&local, ERR_LOAD, ENOENT, "%s", modules[i].name);
-		if (!modules[i].optional) {
+		} else if (!modules[i].optional) {
+			if (r == KMOD_ABSENT && i == 0)
+				return r;
+			if (r == KMOD_ABSENT)
+				r = err_set(&local, ERR_LOAD, ENOENT, "%s", modules[i].name);
+			take_back(l, was_there, i);
 			if (err)
 				*err = local;
 			return r;
-		}
-		if (r < 0)
+		} else if (r < 0) {
 			strlist_add(&l->out->arena, &l->out->warnings, err_line(&local, line, sizeof(line)));
+		}
 	}
 	return 0;
 }
@@ -148,88 +183,45 @@ static bool is_switched_off(const struct loader *l)
 	return fd_read_file_at(AT_FDCWD, path, 64, &text, &len) == 0 && text[0] == '1';
 }
 
-/* What is optional loads or does not, with a warning: nobody goes without GPUs because his kernel has no drm. */
-static bool is_needed(const char *finding)
+static int load_from(struct loader *l, bool open, struct err *err)
 {
-	return str_starts(finding, "nvidia: ") || str_starts(finding, "nvidia_uvm: ");
-}
-
-static int refuse_unfit(const struct modcheck *m, struct err *err)
-{
-	const char *first = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < m->findings.n; i++) {
-		if (!is_needed(m->findings.v[i]))
-			continue;
-		first = first ? first : m->findings.v[i];
-		n++;
-	}
-	if (!first)
-		return 0;
-	if (n > 1)
-		err_set(err, ERR_LOAD, 0, "%s (and %zu more)", first, n - 1);
-	else
-		err_set(err, ERR_LOAD, 0, "%s", first);
-	err_hint(err, "%s; 'nvcoreos verify' names all",
-		 m->unsigned_ones == m->findings.n ? "sign the modules with a key that the kernel trusts"
-						   : "install the modules of this OS version");
-	return -EINVAL;
-}
-
-/* What does not fit is known, and named, before the first of them is loaded: nothing stays half loaded. */
-static int prove(const struct loader *l, const char *path, bool open, struct err *err)
-{
-	const struct kernelsyms_source src = { "", l->conf->proc_root, l->conf->sys_root, NULL };
-	struct err local = ERR_INIT;
-	char line[ERR_MSG_MAX + 256];
-	struct modcheck m;
-	int r = modprove_dir(&m, path, open, &src, &local);
-
-	if (r < 0 && local.code != ERR_HOST) {
-		if (err)
-			*err = local;
-		return r;
-	}
-	if (r < 0)
-		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
-	if (r <= 0)
-		return 0;
-	r = refuse_unfit(&m, err);
-	modcheck_free(&m);
-	return r;
-}
-
-static int load_from(struct loader *l, const char *subdir, struct err *err)
-{
-	cleanup_free char *path = mem_printf("%s/%s", l->path, subdir);
-	cleanup_fd int fd = fd_open_dir(path);
+	struct modset set cleanup_modset = MODSET_INIT;
 	int r;
 
-	if (fd == -ENOENT)
-		return KMOD_ABSENT;
-	if (fd < 0)
-		return err_set(err, ERR_TREE, -fd, "%s", path);
-	l->out->from = arena_strdup(&l->out->arena, path);
-	r = is_switched_off(l) ? 0 : prove(l, path, str_eq(subdir, "modules-open"), err);
-	return r < 0 ? r : load_all(l, fd, err);
+	l->out->from = arena_printf(&l->out->arena, "%s/%s", l->path, open ? "modules-open" : "modules");
+	r = modset_open(&set, l->out->from, err);
+	if (r <= 0)
+		return r < 0 ? r : KMOD_ABSENT;
+	r = is_switched_off(l) ? 0 : load_set_prove(&set, l->path, open, l->conf, err);
+	return r < 0 ? r : load_all(l, &set, err);
 }
 
-/* Open modules refuse old GPUs and proprietary ones the newest, both with ENODEV. */
+static bool is_open_first(const struct loader *l)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	cleanup_fd int fd = fd_open_dir(l->conf->sys_root);
+	const struct inventory_dir sys = { fd, "sys-root" };
+	struct inventory_pci_ids ids;
+
+	return fd >= 0 && inventory_pci_ids(&sys, &a, &ids, NULL) == 0 && load_flavour_open_first(l->driver, ids.v, ids.n);
+}
+
+/* What a GPU does not support answers ENODEV: then the other flavour may be right, whatever was thought. */
 static int load_tree(struct loader *l, struct err *err)
 {
 	enum config_flavour flavour = l->conf->module_flavour;
 	struct err local = ERR_INIT;
-	int r = KMOD_ABSENT, other;
+	bool open;
+	int r, other;
 
 	if (l->inv->driver)
 		flavour = l->inv->open_modules ? CONFIG_FLAVOUR_OPEN : CONFIG_FLAVOUR_PROPRIETARY;
 	set_firmware_path(l);
-	if (flavour != CONFIG_FLAVOUR_OPEN)
-		r = load_from(l, "modules", err);
-	if (flavour == CONFIG_FLAVOUR_PROPRIETARY || (r != KMOD_ABSENT && r != -ENODEV))
+	open = flavour == CONFIG_FLAVOUR_AUTO ? is_open_first(l) : flavour == CONFIG_FLAVOUR_OPEN;
+	r = load_from(l, open, err);
+	if (flavour != CONFIG_FLAVOUR_AUTO || (r != KMOD_ABSENT && r != -ENODEV))
 		return r;
-	other = load_from(l, "modules-open", &local);
+	other = load_from(l, !open, &local);
 	if (other == KMOD_ABSENT || (r < 0 && other == -ENODEV))
 		return r;
 	if (other < 0 && err)
@@ -284,7 +276,7 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 		r = l.driver ? load_tree(&l, err) : KMOD_ABSENT;
 	if (r == KMOD_ABSENT) {
 		ret->from = OWN;
-		r = load_all(&l, -EBADF, err);
+		r = load_all(&l, NULL, err);
 	}
 	if (r == -ENODEV)
 		r = name_holder(&l, r, err);

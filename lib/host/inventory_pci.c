@@ -2,6 +2,7 @@
 #include "host/inventory_pci.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +21,40 @@ int inventory_pci_is_gpu(const struct inventory_dir *sys, const char *device, bo
 		return r;
 	r = inventory_text_read(sys, &a, arena_printf(&a, INVENTORY_PCI_DEVICES "/%s/class", device), &class, err);
 	*ret = r == 0 && class && (str_starts(class, "0x0300") || str_starts(class, "0x0302"));
+	return r;
+}
+
+static bool read_id(const struct inventory_dir *sys, struct arena *a, const char *device, uint32_t *ret)
+{
+	const char *text;
+	char *end;
+	unsigned long v;
+
+	if (inventory_text_read(sys, a, arena_printf(a, INVENTORY_PCI_DEVICES "/%s/device", device), &text, NULL) < 0 ||
+	    !text || !str_starts(text, "0x"))
+		return false;
+	v = strtoul(text + 2, &end, 16);
+	if (end == text + 2 || (*end && *end != '\n') || v > UINT16_MAX)
+		return false;
+	*ret = (uint32_t)v;
+	return true;
+}
+
+int inventory_pci_ids(const struct inventory_dir *sys, struct arena *a, struct inventory_pci_ids *ret, struct err *err)
+{
+	struct strlist names;
+	int r = inventory_text_list(sys, a, INVENTORY_PCI_DEVICES, &names, err);
+
+	*ret = (struct inventory_pci_ids){ 0 };
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		bool gpu;
+
+		r = inventory_pci_is_gpu(sys, names.v[i], &gpu, err);
+		if (r < 0 || !gpu)
+			continue;
+		ret->v = arena_grow(a, ret->v, ret->n, sizeof(*ret->v));
+		ret->n += read_id(sys, a, names.v[i], &ret->v[ret->n]);
+	}
 	return r;
 }
 

@@ -4,6 +4,8 @@
 #define NVCOREOS_HOST_INVENTORY_PCI_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -13,6 +15,15 @@
 
 /* Whether the device is an NVIDIA display or 3D controller; one that goes meanwhile is none. -errno with ERR_HOST. */
 int inventory_pci_is_gpu(const struct inventory_dir *sys, const char *device, bool *ret, struct err *err) must_check;
+
+struct inventory_pci_ids {
+	uint32_t *v; /* PCI device ids: 0x20b0 */
+	size_t n;
+};
+
+/* The device ids of all GPUs, in no order; one that cannot be read is left out. The arena owns them. -errno with ERR_HOST. */
+int inventory_pci_ids(const struct inventory_dir *sys, struct arena *a, struct inventory_pci_ids *ret,
+		      struct err *err) must_check;
 
 struct inventory_pci_holder {
 	const char *device; /* NULL: no GPU, or one that NVIDIA's driver has or may take */

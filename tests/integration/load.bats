@@ -158,21 +158,32 @@ bats_require_minimum_version 1.5.0
 	[[ "$stderr" = "nvcoreos-load: E23: no installed driver fits: no NVIDIA modules for "*" in $dir/store, nor in /lib/modules/$(uname -r): "* ]]
 }
 
-@test "a tree's modules are looked at, and what is none is named in one sentence" {
-	local os tree
+@test "a tree's modules are looked at, and what is none, damaged or unknown is named in one sentence" {
+	local os modules=$BATS_TEST_TMPDIR/modules
 	# shellcheck source=/dev/null
 	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
-	tree=$dir/store/535.261.03/$os
-	mkdir -p "$tree/modules"
-	echo '{}' >"$tree/start.json"
-	ln -s "535.261.03/$os" "$dir/store/current"
-	echo 'no module' >"$tree/modules/nvidia.ko"
+	"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_TEST_TMPDIR/archives" 535.261.03 >/dev/null
+	mkdir "$modules"
+	echo 'no module' >"$modules/nvidia.ko"
+	tar -C "$modules" -czf "$BATS_TEST_TMPDIR/archives/modules-$os-535.261.03.tar.gz" nvidia.ko
+	"$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet install --use "$BATS_TEST_TMPDIR"/archives/*.tar.gz
+	modules=$(echo "$dir/store/535.261.03"/*/modules)
 	rm "$dir/proc/driver/nvidia/version"
-	nvload
-	[ "$status" = 1 ]
-	# shellcheck disable=SC2154 # bats sets it
-	[ "${#stderr_lines[@]}" = 1 ]
-	[[ "$stderr" = 'nvcoreos-load: E22: loading the NVIDIA kernel modules failed: '*'/modules/nvidia.ko: no module, or damaged: '* ]]
+	one_line() {
+		nvload
+		[ "$status" = 1 ]
+		# shellcheck disable=SC2154 # bats sets it
+		[ "${#stderr_lines[@]}" = 1 ]
+		# shellcheck disable=SC2053 # a pattern
+		[[ "$stderr" == "nvcoreos-load: E22: loading the NVIDIA kernel modules failed: "$1 ]]
+	}
+	one_line 'nvidia.ko: no module, or damaged*: install the modules again'
+	echo more >>"$modules/nvidia.ko"
+	one_line "$modules/nvidia.ko: damaged: its content is not what the tree's manifest says: install the modules again"
+	mv "$modules/nvidia.ko" "$modules/nvidia-uvm.ko"
+	one_line "$modules/nvidia-uvm.ko: the tree's manifest has no such file: *"
+	mv "$modules/nvidia-uvm.ko" "$modules/nvidia.ko.gz"
+	one_line "$modules/nvidia.ko.gz: no form of a module that can be read: take it away, or make it a .ko, .ko.xz or .ko.zst"
 }
 
 @test "the second of two loaders waits, and gives up at load-timeout" {

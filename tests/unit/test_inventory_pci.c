@@ -47,6 +47,38 @@ TEST(is_gpu)
 	}
 }
 
+TEST(ids)
+{
+	static const struct {
+		const char *text;
+		unsigned n, id;
+	} rows[] = {
+		{ "0x20b0\n", 1, 0x20b0 }, { "0x2B85", 1, 0x2b85 }, { "20b0\n", 0, 0 },
+		{ "0x\n", 0, 0 },	   { "0x120b0\n", 0, 0 },   { "0x20b0 x\n", 0, 0 },
+	};
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct inventory_pci_ids found;
+	struct host h cleanup_host;
+	struct inventory_dir sys;
+
+	make_host(&h);
+	sys = (struct inventory_dir){ h.root.sys, "sys-root" };
+	REQUIRE(inventory_pci_ids(&sys, &a, &found, NULL) == 0);
+	CHECK_INT(found.n, 0);
+	add_pci(&h, A, "0x10de\n", "0x030200\n");
+	add_pci(&h, B, "0x8086\n", "0x030000\n");
+	tap_write(h.sys, INVENTORY_PCI_DEVICES "/" B "/device", "0x1234\n");
+	/* No file tells it. */
+	REQUIRE(inventory_pci_ids(&sys, &a, &found, NULL) == 0);
+	CHECK_INT(found.n, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		tap_write(h.sys, INVENTORY_PCI_DEVICES "/" A "/device", rows[i].text);
+		REQUIRE(inventory_pci_ids(&sys, &a, &found, NULL) == 0);
+		if (CHECK_INT(found.n, rows[i].n) && found.n)
+			CHECK_INT(found.v[0], rows[i].id);
+	}
+}
+
 TEST(holder)
 {
 	cleanup_arena struct arena a = ARENA_INIT;

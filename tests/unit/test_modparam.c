@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/modparam.h"
 
+#include <stdio.h>
+
 #include "tap.h"
 
 TEST(known_parameters_are_taken)

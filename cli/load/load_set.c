@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "load_set.h"
+
+#include <errno.h>
+
+#include "../modprove.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "store/digest.h"
+#include "store/manifest.h"
+
+static int check_sum(const struct modset *set, const struct modset_file *f, const struct manifest *m, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", path_base(set->dir), f->file);
+	const struct manifest_file *known = manifest_find(m, path);
+	char hex[DIGEST_HEX];
+	int r;
+
+	if (!known || !known->sha256)
+		return err_set(err, ERR_LOAD, 0, "%s/%s: the tree's manifest has no such file", set->dir, f->file);
+	r = digest_fd(f->fd, hex, NULL);
+	if (r < 0)
+		return err_set(err, ERR_LOAD, -r, "%s/%s", set->dir, f->file);
+	if (str_eq(hex, known->sha256))
+		return 0;
+	err_set(err, ERR_LOAD, 0, "%s/%s: damaged: its content is not what the tree's manifest says", set->dir, f->file);
+	return err_hint(err, "install the modules again");
+}
+
+static int check_sums(const struct modset *set, const char *tree, struct err *err)
+{
+	struct manifest m cleanup_manifest = { .arena = ARENA_INIT };
+	int r = manifest_load(&m, tree, err);
+
+	for (size_t i = 0; r == 0 && i < set->n; i++)
+		r = check_sum(set, &set->v[i], &m, err);
+	return r;
+}
+
+/* What is optional loads or does not, with a warning: nobody goes without GPUs because his kernel has no drm. */
+static bool is_needed(const char *finding)
+{
+	return str_starts(finding, "nvidia: ") || str_starts(finding, "nvidia_uvm: ");
+}
+
+static int refuse_unfit(const struct modcheck *m, struct err *err)
+{
+	const char *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->findings.n; i++) {
+		if (!is_needed(m->findings.v[i]))
+			continue;
+		first = first ? first : m->findings.v[i];
+		n++;
+	}
+	if (!first)
+		return 0;
+	if (n > 1)
+		err_set(err, ERR_LOAD, 0, "%s (and %zu more)", first, n - 1);
+	else
+		err_set(err, ERR_LOAD, 0, "%s", first);
+	err_hint(err, "%s; 'nvcoreos verify' names all",
+		 m->unsigned_ones == m->findings.n ? "sign the modules with a key that the kernel trusts"
+						   : "install the modules of this OS version");
+	return -EINVAL;
+}
+
+static int check_fit(const struct modset *set, bool open, const struct config *conf, struct err *err)
+{
+	const struct kernelsyms_source src = { "", conf->proc_root, conf->sys_root, NULL };
+	struct err local = ERR_INIT;
+	char line[ERR_MSG_MAX + 256];
+	struct modcheck m;
+	int r = modprove_set(&m, set, open, &src, &local);
+
+	if (r == 0) {
+		r = refuse_unfit(&m, err);
+		modcheck_free(&m);
+		return r;
+	}
+	if (local.code == ERR_HOST) {
+		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
+		return 0;
+	}
+	if (err)
+		*err = local;
+	return r;
+}
+
+int load_set_prove(const struct modset *set, const char *tree, bool open, const struct config *conf, struct err *err)
+{
+	int r = check_sums(set, tree, err);
+
+	return r < 0 ? r : check_fit(set, open, conf, err);
+}
