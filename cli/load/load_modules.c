@@ -45,43 +45,23 @@ struct loader {
 	char *path;
 };
 
-static bool has_tree(const struct loader *l, const char *driver)
-{
-	for (size_t i = 0; driver && i < l->store.n_drivers; i++)
-		if (str_eq(l->store.drivers[i].driver, driver) && str_eq(l->store.drivers[i].os, l->os))
-			return true;
-	return false;
-}
-
-/* The driver that `current` names, if it does so for this OS version. */
-static const char *current_driver(const struct loader *l)
-{
-	const char *slash = l->store.current ? strchr(l->store.current, '/') : NULL;
-
-	if (!slash || !str_eq(slash + 1, l->os))
-		return NULL;
-	return arena_strndup(&l->out->arena, l->store.current, (size_t)(slash - l->store.current));
-}
-
 static int choose_tree(struct loader *l, struct err *err)
 {
-	const char *driver;
+	const struct store_driver *tree;
 	int r = osver_read(&l->out->arena, "", NULL, &l->os, err);
 
 	if (r == 0)
 		r = store_read(&l->store, l->conf, err);
 	if (r < 0)
 		return r;
-	driver = l->inv->driver;
-	if (!driver) {
-		driver = current_driver(l);
-		if (!has_tree(l, driver))
-			driver = l->store.selected;
-	}
-	if (!has_tree(l, driver))
+	if (l->inv->driver)
+		tree = store_tree_of(&l->store, l->inv->driver, l->os);
+	else
+		tree = store_to_load(&l->store, l->os);
+	if (!tree)
 		return 0;
-	l->driver = driver;
-	l->path = arena_printf(&l->out->arena, "%s/%s/%s", l->store.driver_path, driver, l->os);
+	l->driver = tree->driver;
+	l->path = arena_printf(&l->out->arena, "%s/%s/%s", l->store.driver_path, tree->driver, l->os);
 	return 0;
 }
 

@@ -320,6 +320,29 @@ int store_find(struct store *s, const char *name, const char *os, struct store_t
 	return 0;
 }
 
+const struct store_driver *store_tree_of(const struct store *s, const char *driver, const char *os)
+{
+	for (size_t i = 0; i < s->n_drivers; i++)
+		if (str_eq(s->drivers[i].driver, driver) && str_eq(s->drivers[i].os, os))
+			return &s->drivers[i];
+	return NULL;
+}
+
+static bool is_current(const struct store *s, const struct store_driver *d)
+{
+	const char *os = s->current ? str_after(s->current, d->driver) : NULL;
+
+	return os && *os == '/' && str_eq(os + 1, d->os);
+}
+
+const struct store_driver *store_to_load(const struct store *s, const char *os)
+{
+	for (size_t i = 0; i < s->n_drivers; i++)
+		if (str_eq(s->drivers[i].os, os) && is_current(s, &s->drivers[i]))
+			return &s->drivers[i];
+	return s->selected ? store_tree_of(s, s->selected, os) : NULL;
+}
+
 int store_lock(const struct config *conf, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/" LOCK_FILE, conf->driver_store);

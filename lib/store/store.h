@@ -55,6 +55,14 @@ struct store_tree {
  */
 int store_find(struct store *s, const char *name, const char *os, struct store_tree *ret, struct err *err) must_check;
 
+/* The tree of that driver for that OS version: an entry of s->drivers, or NULL. */
+const struct store_driver *store_tree_of(const struct store *s, const char *driver, const char *os);
+/*
+ * The tree whose modules are loaded while no driver is: `current` where it is for this OS version, else the selected driver's.
+ * An entry of s->drivers, or NULL.
+ */
+const struct store_driver *store_to_load(const struct store *s, const char *os);
+
 /* Takes the writers' lock of the store (made where it is absent): an fd to close. -EWOULDBLOCK with ERR_BUSY. */
 int store_lock(const struct config *conf, struct err *err) must_check;
 /*

@@ -65,6 +65,43 @@ TEST(lists_in_order)
 	config_free(&c);
 }
 
+/* What `load` takes: current of this OS version, else the selected driver's tree of it. */
+TEST(tree_to_load)
+{
+	static const struct {
+		const char *current, *state, *os, *driver;
+	} cases[] = {
+		{ "535.98/3975.2.0", NULL, "3975.2.0", "535.98" },
+		{ "535.98/3975.2.0", "{\"format\":1,\"selected\":\"550.10\"}", "3975.2.0", "535.98" },
+		{ "535.98/3975.2.0", "{\"format\":1,\"selected\":\"535.261.03\"}", "4000.1.0", "535.261.03" },
+		{ "535.98/3975.2.0", "{\"format\":1,\"selected\":\"535.98\"}", "4000.1.0", NULL },
+		{ "535.9/3975.2.0", "{\"format\":1,\"selected\":\"550.10\"}", "3975.2.0", "550.10" },
+		{ NULL, "{\"format\":1,\"selected\":\"550.10\"}", "3975.2.0", "550.10" },
+		{ NULL, NULL, "3975.2.0", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *dir = tap_tmpdir();
+		cleanup_free char *link = mem_printf("%s/opt/nvidia/current", dir);
+		const struct store_driver *d;
+		struct config c;
+		struct store s;
+
+		configure(&c, dir);
+		fill(dir);
+		CHECK(!cases[i].current || symlink(cases[i].current, link) == 0);
+		if (cases[i].state)
+			tap_write(dir, "opt/nvidia/state.json", cases[i].state);
+		REQUIRE(store_read(&s, &c, NULL) == 0);
+		d = store_to_load(&s, cases[i].os);
+		if (!CHECK_STR(d ? d->driver : NULL, cases[i].driver))
+			printf("# case %zu\n", i);
+		CHECK(!d || strcmp(d->os, cases[i].os) == 0);
+		store_free(&s);
+		config_free(&c);
+	}
+}
+
 TEST(finds_trees)
 {
 	static const struct {
