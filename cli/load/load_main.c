@@ -28,8 +28,8 @@
 #define LOCK_FILE "load.lock"
 #define USAGE \
 	"Usage: " LOAD_PROGRAM \
-	" [--config FILE] [--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing;\n" \
-	"or unloads the modules.\n"
+	" [--config FILE] [--nodes|--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing;\n" \
+	"or makes the nodes alone, of modules that are loaded; or unloads the modules.\n"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -115,6 +115,21 @@ static int load_locked(const struct config *conf, const struct hostroot *root, s
 	return r < 0 ? r : 0;
 }
 
+/* Loads nothing, so that what loading causes may run it. Modules that are gone again are no error. */
+static int nodes_locked(const struct config *conf, const struct hostroot *root, struct err *err)
+{
+	struct inventory inv cleanup(inventory_free);
+	struct load_modules none = { .arena = ARENA_INIT };
+	int r = inventory_read(&inv, root, err);
+
+	if (r < 0 || !inv.driver)
+		return r;
+	r = load_nodes_make(root, conf, &inv, err);
+	if (r >= 0)
+		print_result(&inv, &none, r);
+	return r < 0 ? r : 0;
+}
+
 static int check_gpu(const struct config *conf, const struct hostroot *root, struct err *err)
 {
 	struct inventory inv cleanup(inventory_free);
@@ -142,7 +157,7 @@ static int unload(const struct config *conf, struct err *err)
 
 struct args {
 	const char *file;
-	bool unload;
+	bool unload, nodes;
 };
 
 static int run(struct config *conf, const struct args *args, struct err *err)
@@ -162,23 +177,25 @@ static int run(struct config *conf, const struct args *args, struct err *err)
 	if (r < 0)
 		return r;
 	lock = take_lock(conf, err);
-	return lock < 0 ? lock : load_locked(conf, &root, err);
+	if (lock < 0)
+		return lock;
+	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, err);
 }
 
 static int parse_args(int argc, char **argv, struct args *ret)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "unload", no_argument, NULL, 'u' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },
-		{ 0 },
+		{ "config", required_argument, NULL, 'c' }, { "nodes", no_argument, NULL, 'n' },
+		{ "unload", no_argument, NULL, 'u' },	    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },	    { 0 },
 	};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 'c') {
 			ret->file = optarg;
+		} else if (o == 'n') {
+			ret->nodes = true;
 		} else if (o == 'u') {
 			ret->unload = true;
 		} else if (o == 'h') {
@@ -191,7 +208,7 @@ static int parse_args(int argc, char **argv, struct args *ret)
 			return -EINVAL;
 		}
 	}
-	return optind == argc ? 0 : -EINVAL;
+	return optind == argc && !(ret->nodes && ret->unload) ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)

@@ -61,6 +61,22 @@ bats_require_minimum_version 1.5.0
 	[ -z "$(find "$dir/dev" -name '.nvcoreos*')" ]
 }
 
+@test "--nodes: the nodes alone, and nothing is ever loaded" {
+	find "$dir/dev" -mindepth 1 -delete
+	run -0 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --nodes
+	[ "$output" = 'driver 535.261.03: loaded already; made 8 device nodes' ]
+	# Without nvidia-uvm, then without any module: load would try.
+	find "$dir/dev" -mindepth 1 -delete
+	sed -i '/nvidia-uvm/d' "$dir/proc/devices"
+	run -0 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --nodes
+	[ "$output" = 'driver 535.261.03: loaded already; made 6 device nodes' ]
+	rm "$dir/proc/driver/nvidia/version"
+	run -0 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --nodes
+	[ -z "$output" ]
+	run -1 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf"
+	run -2 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --nodes --unload
+}
+
 @test "wrong nodes are replaced, right ones keep their mode" {
 	rm "$dir/dev/nvidia0" "$dir/dev/nvidia1" "$dir/dev/nvidia-uvm"
 	mknod -m 600 "$dir/dev/nvidia0" c 1 3
