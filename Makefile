@@ -78,18 +78,19 @@ LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c modset.c) lib/store/digest.c
+GENERATOR_SRC := $(wildcard cli/systemd/*.c)
 IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
 CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c))
+UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/systemd/generator.c
 
 # The fuzz targets, all in one program, and the file of the tool that they need beside lib/.
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIB := $(BUILD)/libnvcoreos.a
-PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load
+PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load $(BUILD)/nvcoreos-generator
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
 all: $(PROGRAMS)
@@ -122,6 +123,11 @@ $(BUILD)/nvcoreos-hook: $(call obj,$(HOOK_SRC)) $(LIB)
 	$(Q)$(HOOK_LINK)
 
 $(BUILD)/nvcoreos-runtime: $(call obj,$(RUNTIME_SRC)) $(LIB)
+	$(say) LINK $@
+	$(Q)$(HOOK_LINK)
+
+# Static: systemd runs it before anything is mounted.
+$(BUILD)/nvcoreos-generator: $(call obj,$(GENERATOR_SRC)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(HOOK_LINK)
 
@@ -284,28 +290,31 @@ demo:
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)tests/lib/with-cgroups.sh contrib/demo/demo.sh
 
+# What lies in share/nvcoreos as it lies in config/, with PREFIX in it.
+SHARED := hooks.d/90-nvcoreos.json sysusers.d/nvcoreos.conf tmpfiles.d/nvcoreos.conf udev/70-nvcoreos.rules \
+	$(addprefix systemd/,nvcoreos.service nvcoreos-nodes@.service nvidia-persistenced.service nvidia-fabricmanager.service \
+	kubelet.service.d/10-nvcoreos.conf)
+SHARE = $(DESTDIR)$(PREFIX)/share/nvcoreos
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/nvcoreos $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d
 	install -m 0755 $(BUILD)/nvcoreos $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(BUILD)/nvcoreos-load $(DESTDIR)$(PREFIX)/libexec/nvcoreos
+	install -m 0755 $(BUILD)/nvcoreos-load $(BUILD)/nvcoreos-generator $(DESTDIR)$(PREFIX)/libexec/nvcoreos
 	test -e $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || \
 		sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | install -m 0644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf
-	install -d $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd
-	sed 's|/opt/nvcoreos|$(PREFIX)|' config/systemd/nvcoreos.service | \
-		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service
-	sed 's|/opt/nvcoreos|$(PREFIX)|' config/hooks.d/90-nvcoreos.json | \
-		install -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json
-	install -m 0644 config/driver-files.conf $(DESTDIR)$(PREFIX)/share/nvcoreos/driver-files.conf
+	for f in $(SHARED); do \
+		sed 's|/opt/nvcoreos|$(PREFIX)|' config/$$f | install -D -m 0644 /dev/stdin $(SHARE)/$$f || exit 1; \
+	done
+	install -m 0644 config/driver-files.conf $(SHARE)/driver-files.conf
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
-	rm -f $(DESTDIR)$(PREFIX)/libexec/nvcoreos/nvcoreos-load $(DESTDIR)$(BINLINK)/nvcoreos
-	rm -f $(DESTDIR)$(PREFIX)/share/nvcoreos/hooks.d/90-nvcoreos.json $(DESTDIR)$(PREFIX)/share/nvcoreos/systemd/nvcoreos.service \
-		$(DESTDIR)$(PREFIX)/share/nvcoreos/driver-files.conf
-	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos/hooks.d share/nvcoreos/systemd share/nvcoreos share) \
-		$(DESTDIR)$(PREFIX) 2>/dev/null || true
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/libexec/nvcoreos/,nvcoreos-load nvcoreos-generator) $(DESTDIR)$(BINLINK)/nvcoreos
+	rm -f $(addprefix $(SHARE)/,$(SHARED) driver-files.conf)
+	rmdir $(addprefix $(SHARE)/,systemd/kubelet.service.d systemd hooks.d sysusers.d tmpfiles.d udev) 2>/dev/null || true
+	rmdir $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/nvcoreos libexec share/nvcoreos share) $(DESTDIR)$(PREFIX) 2>/dev/null || true
 	sed 's|/opt/nvcoreos|$(PREFIX)|' config/nvcoreos.conf | cmp -s - $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf && \
 		rm -f $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf || true
 	rmdir $(DESTDIR)$(SYSCONFDIR)/nvcoreos/nvcoreos.conf.d $(DESTDIR)$(SYSCONFDIR)/nvcoreos 2>/dev/null || true
@@ -314,7 +323,7 @@ clean:
 	rm -rf build
 
 help:
-	@echo 'all            the four programs in $(BUILD)/'
+	@echo 'all            the programs in $(BUILD)/'
 	@echo 'demo           installs packages, builds, shows a container before and after'
 	@echo 'check          unit, golden, fuzz and integration tests (check-unit, check-fuzz, check-integration)'
 	@echo 'check-slow     sanitizers, lint, analyze, coverage, real drivers, three Debian releases, check-weakened'

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "generator.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "host/osver.h"
+#include "store/store.h"
+
+#define ALIAS "nvidia.service"
+#define UNIT "nvcoreos.service"
+
+/* Where systemd looks for it, in its order; the names below these are the host's, whatever `root` is. */
+static const char *const unit_dirs[] = {
+	"/etc/systemd/system",	   "/run/systemd/system", "/usr/local/lib/systemd/system",
+	"/usr/lib/systemd/system", "/lib/systemd/system",
+};
+
+/* Without modules in the tree the kernel's own are loaded, and whoever puts those there must run. */
+static bool has_modules(const char *path)
+{
+	cleanup_free char *modules = mem_printf("%s/modules", path), *open = mem_printf("%s/modules-open", path);
+
+	return access(modules, F_OK) == 0 || access(open, F_OK) == 0;
+}
+
+/* 1, 0 or -errno. */
+static int is_ours_to_load(const char *root, const char *kernel, const struct config *conf, struct err *err)
+{
+	cleanup_arena struct arena arena = ARENA_INIT;
+	const struct store_driver *tree = NULL;
+	struct store store;
+	const char *os;
+	int r = osver_read(&arena, root, kernel, &os, err);
+
+	if (r < 0)
+		return r;
+	r = store_read(&store, conf, err);
+	if (r == 0)
+		tree = store_to_load(&store, os);
+	if (tree)
+		r = has_modules(arena_printf(&arena, "%s/%s/%s", store.driver_path, tree->driver, tree->os));
+	store_free(&store);
+	return r;
+}
+
+/* NULL where there is none, or where the first one is masked: empty, or no file. */
+static char *find_unit(const char *root)
+{
+	cleanup_fd int rootfd = fd_open_dir(*root ? root : "/");
+
+	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(unit_dirs); i++) {
+		cleanup_free char *path = mem_printf("%s/" UNIT, unit_dirs[i]);
+		cleanup_fd int fd = path_open(rootfd, path, O_PATH);
+		struct stat st;
+
+		if (fd >= 0 && fstat(fd, &st) == 0)
+			return S_ISREG(st.st_mode) && st.st_size > 0 ? take_ptr(path) : NULL;
+	}
+	return NULL;
+}
+
+int generator_link(const char *root, const char *kernel, const struct config *conf, const char *dir, struct err *err)
+{
+	cleanup_free char *unit = find_unit(root);
+	cleanup_fd int dirfd = -EBADF;
+	int r = unit ? is_ours_to_load(root, kernel, conf, err) : 0;
+
+	if (r <= 0)
+		return r;
+	dirfd = fd_open_dir(dir);
+	r = dirfd < 0 ? dirfd : fd_replace_link(dirfd, ALIAS, unit, 0);
+	return r < 0 ? err_set(err, ERR_IO, -r, "%s/" ALIAS, dir) : 1;
+}
