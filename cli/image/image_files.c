@@ -23,16 +23,51 @@
 /* The directories that were made for what is outside PREFIX, one a line. */
 #define RECORD "made"
 #define CONF NVCOREOS_SYSCONFDIR "/nvcoreos/nvcoreos.conf"
-#define UNIT "nvcoreos.service"
 #define UNITS "/etc/systemd/system"
 #define WANTS UNITS "/multi-user.target.wants"
+#define KUBELET UNITS "/kubelet.service.d"
+#define GENERATORS "/etc/systemd/system-generators"
+#define GENERATOR NVCOREOS_PREFIX "/libexec/nvcoreos/nvcoreos-generator"
+#define GENERATOR_LINK GENERATORS "/nvcoreos-generator"
 #define DOCKER "/etc/docker/daemon.json"
 
 static const char *const link_dirs[] = { "/usr/local/bin", "/opt/bin" };
 /* Those that may be missing on a host, parents first. */
 static const char *const dirs[] = {
-	NVCOREOS_SYSCONFDIR "/nvcoreos", "/etc/docker", "/etc/systemd", UNITS, WANTS, "/usr/local/bin",
+	NVCOREOS_SYSCONFDIR "/nvcoreos",
+	"/etc/docker",
+	"/etc/systemd",
+	UNITS,
+	WANTS,
+	KUBELET,
+	GENERATORS,
+	"/etc/sysusers.d",
+	"/etc/tmpfiles.d",
+	"/etc/udev",
+	"/etc/udev/rules.d",
+	"/usr/local/bin",
 };
+
+enum need { NEED_NOTHING, NEED_SYSTEMD, NEED_NO_OTHER };
+
+/* What a host gets: files of SHARE, and the links that enable them. */
+static const struct placed {
+	const char *from, *to, *wants;
+	enum need need; /* NEED_NO_OTHER: systemd, and no unit of that name from whoever made the host */
+} files[] = {
+	{ "nvcoreos.conf", CONF, NULL, NEED_NOTHING },
+	{ "systemd/nvcoreos.service", UNITS "/nvcoreos.service", WANTS "/nvcoreos.service", NEED_SYSTEMD },
+	{ "systemd/nvcoreos-nodes@.service", UNITS "/nvcoreos-nodes@.service", NULL, NEED_SYSTEMD },
+	{ "systemd/nvidia-persistenced.service", UNITS "/nvidia-persistenced.service",
+	  WANTS "/nvidia-persistenced.service", NEED_NO_OTHER },
+	{ "systemd/nvidia-fabricmanager.service", UNITS "/nvidia-fabricmanager.service",
+	  WANTS "/nvidia-fabricmanager.service", NEED_NO_OTHER },
+	{ "systemd/kubelet.service.d/10-nvcoreos.conf", KUBELET "/10-nvcoreos.conf", NULL, NEED_SYSTEMD },
+	{ "sysusers.d/nvcoreos.conf", "/etc/sysusers.d/nvcoreos.conf", NULL, NEED_SYSTEMD },
+	{ "tmpfiles.d/nvcoreos.conf", "/etc/tmpfiles.d/nvcoreos.conf", NULL, NEED_SYSTEMD },
+	{ "udev/70-nvcoreos.rules", "/etc/udev/rules.d/70-nvcoreos.rules", NULL, NEED_SYSTEMD },
+};
+static const char *const unit_dirs[] = { "/usr/lib/systemd/system", "/lib/systemd/system" };
 
 static bool is_there(int rootfd, const char *path)
 {
@@ -51,7 +86,7 @@ int image_files_check_root(const char *root, struct err *err)
 	return err_hint(err, "mount the host's root there: docker run --privileged -v /:%s IMAGE", root);
 }
 
-/* A file of ours in the image goes to `path` on the host, unless something stands there. */
+/* A file of ours in the image goes to `path` on the host. */
 static int put_file(int rootfd, const char *from, const char *path, struct err *err)
 {
 	struct rootfile there;
@@ -60,35 +95,41 @@ static int put_file(int rootfd, const char *from, const char *path, struct err *
 	size_t len;
 	int r = rootfile_read(rootfd, path, ERR_IO, &there, err);
 
-	if (r < 0 || there.exists) {
-		rootfile_free(&there);
-		return r;
+	if (r == 0) {
+		r = fd_read_file_at(AT_FDCWD, from, 1u << 20, &content, &len);
+		r = r < 0 ? err_set(err, ERR_IO, -r, "%s", from) : 0;
 	}
-	r = fd_read_file_at(AT_FDCWD, from, 1u << 20, &content, &len);
-	if (r < 0)
-		return err_set(err, ERR_IO, -r, "%s", from);
-	strbuf_add(&text, content, len);
+	if (r == 0) {
+		strbuf_add(&text, content, len);
+		r = rootfile_write(rootfd, &there, &text, err);
+	}
 	free(content);
-	r = rootfile_write(rootfd, &there, &text, err);
 	strbuf_free(&text);
+	rootfile_free(&there);
 	return r;
 }
 
-/* Removes the host's file where it is still what the image's (by now the host's own) copy says. */
-static int take_file(int rootfd, const char *copy, const char *path, struct err *err)
-{
-	struct rootfile ours = { 0 }, there = { 0 };
-	int r = rootfile_read(rootfd, copy, ERR_IO, &ours, err);
+enum state { STATE_ABSENT, STATE_OURS, STATE_CHANGED };
 
+/* What stands at `path`: a file that is still what the host's own copy in SHARE says, or another. enum state, or -errno. */
+static int state_of(int rootfd, const struct placed *f, struct err *err)
+{
+	cleanup_free char *copy = mem_printf(SHARE "/%s", f->from);
+	cleanup_free char *target = rootfile_target(rootfd, f->to);
+	struct rootfile ours = { 0 }, there = { 0 };
+	int r;
+
+	/* A link: the operator has masked the unit, or put his own there. */
+	if (target && *target)
+		return STATE_CHANGED;
+	r = rootfile_read(rootfd, copy, ERR_IO, &ours, err);
 	if (r == 0)
-		r = rootfile_read(rootfd, path, ERR_IO, &there, err);
-	if (r == 0 && there.exists) {
-		if (ours.exists && ours.text.len == there.text.len &&
-		    memcmp(ours.text.buf, there.text.buf, there.text.len) == 0)
-			r = rootfile_remove(rootfd, path, err);
-		else
-			printf("%s stays: it was changed\n", path);
-	}
+		r = rootfile_read(rootfd, f->to, ERR_IO, &there, err);
+	if (r == 0 && there.exists)
+		r = ours.exists && ours.text.len == there.text.len &&
+				    memcmp(ours.text.buf, there.text.buf, there.text.len) == 0
+			    ? STATE_OURS
+			    : STATE_CHANGED;
 	rootfile_free(&ours);
 	rootfile_free(&there);
 	return r;
@@ -113,18 +154,69 @@ static int take_link(int rootfd, const char *path, const char *target, struct er
 	return there && str_eq(there, target) ? rootfile_remove(rootfd, path, err) : 0;
 }
 
-static int put_outside(int rootfd, struct err *err)
+static bool is_wanted(int rootfd, const struct placed *f)
+{
+	bool systemd = false, other = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(unit_dirs); i++) {
+		cleanup_free char *unit = mem_printf("%s/%s", unit_dirs[i], path_base(f->to));
+
+		systemd = systemd || is_there(rootfd, unit_dirs[i]);
+		other = other || is_there(rootfd, unit);
+	}
+	return f->need == NEED_NOTHING || (systemd && (f->need == NEED_SYSTEMD || !other));
+}
+
+/* `states`: what stood there before this run, so that only files which nobody changed are replaced by newer ones. */
+static int put_files(int rootfd, const int *states, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(files); i++) {
+		const struct placed *f = &files[i];
+		cleanup_free char *from = mem_printf(SHARE "/%s", f->from);
+
+		if (states[i] == STATE_CHANGED || !is_wanted(rootfd, f))
+			continue;
+		/* Enabled when it comes, and before it is there, so that a run that is cut off does both again; later that is the
+		 * operator's. */
+		if (states[i] == STATE_ABSENT && f->wants)
+			r = put_link(rootfd, f->wants, f->to, err);
+		if (r == 0)
+			r = put_file(rootfd, from, f->to, err);
+	}
+	return r;
+}
+
+static int take_files(int rootfd, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(files); i++) {
+		const struct placed *f = &files[i];
+
+		r = f->wants ? take_link(rootfd, f->wants, f->to, err) : 0;
+		if (r == 0)
+			r = state_of(rootfd, f, err);
+		if (r == STATE_OURS)
+			r = rootfile_remove(rootfd, f->to, err);
+		else if (r == STATE_CHANGED)
+			printf("%s stays: it was changed\n", f->to);
+	}
+	return r < 0 ? r : 0;
+}
+
+static int put_outside(int rootfd, const int *states, struct err *err)
 {
 	const char *bin = rootfile_can_make(rootfd, link_dirs[0]) ? link_dirs[0] : link_dirs[1];
 	cleanup_free char *link = mem_printf("%s/nvcoreos", bin);
-	int r = put_file(rootfd, SHARE "/nvcoreos.conf", CONF, err);
+	int r = put_files(rootfd, states, err);
 
 	if (r == 0)
 		r = put_link(rootfd, link, TOOL, err);
-	if (r < 0 || (!is_there(rootfd, "/usr/lib/systemd/system") && !is_there(rootfd, "/lib/systemd/system")))
-		return r;
-	r = put_file(rootfd, SHARE "/systemd/" UNIT, UNITS "/" UNIT, err);
-	return r < 0 ? r : put_link(rootfd, WANTS "/" UNIT, UNITS "/" UNIT, err);
+	if (r == 0 && is_there(rootfd, UNITS "/nvcoreos.service"))
+		r = put_link(rootfd, GENERATOR_LINK, GENERATOR, err);
+	return r;
 }
 
 /* The directories that are not there yet, to be taken away again; what an earlier run has noted stays noted. */
@@ -147,10 +239,15 @@ int image_files_install(const char *root, struct err *err)
 	cleanup_fd int rootfd = rootfile_open_root(root, err);
 	struct rootfile before;
 	cleanup_free char *record = NULL;
-	int r;
+	int states[ARRAY_SIZE(files)], r = 0;
 
 	if (rootfd < 0)
 		return rootfd;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		r = states[i] = state_of(rootfd, &files[i], err);
+		if (r < 0)
+			return r;
+	}
 	r = rootfile_read(rootfd, NVCOREOS_PREFIX "/" RECORD, ERR_IO, &before, err);
 	if (r < 0)
 		return r;
@@ -158,7 +255,7 @@ int image_files_install(const char *root, struct err *err)
 	rootfile_free(&before);
 	/* The record first: what is made after it can always be undone. */
 	r = image_copy_prefix(rootfd, NVCOREOS_PREFIX, RECORD, record, err);
-	return r < 0 ? r : put_outside(rootfd, err);
+	return r < 0 ? r : put_outside(rootfd, states, err);
 }
 
 /* Deepest first; one that holds something by now stays. */
@@ -184,11 +281,9 @@ int image_files_uninstall(const char *root, struct err *err)
 	int r = rootfd < 0 ? rootfd : rootfile_read(rootfd, NVCOREOS_PREFIX "/" RECORD, ERR_IO, &record, err);
 
 	if (r == 0)
-		r = take_link(rootfd, WANTS "/" UNIT, UNITS "/" UNIT, err);
+		r = take_link(rootfd, GENERATOR_LINK, GENERATOR, err);
 	if (r == 0)
-		r = take_file(rootfd, SHARE "/systemd/" UNIT, UNITS "/" UNIT, err);
-	if (r == 0)
-		r = take_file(rootfd, SHARE "/nvcoreos.conf", CONF, err);
+		r = take_files(rootfd, err);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(link_dirs); i++) {
 		cleanup_free char *link = mem_printf("%s/nvcoreos", link_dirs[i]);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the installer image puts on a host beside the trees: the programs, their configuration, a link, a unit. */
+/* What the installer image puts on a host beside the trees: the programs, their configuration, links, systemd's units. */
 #ifndef NVCOREOS_CLI_IMAGE_FILES_H
 #define NVCOREOS_CLI_IMAGE_FILES_H
 
@@ -10,14 +10,15 @@
 /* Whether `root` is the root of an operating system. -errno with ERR_SOURCE. */
 int image_files_check_root(const char *root, struct err *err) must_check;
 /*
- * Copies PREFIX of the image to the host, where one rename puts it in place of an older one, and makes
- * nvcoreos.conf where there is none, the link to the tool and the unit. What was made is remembered in PREFIX. -errno with
- * ERR_IO.
+ * Copies PREFIX of the image to the host, where one rename puts it in place of an older one, and makes the link to the tool,
+ * nvcoreos.conf and, where there is systemd, units and what belongs to them: those that are not there yet, and those that are
+ * still as an older image made them. Units of NVIDIA's daemons only where the host has none of these names. What was made is
+ * remembered in PREFIX. -errno with ERR_IO.
  */
 int image_files_install(const char *root, struct err *err) must_check;
 /*
- * Takes away what is remembered: links and unit that are still ours, nvcoreos.conf where nobody changed it, directories
- * that are empty, and PREFIX at last. -errno with ERR_IO.
+ * Takes away what is remembered: links that are still ours, files that nobody changed, directories that are empty, and PREFIX at
+ * last. -errno with ERR_IO.
  */
 int image_files_uninstall(const char *root, struct err *err) must_check;
 /* Whether `nvcoreos host enable` has made files or mounts there: what they name would be gone. */

@@ -71,6 +71,54 @@ outside() {
 	[[ $output == *535.261.03*current* ]]
 }
 
+@test "systemd's units and what belongs to them, and nothing of them on a host without systemd" {
+	installer
+	(cd "$R/opt/nvcoreos/share/nvcoreos" && find systemd sysusers.d tmpfiles.d udev -type f) | sort >"$B/shared"
+	while read -r file; do
+		place=$R/etc/${file/udev/udev\/rules.d}
+		cmp "$R/opt/nvcoreos/share/nvcoreos/$file" "${place/systemd/systemd\/system}"
+	done <"$B/shared"
+	[ "$(wc -l <"$B/shared")" = 8 ]
+	[ "$(readlink "$R/etc/systemd/system-generators/nvcoreos-generator")" = /opt/nvcoreos/libexec/nvcoreos/nvcoreos-generator ]
+	[ -x "$R/opt/nvcoreos/libexec/nvcoreos/nvcoreos-generator" ]
+	[ "$(cd "$R/etc/systemd/system/multi-user.target.wants" && echo *)" = 'nvcoreos.service nvidia-fabricmanager.service nvidia-persistenced.service' ]
+	installer uninstall
+	rm -rf "$R"/{etc,usr/lib,lib}/systemd
+	installer
+	[ ! -e "$R/etc/systemd" ]
+	[ ! -e "$R/etc/udev/rules.d/70-nvcoreos.rules" ]
+}
+
+@test "a daemon's unit that the host has, or that is masked, stays the only one" {
+	echo theirs >"$R/usr/lib/systemd/system/nvidia-persistenced.service"
+	mkdir -p "$R/etc/systemd/system"
+	ln -s /dev/null "$R/etc/systemd/system/nvidia-fabricmanager.service"
+	installer
+	[ ! -e "$R/etc/systemd/system/nvidia-persistenced.service" ]
+	[ "$(readlink "$R/etc/systemd/system/nvidia-fabricmanager.service")" = /dev/null ]
+	[ "$(cd "$R/etc/systemd/system/multi-user.target.wants" && echo *)" = nvcoreos.service ]
+	installer uninstall
+	[ -e "$R/usr/lib/systemd/system/nvidia-persistenced.service" ]
+	[ -L "$R/etc/systemd/system/nvidia-fabricmanager.service" ]
+}
+
+# An older image's files are what the host's own copy of them says.
+@test "an upgrade replaces the units that nobody changed; what was disabled stays so" {
+	installer
+	for copy in "$R/opt/nvcoreos/share/nvcoreos/systemd" "$R/etc/systemd/system"; do
+		echo old >"$copy/nvcoreos.service"
+	done
+	echo mine >"$R/etc/systemd/system/nvcoreos-nodes@.service"
+	rm "$R/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service"
+	installer
+	cmp "$R/opt/nvcoreos/share/nvcoreos/systemd/nvcoreos.service" "$R/etc/systemd/system/nvcoreos.service"
+	grep -q ExecStart "$R/etc/systemd/system/nvcoreos.service"
+	[ "$(cat "$R/etc/systemd/system/nvcoreos-nodes@.service")" = mine ]
+	[ ! -e "$R/etc/systemd/system/multi-user.target.wants/nvidia-persistenced.service" ]
+	run -0 installer uninstall
+	[[ $output == *'/etc/systemd/system/nvcoreos-nodes@.service stays: it was changed'* ]]
+}
+
 @test "a second run changes nothing outside /opt, and replaces the programs whole" {
 	installer --use --configure docker
 	outside >"$B/before"
