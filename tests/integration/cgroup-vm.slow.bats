@@ -5,6 +5,7 @@
 # what it runs, and each test here looks at what one of its steps wrote. The unit tests of the device cgroup run there too.
 
 load helpers
+load vm
 load gpu
 load cgroup
 
@@ -94,19 +95,6 @@ teardown_file() {
 
 setup() {
 	[ -z "$WHY_NOT" ] || skip_or_fail "$WHY_NOT"
-}
-
-# said STEP: what it printed; its status.
-said() {
-	local status
-	status=$(sed -n "s/^$1= //p" "$CONSOLE")
-	sed -n "s/^$1| //p" "$CONSOLE"
-	return "${status:-111}"
-}
-
-step() {
-	run said "$1"
-	printf '%s (%s):\n%s\n' "$1" "$status" "$output"
 }
 
 @test "the unit tests of the device cgroup, on that kernel" {

@@ -5,6 +5,7 @@
 # and each test here looks at what one of its steps wrote.
 
 load helpers
+load vm
 
 # Each reason why nothing can be tested here, a line.
 why_not() {
@@ -54,18 +55,6 @@ make_others() {
 		tar -C "$tmp" -czf "$standin/other/modules-$OS-999.2.tar.gz" nvidia.ko nvidia-uvm.ko
 }
 
-# Its containers have the busybox root too; what differs from one to the next is filled in there.
-make_configs() {
-	runc spec -b "$1"
-	jq '.process.terminal = false | .root.readonly = false | .process.args = ["/bin/sh", "/script"] | .process.env += ["@ENV@"]
-		| .linux.cgroupsPath = "/@ID@"
-		| .process.capabilities |= (.bounding = $caps | .effective = $caps | .permitted = $caps | del(.ambient, .inheritable))' \
-		--argjson caps "$(bundle_capabilities)" <"$1/config.json" >"$1/plain.json"
-	cp "$1/plain.json" "$1/config.json"
-	bundle_hook "$1" prestart /opt/nvcoreos/bin/nvcoreos-hook prestart
-	mv "$1/config.json" "$1/hooked.json"
-}
-
 # modules_archive SET DIR FILE...: the archive of modules in DIR, as guest.sh finds it.
 modules_archive() {
 	local set=$1 dir=$2
@@ -95,49 +84,11 @@ make_modules() {
 		modules_archive packed "$tmp/own" nvidia.ko.xz nvidia-uvm.ko.xz nvidia-modeset.ko.xz
 }
 
-make_programs() {
-	local name
-	for name in nvcoreos nvcoreos-hook nvcoreos-runtime; do
-		vm_program "$guest" "$NVCOREOS_BUILD/$name" "/opt/nvcoreos/bin/$name" &&
-			ln -s "/opt/nvcoreos/bin/$name" "$guest/usr/sbin/$name" || return
-	done
-	vm_program "$guest" "$NVCOREOS_BUILD/nvcoreos-load" /opt/nvcoreos/libexec/nvcoreos/nvcoreos-load &&
-		vm_program "$guest" "$(command -v runc)" /usr/sbin/runc && mkdir -p "$guest/etc/nvcoreos/nvcoreos.conf.d" &&
-		cp "$NVC_TESTS/../config/nvcoreos.conf" "$guest/etc/nvcoreos/" &&
-		echo 'log-file=/run/nvcoreos.log' >"$guest/etc/nvcoreos/nvcoreos.conf.d/test.conf"
-}
-
 make_guest() {
 	local guest=$1 standin=$1/standin
-	cp -a "$ROOT" "$guest" && mkdir -p "$guest/usr/sbin" "$standin/archives" && cp -a "$ROOT" "$standin/rootfs" &&
-		probe_build "$standin/rootfs" && rm "$standin/rootfs/probe-dl" && make_programs && make_modules && make_configs "$standin" &&
+	cp -a "$ROOT" "$guest" && mkdir -p "$standin/archives" && cp -a "$ROOT" "$standin/rootfs" &&
+		probe_build "$standin/rootfs" && rm "$standin/rootfs/probe-dl" && vm_install "$guest" && make_modules && vm_bundle "$standin" &&
 		make_others && "$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/archives" "$DRIVER" >/dev/null
-}
-
-# said STEP: what it printed, and its status.
-said() {
-	local status
-	status=$(sed -n "s/^$1= //p" "$CONSOLE")
-	sed -n "s/^$1| //p" "$CONSOLE"
-	return "${status:-111}"
-}
-
-# step NAME: as `run said NAME`, shown where the test fails.
-step() {
-	run said "$1"
-	printf '%s (%s):\n%s\n' "$1" "$status" "$output"
-}
-
-# is STEP STATUS LINE...: exactly these lines, as patterns.
-is() {
-	local name=$1 expected=$2 i=0 line
-	shift 2
-	step "$name"
-	[ "$status" = "$expected" ] && [ ${#lines[@]} = $# ] || return 1
-	for line; do
-		# shellcheck disable=SC2053 # patterns
-		[[ ${lines[$((i++))]} == $line ]] || return 1
-	done
 }
 
 no_traces() {

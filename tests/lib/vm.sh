@@ -59,7 +59,23 @@ vm_depends() {
 	aptlists_query "$1" depends "$2" | sed -n "s/^ *Depends: \($3.*\)/\1/p"
 }
 
-# vm_fetch_kernel SUITE RELEASE NEW PATH: boot image, indexes of the modules, and headers whose absolute paths lead to PATH.
+# What a virtual machine may load of the kernel's own modules, with what these depend on. Cloud kernels have some built in and
+# others not at all.
+vm_own='drm drm_kms_helper drm_ttm_helper video overlay pci_stub'
+
+# vm_keep_own NEW RELEASE: NEW/own is such a directory of modules as the kernel's package installs, with those alone.
+vm_keep_own() {
+	local new=$1 release=$2 name file
+	depmod -b "$new" "$release" 2>/dev/null || return 1
+	mkdir -p "$new/own"
+	for name in $vm_own; do
+		modprobe --dirname "$new" --set-version "$release" --show-depends "$name" 2>/dev/null
+	done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while read -r file; do
+		(cd "$new/lib/modules/$release" && cp --parents "${file#"$PWD/"}" "$new/own/") || return 1
+	done
+}
+
+# vm_fetch_kernel SUITE RELEASE NEW PATH: boot image, indexes of the modules, a few of them, and headers whose absolute paths lead to PATH.
 vm_fetch_kernel() {
 	local suite=$1 release=$2 new=$3 path=$4 headers deb
 	headers=linux-headers-$release
@@ -71,47 +87,56 @@ vm_fetch_kernel() {
 	done
 	# Where modules lie below /usr/lib already, ./lib is not in the archive, which is no failure.
 	dpkg-deb --fsys-tarfile "$new"/debs/linux-image-*.deb |
-		tar -x -C "$new" --exclude='*.ko' --exclude='*.ko.xz' ./boot ./lib ./usr/lib 2>/dev/null
+		tar -x -C "$new" ./boot ./lib ./usr/lib 2>/dev/null
 	[ -d "$new/lib/modules" ] || mv -T "$new/usr/lib" "$new/lib" || return 1
-	mv "$new/boot/vmlinuz-$release" "$new/vmlinuz" && mv "$new/lib/modules/$release" "$new/indexes" || return 1
+	mkdir "$new/indexes" && cp "$new/lib/modules/$release"/modules.* "$new/indexes/" && vm_keep_own "$new" "$release" || return 1
+	mv "$new/boot/vmlinuz-$release" "$new/vmlinuz" || return 1
 	sed -i "s,/usr/src/,$path/headers/usr/src/,g" "$new/headers/usr/src/$headers/Makefile" || return 1
 	printf '%s\n' "$release" >"$new/release"
 	rm -rf "${new:?}"/{debs,boot,lib,usr,headers/usr/share}
 }
 
-# vm_ask_kernel SUITE: prints the directory of the suite's newest cloud kernel, fetched if it is not there.
+# vm_ask_kernel SUITE FLAVOUR: prints the directory of the suite's newest kernel of that flavour, fetched if it is not there.
 vm_ask_kernel() {
 	local release version path
 	aptlists_update "$1" main || return
-	release=$(vm_depends "$1" linux-headers-cloud-amd64 linux-headers- | sed -n '1s/^linux-headers-//p')
+	release=$(vm_depends "$1" "linux-headers-$2" linux-headers- | sed -n '1s/^linux-headers-//p')
 	version=$(aptlists_query "$1" show --no-all-versions "linux-image-$release" 2>/dev/null | sed -n 's/^Version: //p')
 	if [ -z "$release" ] || [ -z "$version" ]; then
-		aptlists_say "'$1' has no linux-headers-cloud-amd64 and its image"
+		aptlists_say "'$1' has no linux-headers-$2 and its image"
 		return 3
 	fi
-	path=$(aptlists_cache)/vm/$release-$version
+	path=$(aptlists_cache)/vm/$release-$version-$(cksum <<<"$vm_own" | cut -d' ' -f1)
 	vm_once "$path" vm_fetch_kernel "$1" "$release" && printf '%s\n' "$path"
 }
 
-# vm_kernel: prints a cached directory of the newest cloud kernel (it boots fastest, and has PCI, containers and modules): vmlinuz,
-# release, indexes/, headers/. Asked anew as often as the lists of apt are; where the mirror does not answer, the last one stays.
-vm_kernel() {
-	local suite known path rc=0
-	vm_needs || return
-	suite=$(vm_suite)
-	known=$(aptlists_cache)/vm/newest-$suite
+# vm_newest KNOWN CMD ARG...: the directory that CMD ARG... prints. Asked anew as often as the lists of apt are, KNOWN is where the
+# answer stays; where the mirror does not answer, the last one holds.
+vm_newest() {
+	local known=$1 path rc=0
+	shift
 	path=$(cat "$known" 2>/dev/null)
 	if [ ! -d "$path" ] || [ -z "$(find "$known" -mmin "-${NVCOREOS_APT_MINUTES:-720}")" ]; then
-		path=$(vm_ask_kernel "$suite") || rc=$?
+		path=$("$@") || rc=$?
 		if [ $rc = 0 ]; then
 			printf '%s\n' "$path" >"$known.$$" && mv "$known.$$" "$known" || return 1
 		else
 			path=$(cat "$known" 2>/dev/null)
 			[ -d "$path" ] || return $rc
-			aptlists_say "the kernel of an earlier run is used: $path"
+			aptlists_say "what an earlier run had is used: $path"
 		fi
 	fi
 	printf '%s\n' "$path"
+}
+
+# vm_kernel_of SUITE FLAVOUR: prints a cached directory of the suite's newest kernel: vmlinuz, release, indexes/, own/, headers/.
+vm_kernel_of() {
+	vm_needs && vm_newest "$(aptlists_cache)/vm/newest-$1-$2" vm_ask_kernel "$1" "$2"
+}
+
+# vm_kernel: the same of a cloud kernel: it boots fastest, and has PCI, containers and modules, but no DRM.
+vm_kernel() {
+	vm_kernel_of "$(vm_suite)" cloud-amd64
 }
 
 # vm_compile KERNEL SOURCES MAKEARGS NEW PATH
@@ -144,6 +169,14 @@ vm_index() {
 	target=$1/lib/modules/$release
 	mkdir -p "$target/updates" && cp "$2"/indexes/modules.* "$target/" && cp "$3"/*.ko "$target/updates/" &&
 		depmod -b "$1" "$release"
+}
+
+# vm_own ROOT KERNEL: ROOT/lib/modules/RELEASE as the kernel's own package leaves it, with few modules.
+vm_own() {
+	local release target
+	release=$(cat "$2/release")
+	target=$1/lib/modules/$release
+	mkdir -p "$target" && cp "$2"/indexes/modules.* "$target/" && cp -R "$2/own/." "$target/" && depmod -b "$1" "$release"
 }
 
 # --- its file system ---------------------------------------------------------
@@ -209,13 +242,13 @@ vm_pack() {
 
 # --- its life ----------------------------------------------------------------
 
-# vm_boot KERNEL IMAGE CONSOLE [SECONDS]: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own words stay off the
-# console, where they would fall into the middle of lines.
+# vm_boot KERNEL IMAGE CONSOLE [SECONDS [MEGABYTES [WORDS]]]: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own
+# words stay off the console, where they would fall into the middle of lines. WORDS are for the kernel's command line.
 vm_boot() {
 	local rc=0
-	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -m 1024 -smp 1 -nodefaults -no-user-config \
-		-display none -serial stdio -no-reboot -kernel "$1/vmlinuz" -initrd "$2" \
-		-append 'console=ttyS0 panic=-1 loglevel=0 mitigations=off' </dev/null 2>&1 | tr -d '\r' >"$3"
+	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -m "${5:-1024}" -smp 1 \
+		-nodefaults -no-user-config -display none -serial stdio -no-reboot -kernel "$1/vmlinuz" -initrd "$2" \
+		-append "console=ttyS0 panic=-1 loglevel=0 mitigations=off ${6-}" </dev/null 2>&1 | tr -d '\r' >"$3"
 	rc=${PIPESTATUS[0]}
 	[ "$rc" = 0 ] && grep -qx -e '--- end 0' "$3" && return 0
 	aptlists_say "the virtual machine ended with $rc; the end of its console:"
