@@ -3,6 +3,7 @@
 # realdriver.sh SUITE                    prints a cached directory with NVIDIA's real userland unpacked
 # realdriver.sh --archives SUITE OUTDIR  the same as flat libraries-<driver>.tar.bz2 and tools-<driver>.tar.bz2
 # realdriver.sh --version SUITE          prints <driver>
+# realdriver.sh --remove SUITE           takes both away, so that the next call has what the archive has by then
 # Exit 3: cannot be had here.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -71,10 +72,15 @@ build_archives() {
 	tools | flat "$2/tools-$driver.tar.bz2" && libraries | flat "$2/libraries-$driver.tar.bz2"
 }
 
+# path_of SUITE tree|archives
+path_of() {
+	[ "$2" = tree ] && echo "$drivers/$1" || echo "$drivers/$1.$2"
+}
+
 # Built beside and renamed under a lock: a caller sees a whole one or none.
 cached() {
-	local new path=$drivers/$1
-	[ "$2" = tree ] || path=$path.$2
+	local new path
+	path=$(path_of "$1" "$2")
 	[ -d "$path" ] || (
 		exec 9>"$drivers/.lock-$1-$2"
 		flock 9 || exit 1
@@ -88,6 +94,16 @@ cached() {
 	printf '%s\n' "$path"
 }
 
+remove() {
+	local what
+	for what in tree archives; do
+		(
+			exec 9>"$drivers/.lock-$1-$what"
+			flock 9 && rm -rf "$(path_of "$1" $what)"
+		) || return
+	done
+}
+
 drivers=$(aptlists_cache)/drivers
 mkdir -p "$drivers" || exit 1
 case ${1-} in
@@ -99,6 +115,7 @@ case ${1-} in
 	tree=$(cached "${2:?suite}" tree) || exit
 	driver_of "$tree"
 	;;
-'' | -*) die 2 'usage: realdriver.sh SUITE | --archives SUITE OUTDIR | --version SUITE' ;;
+--remove) remove "${2:?suite}" ;;
+'' | -*) die 2 'usage: realdriver.sh SUITE | --archives SUITE OUTDIR | --version SUITE | --remove SUITE' ;;
 *) cached "$1" tree ;;
 esac
