@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kmodfile.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <libkmod.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/str.h"
 
 struct kmodfile {
@@ -117,6 +119,15 @@ static int read_needs(struct kmod_module *m, struct arena *a, struct modcheck_mo
 	return 0;
 }
 
+/* libkmod unpacks whatever is packed, the kernel a file called .ko does not. */
+static bool is_what_it_says(const struct modset_file *file)
+{
+	char magic[SELFMAG];
+
+	return !str_ends(file->file, ".ko") ||
+	       (fd_read_at(file->fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0);
+}
+
 /* As the kernel calls it where the module does not say: the file's name. */
 static const char *name_of(struct arena *a, const struct modset_file *file)
 {
@@ -136,6 +147,8 @@ int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct are
 	int r = kmod_module_new_from_path(k->ctx, path, &m);
 
 	*ret = (struct modcheck_module){ 0 };
+	if (r == 0 && !is_what_it_says(file))
+		r = -ENOEXEC;
 	if (r == 0) {
 		read_info(m, a, ret);
 		if (!ret->name)

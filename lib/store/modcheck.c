@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LAYOUT "module_layout"
 #define FINDINGS_MAX 200
 
 static int by_name(const void *a, const void *b)
@@ -74,17 +75,31 @@ static void check_symbol(struct modcheck *m, const struct modcheck_module *modul
 				     need->name, (unsigned long long)need->crc, (unsigned long long)found->crc));
 }
 
-static void check_symbols(struct modcheck *m, const struct modcheck_module *modules, size_t n, size_t i,
-			  const struct modcheck_kernel *kernel)
-{
-	for (size_t k = 0; k < modules[i].n_needs; k++) {
-		const struct modcheck_symbol *need = &modules[i].needs[k],
-					     *found = find_sibling(modules, n, need->name);
+struct checking {
+	struct modcheck *out;
+	const struct modcheck_module *modules;
+	size_t n;
+	const struct modcheck_kernel *kernel;
+};
 
-		if (!found && kernel->n_symbols)
-			found = bsearch(need, kernel->symbols, kernel->n_symbols, sizeof(*need), by_name_only);
-		check_symbol(m, &modules[i], need, found, kernel);
-	}
+static void check_need(const struct checking *c, const struct modcheck_module *module, const struct modcheck_symbol *need)
+{
+	const struct modcheck_symbol *found = find_sibling(c->modules, c->n, need->name);
+
+	if (!found && c->kernel->n_symbols)
+		found = bsearch(need, c->kernel->symbols, c->kernel->n_symbols, sizeof(*need), by_name_only);
+	check_symbol(c->out, module, need, found, c->kernel);
+}
+
+/* The one that stands for the kernel's configuration comes first: what is said of it says most. */
+static void check_symbols(const struct checking *c, const struct modcheck_module *module)
+{
+	for (size_t k = 0; k < module->n_needs; k++)
+		if (str_eq(module->needs[k].name, LAYOUT))
+			check_need(c, module, &module->needs[k]);
+	for (size_t k = 0; k < module->n_needs; k++)
+		if (!str_eq(module->needs[k].name, LAYOUT))
+			check_need(c, module, &module->needs[k]);
 }
 
 /* Behind the first word, the release. */
@@ -154,6 +169,8 @@ static void check_flavour(struct modcheck *m, const struct modcheck_module *modu
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
 		  const struct modcheck_kernel *kernel)
 {
+	const struct checking c = { ret, modules, n, kernel };
+
 	*ret = (struct modcheck){ .arena = ARENA_INIT };
 	for (size_t i = 0; i < n; i++) {
 		check_vermagic(ret, &modules[i], kernel);
@@ -163,7 +180,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 			finding(ret, modules[i].name,
 				arena_printf(&ret->arena, "has no signature, and %s", kernel->wants_signature));
 		}
-		check_symbols(ret, modules, n, i, kernel);
+		check_symbols(&c, &modules[i]);
 	}
 }
 

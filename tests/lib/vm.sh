@@ -235,7 +235,7 @@ vm_pack() {
 	first=$(mktemp -d "$image.XXXXXX") && mkdir -p "$first/bin" "$first/new" "$first/dev" \
 		"$root"/{dev,proc,sys,run,tmp,etc} || return 1
 	cp "$root/bin/busybox" "$first/bin/" && vm_first_init >"$first/init" && vm_second_init >"$root/vm-init" &&
-		cp "$run" "$root/vm-run" && chmod 755 "$first/init" "$root/vm-init" && mv "$root" "$first/root" || return 1
+		cp "$run" "$root/vm-run" && cp "$vm_here/../fixtures/vm/steps.sh" "$root/vm-steps" && chmod 755 "$first/init" "$root/vm-init" && mv "$root" "$first/root" || return 1
 	(cd "$first" && find . -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$image"
 	mv "$first/root" "$root" && rm -rf "$first"
 }
