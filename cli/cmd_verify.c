@@ -8,6 +8,7 @@
 #include "host/osver.h"
 #include "modprove.h"
 #include "oci/json.h"
+#include "store/manifest.h"
 #include "store/remove.h"
 #include "store/store.h"
 #include "store/verify.h"
@@ -26,7 +27,7 @@ struct proof {
 	struct arena arena;
 	struct strlist findings;
 	size_t symbols, versions, unknown;
-	bool done;
+	bool done, rebuilt;
 	const char *unproven; /* why it could not be done; NULL: it was, or there is nothing to prove */
 };
 
@@ -55,6 +56,7 @@ static void add_json(struct job *j, const char *name, const struct verify *v, co
 		json_set_int(modules, "symbols", (int64_t)p->symbols);
 		json_set_int(modules, "versions", (int64_t)p->versions);
 		json_set_int(modules, "unknown", (int64_t)p->unknown);
+		json_set_bool(modules, "rebuilt", p->rebuilt);
 		json_set(modules, "found", findings_json(&p->findings));
 		json_set(row, "modules", modules);
 	}
@@ -80,6 +82,8 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		       p->versions);
 		if (p->unknown)
 			printf("; %zu are not known here", p->unknown);
+		if (p->rebuilt)
+			printf("; another build of this kernel ran when they were installed");
 		printf(")\n");
 	}
 }
@@ -102,13 +106,13 @@ static int take_failure(const struct job *j, struct proof *p, int r, const struc
 }
 
 /* One flavour's directory. */
-static int prove_dir(struct job *j, struct proof *p, const char *tree, bool open, struct err *err)
+static int prove_dir(struct job *j, struct proof *p, const char *tree, const char *build_id, bool open, struct err *err)
 {
 	const struct kernelsyms_source src = { j->cli->root, j->cli->conf.proc_root, j->cli->conf.sys_root, j->kernel };
 	cleanup_free char *dir = mem_printf("%s/%s", tree, open ? "modules-open" : "modules");
 	struct err why = ERR_INIT;
 	struct modcheck m;
-	int r = modprove_dir(&m, dir, open, &src, &why);
+	int r = modprove_dir(&m, dir, open, build_id, &src, &why);
 
 	if (r <= 0)
 		return r < 0 ? take_failure(j, p, r, &why, err) : 0;
@@ -116,6 +120,7 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, bool open
 	p->symbols += m.symbols;
 	p->versions += m.versions;
 	p->unknown += m.unknown;
+	p->rebuilt |= m.rebuilt;
 	for (size_t i = 0; i < m.findings.n; i++)
 		strlist_add(&p->arena, &p->findings, m.findings.v[i]);
 	modcheck_free(&m);
@@ -125,12 +130,15 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, bool open
 /* Modules for another OS version than the running one have another kernel, which must be named. */
 static int prove(struct job *j, struct proof *p, const char *os, const char *tree, struct err *err)
 {
+	struct manifest m cleanup_manifest = { .arena = ARENA_INIT };
 	int r;
 
 	if (!os || (!j->kernel && !str_eq(os, j->os)))
 		return 0;
-	r = prove_dir(j, p, tree, false, err);
-	return r == 0 ? prove_dir(j, p, tree, true, err) : r;
+	/* A manifest that is damaged is among the findings of the files. */
+	(void)!manifest_load(&m, tree, NULL);
+	r = prove_dir(j, p, tree, m.build_id, false, err);
+	return r == 0 ? prove_dir(j, p, tree, m.build_id, true, err) : r;
 }
 
 static int check(struct job *j, const char *name, const char *os, const char *path, struct err *err)

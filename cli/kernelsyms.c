@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "host/buildid.h"
 
 #define TEXT_MAX (64u << 20)
 #define VERMAGIC_MAX 256
@@ -251,6 +252,7 @@ int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfil
 		    struct err *err)
 {
 	struct reader r = { .a = a, .kernel = ret };
+	char build_id[BUILDID_HEX];
 	struct utsname uts;
 	int e;
 
@@ -263,6 +265,8 @@ int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfil
 		e = read_named(&r, k, src->kernel, err);
 	} else {
 		ret->wants_signature = signature_policy(a, src->sys_root);
+		if (buildid_read(src->sys_root, build_id))
+			ret->build_id = arena_strdup(a, build_id);
 		e = read_running(&r, k, src, err);
 	}
 	if (e < 0)

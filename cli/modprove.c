@@ -17,8 +17,8 @@ static int read_modules(struct arena *a, struct kmodfile *k, const struct modset
 	return r;
 }
 
-int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const struct kernelsyms_source *src,
-		 struct err *err)
+int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const char *build_id,
+		 const struct kernelsyms_source *src, struct err *err)
 {
 	struct kmodfile *k cleanup_kmodfile = NULL;
 	cleanup_arena struct arena a = ARENA_INIT;
@@ -31,17 +31,18 @@ int modprove_set(struct modcheck *ret, const struct modset *set, bool open, cons
 	if (r == 0)
 		r = kernelsyms_read(&a, &kernel, k, src, modules, set->n, err);
 	if (r == 0)
-		modcheck_run(ret, modules, set->n, &kernel);
+		modcheck_run(ret, modules, set->n, &kernel, build_id);
 	return r;
 }
 
-int modprove_dir(struct modcheck *ret, const char *dir, bool open, const struct kernelsyms_source *src, struct err *err)
+int modprove_dir(struct modcheck *ret, const char *dir, bool open, const char *build_id,
+		 const struct kernelsyms_source *src, struct err *err)
 {
 	struct modset set cleanup_modset = MODSET_INIT;
 	int r = modset_open(&set, dir, err);
 
 	if (r <= 0 || !set.n)
 		return r < 0 ? r : 0;
-	r = modprove_set(ret, &set, open, src, err);
+	r = modprove_set(ret, &set, open, build_id, src, err);
 	return r < 0 ? r : 1;
 }

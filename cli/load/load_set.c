@@ -27,13 +27,12 @@ static int check_sum(const struct modset *set, const struct modset_file *f, cons
 	return err_hint(err, "install the modules again");
 }
 
-static int check_sums(const struct modset *set, const char *tree, struct err *err)
+static int check_sums(const struct modset *set, const struct manifest *m, struct err *err)
 {
-	struct manifest m cleanup_manifest = { .arena = ARENA_INIT };
-	int r = manifest_load(&m, tree, err);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < set->n; i++)
-		r = check_sum(set, &set->v[i], &m, err);
+		r = check_sum(set, &set->v[i], m, err);
 	return r;
 }
 
@@ -66,15 +65,18 @@ static int refuse_unfit(const struct modcheck *m, struct err *err)
 	return -EINVAL;
 }
 
-static int check_fit(const struct modset *set, bool open, const struct config *conf, struct err *err)
+static int check_fit(const struct modset *set, bool open, const char *build_id, const struct config *conf,
+		     struct err *err)
 {
 	const struct kernelsyms_source src = { "", conf->proc_root, conf->sys_root, NULL };
 	struct err local = ERR_INIT;
 	char line[ERR_MSG_MAX + 256];
 	struct modcheck m;
-	int r = modprove_set(&m, set, open, &src, &local);
+	int r = modprove_set(&m, set, open, build_id, &src, &local);
 
 	if (r == 0) {
+		if (m.rebuilt)
+			log_info("the modules were installed for another build of this kernel");
 		r = refuse_unfit(&m, err);
 		modcheck_free(&m);
 		return r;
@@ -90,7 +92,10 @@ static int check_fit(const struct modset *set, bool open, const struct config *c
 
 int load_set_prove(const struct modset *set, const char *tree, bool open, const struct config *conf, struct err *err)
 {
-	int r = check_sums(set, tree, err);
+	struct manifest m cleanup_manifest = { .arena = ARENA_INIT };
+	int r = manifest_load(&m, tree, err);
 
-	return r < 0 ? r : check_fit(set, open, conf, err);
+	if (r == 0)
+		r = check_sums(set, &m, err);
+	return r < 0 ? r : check_fit(set, open, m.build_id, conf, err);
 }

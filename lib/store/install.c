@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "host/buildid.h"
 #include "host/osver.h"
 #include "store/archive.h"
 #include "store/build.h"
@@ -291,6 +292,18 @@ static int fill_driver(struct job *j, struct build *b, struct err *err)
 	return build_take_donor(b, err);
 }
 
+/* The kernel that the modules are for can be known while it runs. */
+static void add_build_id(const struct job *j, struct manifest *m)
+{
+	const struct install_options *o = j->run->o;
+	char hex[BUILDID_HEX];
+	const char *os;
+
+	if (m->n_modules && osver_read(&m->arena, o->root, NULL, &os, NULL) == 0 && str_eq(os, j->tree.os) &&
+	    buildid_read(o->conf->sys_root, hex))
+		m->build_id = arena_strdup(&m->arena, hex);
+}
+
 static int make_driver(struct job *j, struct build *b, struct err *err)
 {
 	struct manifest donor = { .arena = ARENA_INIT };
@@ -300,8 +313,10 @@ static int make_driver(struct job *j, struct build *b, struct err *err)
 	b->manifest.os = arena_strdup(&b->manifest.arena, j->tree.os);
 	if (r == 0)
 		r = fill_driver(j, b, err);
-	if (r == 0)
+	if (r == 0) {
+		add_build_id(j, &b->manifest);
 		r = build_finish_driver(b, err);
+	}
 	fd_close(take_fd(b->donor_dir));
 	b->donor = NULL;
 	manifest_free(&donor);

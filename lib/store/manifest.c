@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "conf/capability.h"
+#include "host/buildid.h"
 #include "oci/json.h"
 #include "store/tree.h"
 
@@ -259,6 +260,7 @@ static bool parse_source(struct manifest *m, const struct json *j)
 static bool parse_head(struct manifest *m, const struct json *root)
 {
 	const char *kind = json_get_str(root, "kind", ""), *cuda = json_get_str(root, "cuda", NULL);
+	const char *build_id = json_get_str(root, "kernelBuildId", NULL);
 	int64_t format;
 
 	if (!json_int(json_get(root, "format"), MANIFEST_FORMAT, MANIFEST_FORMAT, &format))
@@ -268,7 +270,8 @@ static bool parse_head(struct manifest *m, const struct json *root)
 	m->os = copy(m, json_get_str(root, "os", NULL));
 	m->arch = copy(m, json_get_str(root, "arch", NULL));
 	m->cuda = copy(m, cuda);
-	if (cuda && !str_is_version(cuda))
+	m->build_id = copy(m, build_id);
+	if ((cuda && !str_is_version(cuda)) || (build_id && !buildid_is(build_id)))
 		return false;
 	if (m->is_cuda)
 		return cuda != NULL;
@@ -375,6 +378,7 @@ char *manifest_dump(const struct manifest *m)
 	set_text(root, "os", m->os);
 	set_text(root, "arch", m->arch);
 	set_text(root, "cuda", m->cuda);
+	set_text(root, "kernelBuildId", m->build_id);
 	for (size_t i = 0; i < m->n_files; i++)
 		json_append(files, dump_file(&m->files[i]));
 	for (size_t i = 0; i < m->n_modules; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * manifest.json: every file of a tree with what it is, and where it came from.
- * {"format":1,"kind":"driver","driver":..,"os":..,"arch":..,"cuda":..,
+ * {"format":1,"kind":"driver","driver":..,"os":..,"arch":..,"cuda":..,"kernelBuildId":..,
  *  "files":[{"path":..,"size":..,"sha256":..,"kind":..,"class":..,"machine":..,"soname":..,"capability":..,
  *            "compat":true}, {"path":..,"link":..,"kind":..,"capability":..}],
  *  "modules":[{"path":..,"name":..,"flavour":..,"version":..,"vermagic":..,"depends":..}],
@@ -56,6 +56,7 @@ struct manifest {
 	struct arena arena;
 	bool is_cuda;
 	const char *driver, *os, *arch, *cuda; /* as in struct tree; NULL where there is none */
+	const char *build_id;		       /* of the kernel that ran when modules for it were installed; NULL: not known */
 	struct manifest_file *files;
 	size_t n_files;
 	struct manifest_module *modules;

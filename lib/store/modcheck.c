@@ -166,8 +166,18 @@ static void check_flavour(struct modcheck *m, const struct modcheck_module *modu
 			     module->open ? "proprietary" : "open", module->open ? "open" : "proprietary"));
 }
 
+static void check_build(struct modcheck *m, const char *name, const char *mine, const char *theirs)
+{
+	m->rebuilt = mine && theirs && !str_eq(mine, theirs);
+	if (m->rebuilt && !m->versions)
+		finding(m, name,
+			arena_printf(&m->arena,
+				     "is of another build of this kernel (build id %s, not %s), and no versions tell whether it fits",
+				     mine, theirs));
+}
+
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
-		  const struct modcheck_kernel *kernel)
+		  const struct modcheck_kernel *kernel, const char *build_id)
 {
 	const struct checking c = { ret, modules, n, kernel };
 
@@ -182,6 +192,8 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		}
 		check_symbols(&c, &modules[i]);
 	}
+	if (n)
+		check_build(ret, modules[0].name, build_id, kernel->build_id);
 }
 
 void modcheck_free(struct modcheck *m)

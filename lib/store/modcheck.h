@@ -35,6 +35,7 @@ struct modcheck_kernel {
 	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
 	size_t n_symbols;
 	bool complete; /* what is not among them does not exist */
+	const char *build_id; /* GNU's, of the running one; NULL: not known */
 	const char
 		*wants_signature; /* why an unsigned module is refused: "the kernel is locked down"; NULL: it is not */
 };
@@ -46,17 +47,18 @@ struct modcheck {
 	size_t versions;	 /* of those, with a CRC on both sides */
 	size_t unknown;		 /* not found where not all is known */
 	size_t unsigned_ones;	 /* findings that a signature would mend */
+	bool rebuilt;		 /* another build of the kernel ran when they were installed */
 };
 
 /* Sorts symbols by name; of one that comes twice a CRC that is known wins. */
 void modcheck_sort(struct modcheck_symbol *symbols, size_t *n);
 /*
  * Checks modules that are to be loaded together: each one's needs against the others' exports and the kernel's, versions,
- * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour is among them. modcheck_free
- * is due.
+ * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour is among them. `build_id` is of the
+ * kernel that they were installed for (NULL: not known): another one is a finding only where no CRC decides. modcheck_free is due.
  */
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
-		  const struct modcheck_kernel *kernel);
+		  const struct modcheck_kernel *kernel, const char *build_id);
 void modcheck_free(struct modcheck *m);
 
 #endif

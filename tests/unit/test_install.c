@@ -106,6 +106,33 @@ TEST(a_driver_from_its_archives)
 	config_free(&w.conf);
 }
 
+/* Of modules for the kernel that runs it is known which build that is. */
+TEST(the_build_of_the_kernel_is_kept)
+{
+	static const struct {
+		const char *os;
+		bool known;
+	} cases[] = { { "3975.2.0", true }, { "4000.1.0", false } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err = ERR_INIT;
+		struct install_result r;
+		struct manifest m;
+		struct world w;
+
+		world_make(&w);
+		fixture_write(w.root, "sys/kernel/notes", "\4\0\0\0\2\0\0\0\3\0\0\0GNU\0\1\xab", 18, 0644);
+		cleanup_free char *lib = pack_libraries(&w), *mod = pack_modules(&w, cases[i].os, "");
+		REQUIRE(run(&w, &r, lib, mod, NULL, &err) == 0);
+		install_free(&r);
+		cleanup_free char *tree = mem_printf("%s/" DRIVER "/%s", w.conf.driver_store, cases[i].os);
+		REQUIRE(manifest_load(&m, tree, &err) == 0);
+		CHECK_STR(m.build_id, cases[i].known ? "01ab" : NULL);
+		manifest_free(&m);
+		config_free(&w.conf);
+	}
+}
+
 TEST(another_os_version_shares_the_files)
 {
 	struct world w;

@@ -34,6 +34,7 @@ static void fill(struct manifest *m)
 							  "6.6 SMP", "drm" });
 	manifest_add_source(m, "libraries-535.261.03.tar.xz", SUM);
 	manifest_add_source(m, "/", NULL);
+	m->build_id = "00ff";
 	manifest_sort(m);
 }
 
@@ -54,6 +55,7 @@ TEST(round_trip)
 	CHECK(n.files[2].compat && n.files[2].kind == MANIFEST_LIBRARY);
 	CHECK_STR(n.modules[0].depends, "drm");
 	CHECK_STR(n.sources[1].sha256, NULL);
+	CHECK_STR(n.build_id, "00ff");
 	CHECK_INT(manifest_size(&n), 12);
 	CHECK(manifest_same_files(&m, &n));
 	CHECK(manifest_find(&n, "lib64/libcuda.so.1") == &n.files[1]);
@@ -77,6 +79,9 @@ TEST(refuses)
 		"{\"format\":2,\"kind\":\"driver\",\"driver\":\"1.2\",\"os\":\"x\"}",
 		"{\"format\":1,\"kind\":\"cuda\"}",
 		"{\"format\":1,\"kind\":\"driver\",\"driver\":\"a\",\"os\":\"x\"}",
+		HEAD "\"kernelBuildId\":\"\"}",
+		HEAD "\"kernelBuildId\":\"abc\"}",
+		HEAD "\"kernelBuildId\":\"0G\"}",
 		HEAD "\"files\":{}}",
 		HEAD "\"files\":[1]}",
 		HEAD "\"files\":[{\"path\":\"x\"}]}",

@@ -40,7 +40,7 @@ static const char *first(struct modcheck *m, const struct modcheck_symbol *need,
 		  .n_needs = 1 },
 	};
 
-	modcheck_run(m, modules, 2, &kernel);
+	modcheck_run(m, modules, 2, &kernel, NULL);
 	return m->findings.n ? m->findings.v[0] : NULL;
 }
 
@@ -143,8 +143,51 @@ TEST(signatures_and_flavours)
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		struct modcheck m;
 
-		modcheck_run(&m, &modules[i], 1, &kernel);
+		modcheck_run(&m, &modules[i], 1, &kernel, NULL);
 		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", says[i] ? says[i] : "fits");
 		modcheck_free(&m);
 	}
+}
+
+TEST(the_version_of_the_configuration_comes_first)
+{
+	struct modcheck_symbol needs[] = { { "printk", 0x12, false }, { "module_layout", 0x45, false } };
+	const struct modcheck_module module = { .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = needs, .n_needs = 2 };
+	struct modcheck m;
+
+	kernel_make();
+	modcheck_run(&m, &module, 1, &kernel, NULL);
+	REQUIRE(m.findings.n == 2);
+	CHECK(strstr(m.findings.v[0], "module_layout") && strstr(m.findings.v[1], "printk"));
+	modcheck_free(&m);
+}
+
+TEST(another_build_of_the_kernel)
+{
+	struct modcheck_symbol need = { "printk", 0x11, false };
+	struct modcheck_module module = { .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = &need, .n_needs = 1 };
+	struct modcheck m;
+
+	kernel_make();
+	/* Of one of them it is not known. */
+	modcheck_run(&m, &module, 1, &kernel, "aa");
+	CHECK(!m.rebuilt && !m.findings.n);
+	modcheck_free(&m);
+	kernel.build_id = "bb";
+	modcheck_run(&m, &module, 1, &kernel, NULL);
+	CHECK(!m.rebuilt && !m.findings.n);
+	modcheck_free(&m);
+	modcheck_run(&m, &module, 1, &kernel, "bb");
+	CHECK(!m.rebuilt && !m.findings.n);
+	modcheck_free(&m);
+	/* Versions decide, where there are some. */
+	modcheck_run(&m, &module, 1, &kernel, "aa");
+	CHECK(m.rebuilt && !m.findings.n);
+	modcheck_free(&m);
+	need.crc = 0;
+	modcheck_run(&m, &module, 1, &kernel, "aa");
+	REQUIRE(m.rebuilt && m.findings.n == 1);
+	CHECK_STR(m.findings.v[0],
+		  "nvidia: is of another build of this kernel (build id aa, not bb), and no versions tell whether it fits");
+	modcheck_free(&m);
 }
