@@ -22,8 +22,8 @@ static int check_users(const struct cli *cli, struct err *err)
 		r = inventory_read(&inv, &root, err);
 	if (r < 0)
 		return r;
-	const uint32_t all[] = { inv.major, inv.major_uvm, inv.major_caps, inv.major_imex,
-				inv.major_nvswitch, inv.major_nvlink };
+	const uint32_t all[] = { inv.major,	 inv.major_uvm,	     inv.major_caps,
+				 inv.major_imex, inv.major_nvswitch, inv.major_nvlink };
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] != INVENTORY_NO_MAJOR)
 			majors[n++] = all[i];

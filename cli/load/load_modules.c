@@ -183,7 +183,8 @@ static bool is_open_first(const struct loader *l)
 	const struct inventory_dir sys = { fd, "sys-root" };
 	struct inventory_pci_ids ids;
 
-	return fd >= 0 && inventory_pci_ids(&sys, &a, &ids, NULL) == 0 && load_flavour_open_first(l->driver, ids.v, ids.n);
+	return fd >= 0 && inventory_pci_ids(&sys, &a, &ids, NULL) == 0 &&
+	       load_flavour_open_first(l->driver, ids.v, ids.n);
 }
 
 /* What a GPU does not support answers ENODEV: then the other flavour may be right, whatever was thought. */

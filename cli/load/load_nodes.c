@@ -212,7 +212,8 @@ static int make_fabric(struct maker *m, struct err *err)
 		r = make_fabric_node(m, permissions, name, major, (uint32_t)i, err);
 	}
 	if (r == 0)
-		r = make_fabric_node(m, "driver/nvidia-nvlink/permissions", "nvidia-nvlink", m->inv->major_nvlink, 0, err);
+		r = make_fabric_node(m, "driver/nvidia-nvlink/permissions", "nvidia-nvlink", m->inv->major_nvlink, 0,
+				     err);
 	return r;
 }
 
@@ -251,11 +252,10 @@ static int make_all(struct maker *m, const struct config *conf, struct err *err)
 	return r < 0 ? r : make_fabric(m, err);
 }
 
-int load_nodes_make(const struct hostroot *root, const struct config *conf, const struct inventory *inv, struct err *err)
+int load_nodes_make(const struct hostroot *root, const struct config *conf, const struct inventory *inv,
+		    struct err *err)
 {
-	struct maker m = {
-		.dev = root->dev, .proc = { root->proc, "proc-root" }, .inv = inv, .arena = ARENA_INIT
-	};
+	struct maker m = { .dev = root->dev, .proc = { root->proc, "proc-root" }, .inv = inv, .arena = ARENA_INIT };
 	int r;
 
 	read_params(&m);

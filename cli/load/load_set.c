@@ -23,7 +23,8 @@ static int check_sum(const struct modset *set, const struct modset_file *f, cons
 		return err_set(err, ERR_LOAD, -r, "%s/%s", set->dir, f->file);
 	if (str_eq(hex, known->sha256))
 		return 0;
-	err_set(err, ERR_LOAD, 0, "%s/%s: damaged: its content is not what the tree's manifest says", set->dir, f->file);
+	err_set(err, ERR_LOAD, 0, "%s/%s: damaged: its content is not what the tree's manifest says", set->dir,
+		f->file);
 	return err_hint(err, "install the modules again");
 }
 

@@ -236,7 +236,8 @@ static const struct key keys[] = {
 	{ "module-flavour", WORD(module_flavour, flavours, "give auto, open or proprietary") },
 	{ "module-parameters", parse_parameters, AT(module_parameters) },
 	{ "peermem", WORD(peermem, peermems, "give auto, yes or no") },
-	{ "imex-channels", parse_channels, AT(imex_channels), .want = "give numbers of channels from 0 to 2047, or nothing" },
+	{ "imex-channels", parse_channels, AT(imex_channels),
+	  .want = "give numbers of channels from 0 to 2047, or nothing" },
 	{ "index-url", parse_text, AT(index_url) },
 	{ "public-key", parse_text, AT(public_key) },
 	{ "keep-trees", parse_number, AT(keep_trees), .min = 1, .max = 100, .want = "give a number from 1 to 100" },
@@ -244,7 +245,8 @@ static const struct key keys[] = {
 
 /* parse_word writes an enum as the unsigned that it is. */
 _Static_assert(sizeof(enum config_accept) == sizeof(unsigned) && sizeof(enum config_no_gpu) == sizeof(unsigned) &&
-		       sizeof(enum config_flavour) == sizeof(unsigned) && sizeof(enum config_peermem) == sizeof(unsigned),
+		       sizeof(enum config_flavour) == sizeof(unsigned) &&
+		       sizeof(enum config_peermem) == sizeof(unsigned),
 	       "enums are as wide as unsigned");
 
 void config_init(struct config *c)

@@ -2,7 +2,6 @@
 #include "host/inventory_pci.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,15 +25,13 @@ int inventory_pci_is_gpu(const struct inventory_dir *sys, const char *device, bo
 
 static bool read_id(const struct inventory_dir *sys, struct arena *a, const char *device, uint32_t *ret)
 {
-	const char *text;
-	char *end;
-	unsigned long v;
+	const char *path = arena_printf(a, INVENTORY_PCI_DEVICES "/%s/device", device), *text, *digits;
+	uint64_t v;
 
-	if (inventory_text_read(sys, a, arena_printf(a, INVENTORY_PCI_DEVICES "/%s/device", device), &text, NULL) < 0 ||
-	    !text || !str_starts(text, "0x"))
+	if (inventory_text_read(sys, a, path, &text, NULL) < 0 || !text)
 		return false;
-	v = strtoul(text + 2, &end, 16);
-	if (end == text + 2 || (*end && *end != '\n') || v > UINT16_MAX)
+	digits = str_after(arena_strndup(a, text, strcspn(text, "\n")), "0x");
+	if (!digits || str_to_hex(digits, UINT16_MAX, &v) < 0)
 		return false;
 	*ret = (uint32_t)v;
 	return true;

@@ -56,7 +56,7 @@ struct manifest {
 	struct arena arena;
 	bool is_cuda;
 	const char *driver, *os, *arch, *cuda; /* as in struct tree; NULL where there is none */
-	const char *build_id;		       /* of the kernel that ran when modules for it were installed; NULL: not known */
+	const char *build_id; /* of the kernel that ran when modules for it were installed; NULL: not known */
 	struct manifest_file *files;
 	size_t n_files;
 	struct manifest_module *modules;

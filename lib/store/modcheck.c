@@ -82,7 +82,8 @@ struct checking {
 	const struct modcheck_kernel *kernel;
 };
 
-static void check_need(const struct checking *c, const struct modcheck_module *module, const struct modcheck_symbol *need)
+static void check_need(const struct checking *c, const struct modcheck_module *module,
+		       const struct modcheck_symbol *need)
 {
 	const struct modcheck_symbol *found = find_sibling(c->modules, c->n, need->name);
 
@@ -171,9 +172,10 @@ static void check_build(struct modcheck *m, const char *name, const char *mine, 
 	m->rebuilt = mine && theirs && !str_eq(mine, theirs);
 	if (m->rebuilt && !m->versions)
 		finding(m, name,
-			arena_printf(&m->arena,
-				     "is of another build of this kernel (build id %s, not %s), and no versions tell whether it fits",
-				     mine, theirs));
+			arena_printf(
+				&m->arena,
+				"is of another build of this kernel (build id %s, not %s), and no versions tell whether it fits",
+				mine, theirs));
 }
 
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,

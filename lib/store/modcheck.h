@@ -34,7 +34,7 @@ struct modcheck_kernel {
 	const char *vermagic;		 /* of its own modules; NULL: not known */
 	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
 	size_t n_symbols;
-	bool complete; /* what is not among them does not exist */
+	bool complete;	      /* what is not among them does not exist */
 	const char *build_id; /* GNU's, of the running one; NULL: not known */
 	const char
 		*wants_signature; /* why an unsigned module is refused: "the kernel is locked down"; NULL: it is not */

@@ -112,7 +112,8 @@ void start_driver(struct tree *t, struct manifest *m, const char *path)
 }
 
 /* A directory whose libraries the loader must find, unless it is a link to another. */
-static void add_dir(struct strlist *dirs, struct arena *arena, const struct manifest *m, const char *dir, unsigned machine)
+static void add_dir(struct strlist *dirs, struct arena *arena, const struct manifest *m, const char *dir,
+		    unsigned machine)
 {
 	size_t n = strlen(dir);
 

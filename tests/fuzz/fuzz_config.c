@@ -36,7 +36,8 @@ FUZZ(config)
 	MUST(c.ipc < 8 && c.log_level <= LOG_LEVEL_DEBUG && c.module_flavour <= CONFIG_FLAVOUR_PROPRIETARY &&
 	     c.peermem <= CONFIG_PEERMEM_NO);
 	for (size_t i = 0; i < c.module_parameters.n; i++)
-		MUST(!modparam_check(c.module_parameters.v[i]) && !strstr(c.module_parameters.v[i], "ModifyDeviceFiles"));
+		MUST(!modparam_check(c.module_parameters.v[i]) &&
+		     !strstr(c.module_parameters.v[i], "ModifyDeviceFiles"));
 	for (size_t i = 0; i < c.n_imex_channels; i++)
 		MUST(c.imex_channels[i] <= 2047);
 	MUST(c.accept_environment <= CONFIG_ACCEPT_PRIVILEGED && c.no_gpu <= CONFIG_NO_GPU_IGNORE);

@@ -6,7 +6,17 @@
 #include "base/mem.h"
 #include "tap.h"
 
-enum { P100 = 0x15f8, V100 = 0x1db4, T4 = 0x1eb8, A100 = 0x20b0, H100 = 0x2330, GH200 = 0x2342, L4 = 0x27b8, B200 = 0x2901, RTX5090 = 0x2b85 };
+enum {
+	P100 = 0x15f8,
+	V100 = 0x1db4,
+	T4 = 0x1eb8,
+	A100 = 0x20b0,
+	H100 = 0x2330,
+	GH200 = 0x2342,
+	L4 = 0x27b8,
+	B200 = 0x2901,
+	RTX5090 = 0x2b85
+};
 
 TEST(by_generation_and_driver)
 {

@@ -152,7 +152,9 @@ TEST(signatures_and_flavours)
 TEST(the_version_of_the_configuration_comes_first)
 {
 	struct modcheck_symbol needs[] = { { "printk", 0x12, false }, { "module_layout", 0x45, false } };
-	const struct modcheck_module module = { .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = needs, .n_needs = 2 };
+	const struct modcheck_module module = {
+		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = needs, .n_needs = 2
+	};
 	struct modcheck m;
 
 	kernel_make();
@@ -165,7 +167,9 @@ TEST(the_version_of_the_configuration_comes_first)
 TEST(another_build_of_the_kernel)
 {
 	struct modcheck_symbol need = { "printk", 0x11, false };
-	struct modcheck_module module = { .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = &need, .n_needs = 1 };
+	struct modcheck_module module = {
+		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = &need, .n_needs = 1
+	};
 	struct modcheck m;
 
 	kernel_make();
@@ -187,7 +191,8 @@ TEST(another_build_of_the_kernel)
 	need.crc = 0;
 	modcheck_run(&m, &module, 1, &kernel, "aa");
 	REQUIRE(m.rebuilt && m.findings.n == 1);
-	CHECK_STR(m.findings.v[0],
-		  "nvidia: is of another build of this kernel (build id aa, not bb), and no versions tell whether it fits");
+	CHECK_STR(
+		m.findings.v[0],
+		"nvidia: is of another build of this kernel (build id aa, not bb), and no versions tell whether it fits");
 	modcheck_free(&m);
 }

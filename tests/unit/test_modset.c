@@ -13,7 +13,8 @@
 TEST(what_is_there)
 {
 	const char *dir = tap_tmpdir();
-	cleanup_free char *absent = mem_printf("%s/x", dir), *old = mem_printf("%s/nvidia-uvm.ko.xz", dir), *text = NULL;
+	cleanup_free char *absent = mem_printf("%s/x", dir), *old = mem_printf("%s/nvidia-uvm.ko.xz", dir),
+			  *text = NULL;
 	struct modset s cleanup_modset = MODSET_INIT;
 	struct err err = ERR_INIT;
 	size_t len;
