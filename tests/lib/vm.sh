@@ -242,16 +242,81 @@ vm_pack() {
 
 # --- its life ----------------------------------------------------------------
 
-# vm_boot KERNEL IMAGE CONSOLE [SECONDS [MEGABYTES [WORDS]]]: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own
-# words stay off the console, where they would fall into the middle of lines. WORDS are for the kernel's command line.
-vm_boot() {
-	local rc=0
-	timeout --kill-after=5 "${4:-120}" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -m "${5:-1024}" -smp 1 \
-		-nodefaults -no-user-config -display none -serial stdio -no-reboot -kernel "$1/vmlinuz" -initrd "$2" \
-		-append "console=ttyS0 panic=-1 loglevel=0 mitigations=off ${6-}" </dev/null 2>&1 | tr -d '\r' >"$3"
+# vm_run KERNEL CONSOLE SECONDS WORDS QEMU_OPTION...: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own words stay
+# off the console, where they would fall into the middle of lines. WORDS are for the kernel's command line.
+vm_run() {
+	local kernel=$1 console=$2 seconds=$3 words=$4 rc=0
+	shift 4
+	timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -nodefaults -no-user-config \
+		-display none -serial stdio -no-reboot -kernel "$kernel/vmlinuz" \
+		-append "console=ttyS0 panic=-1 loglevel=0 mitigations=off $words" "$@" </dev/null 2>&1 | tr -d '\r' >"$console"
 	rc=${PIPESTATUS[0]}
-	[ "$rc" = 0 ] && grep -qx -e '--- end 0' "$3" && return 0
+	[ "$rc" = 0 ] && grep -qx -e '--- end 0' "$console" && return 0
 	aptlists_say "the virtual machine ended with $rc; the end of its console:"
-	tail -n 30 "$3" >&2
+	tail -n 30 "$console" >&2
 	return 1
+}
+
+# vm_boot KERNEL IMAGE CONSOLE [SECONDS [MEGABYTES [WORDS]]]: with the file system in memory of vm_pack.
+vm_boot() {
+	vm_run "$1" "$3" "${4:-120}" "${6-}" -m "${5:-1024}" -smp 1 -initrd "$2"
+}
+
+# --- one with a disk, and systemd on it --------------------------------------
+
+# vm_ask_systemd_root SUITE
+vm_ask_systemd_root() {
+	aptlists_update "$1" main || return
+	# Until Debian 12 the client came with docker.io.
+	# shellcheck disable=SC2046 # a list of names
+	"$vm_here/roots.sh" --with "$1" systemd systemd-sysv dbus udev kmod procps docker.io $(aptlists_names "$1" docker-cli)
+}
+
+# vm_systemd_root: prints a cached root of roots.sh with systemd as its init, and Docker.
+vm_systemd_root() {
+	vm_newest "$(aptlists_cache)/vm/systemd-$(vm_suite)" vm_ask_systemd_root "$(vm_suite)"
+}
+
+# What the guest runs when all has started, its words on the console as those of vm_second_init.
+vm_run_unit() {
+	cat <<-'EOF'
+		[Unit]
+		After=docker.service
+		[Service]
+		Type=exec
+		ExecStart=/bin/sh -c 'echo "--- begin"; /bin/sh /vm-run; echo "--- end $?"; exec systemctl poweroff --force'
+		Environment=HOME=/root
+		StandardOutput=tty
+		StandardError=tty
+		TTYPath=/dev/ttyS0
+		[Install]
+		WantedBy=multi-user.target
+	EOF
+}
+
+# vm_settle ROOT RUN: makes of a root of vm_systemd_root (a copy) one that boots without a question and runs RUN: nothing of it is left
+# to a first boot, and nothing works beside it by the clock.
+vm_settle() {
+	local root=$1 units=$1/etc/systemd/system name
+	echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
+	echo vm >"$root/etc/hostname"
+	cp "$2" "$root/vm-run"
+	vm_run_unit >"$units/vm-run.service"
+	ln -sf ../vm-run.service "$units/multi-user.target.wants/vm-run.service"
+	for name in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service \
+		getty@tty1.service serial-getty@ttyS0.service; do
+		ln -sf /dev/null "$units/$name"
+	done
+}
+
+# vm_disk ROOT IMAGE MEGABYTES: ROOT as a disk for vm_boot_disk.
+vm_disk() {
+	rm -f "$2" && mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$1" "$2" "$3M"
+}
+
+# vm_boot_disk KERNEL DISK CONSOLE SECONDS [WORDS [MEGABYTES]]: the cloud kernel has NVMe and ext4 in itself, so it needs no other
+# file system before. What the guest writes stays on the disk.
+vm_boot_disk() {
+	vm_run "$1" "$3" "$4" "root=/dev/nvme0n1 rootfstype=ext4 rw quiet apparmor=0 selinux=0 systemd.show_status=no ${5:-}" -m "${6:-2048}" -smp 2 \
+		-drive "if=none,id=disk,format=raw,cache=unsafe,file=$2" -device nvme,drive=disk,serial=disk
 }
