@@ -1,15 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # NVIDIA's real kernel modules, proprietary and open, as Debian's packages have them and nothing changed, on Debian's stable kernel and on
-# its backport: a virtual machine each, with two GPUs whose registers name an A100 and do nothing. It boots once; guest.sh is what it
+# its backport: a virtual machine each, with two GPUs whose registers name an A100 and do nothing. Each boots once; guest.sh is what it
 # runs, and each test here looks at what one of its steps wrote, on both.
 
 bats_require_minimum_version 1.5.0
 load helpers
 load vm
 
-# The suites of the kernels. The driver of the first one's suite is built for both; the newer driver is one of which only programs and
-# libraries are used.
+# The suites of the kernels, of the driver that is built for both, and of a newer one whose programs and libraries alone are used.
 suites='bookworm bookworm-backports'
 driver_suite=bookworm
 newer_suite=trixie
@@ -122,6 +121,7 @@ make_guest() {
 	os=$(os_of "$suite")
 	standins=$(vm_modules "$(readlink "$WORK/$suite.kernel")" "$NVC_TESTS/fixtures/modules") && cp -a "$BUSYBOX" "$guest" && mkdir "$real" &&
 		cp "$standins/standin-gpu.ko" "$real/" && vm_install "$guest" && vm_program "$guest" "$(command -v modprobe)" /usr/sbin/modprobe &&
+		vm_program "$guest" "$WORK/rootfs/opt/own/nvidia-smi" /opt/own/nvidia-smi &&
 		vm_own "$guest" "$WORK/$suite.kernel" && printf 'ID=debian\nVERSION_ID="12"\n' >"$guest/etc/os-release" && vm_bundle "$real" || return
 	echo "$os" >"$real/os" && echo "$DRIVER" >"$real/driver" && echo "$NEWER" >"$real/newer" &&
 		cp -a "$WORK/rootfs" "$WORK/archives" "$real/" && cp -a "$WORK/newer" "$real/newer-archives" &&
@@ -160,7 +160,8 @@ build_ids() {
 exactly_nodes() {
 	is "$1" 0 "/dev/nvidia-caps/nvidia-cap1 $(number nvidia-caps):1 400 0:0" "/dev/nvidia-caps/nvidia-cap2 $(number nvidia-caps):2 444 0:0" \
 		'/dev/nvidia-modeset c3:fe 666 0:0' "/dev/nvidia-uvm $(number nvidia-uvm):0 666 0:0" \
-		"/dev/nvidia-uvm-tools $(number nvidia-uvm):1 666 0:0" '/dev/nvidia0 c3:0 666 0:0' '/dev/nvidia1 c3:1 666 0:0' '/dev/nvidiactl c3:ff 666 0:0'
+		"/dev/nvidia-uvm-tools $(number nvidia-uvm):1 666 0:0" \
+		'/dev/nvidia0 c3:0 666 0:0' '/dev/nvidia1 c3:1 666 0:0' '/dev/nvidiactl c3:ff 666 0:0'
 }
 
 @test "the modules are Debian's: each for its kernel, with NVIDIA's version and licence" {
@@ -294,6 +295,14 @@ exactly_nodes() {
 		[[ $output == *'modules       nvidia_drm (0) nvidia_modeset (1) nvidia_uvm (0) nvidia (2)'*'GPUs          2'* ]]
 		[[ $output != *problem* ]]
 		is again 0 "driver $DRIVER: loaded already; all device nodes are there"
+	done
+}
+
+@test "gpus --refresh: the real NVML answers, and has no GPU that works; those of /proc stay" {
+	for suite in $suites; do
+		on "$suite"
+		is refresh 0 'INDEX *' '0 * 0001:3b:00.0 *' '1 * 0001:3b:01.0 *'
+		is refresh-json 0 "{\"format\":1,\"driver\":\"$DRIVER\",\"gpus\":[]}"
 	done
 }
 

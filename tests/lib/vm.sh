@@ -15,7 +15,7 @@ vm_needs() {
 		aptlists_say "virtual machines are made for x86_64 only, not for $(uname -m)"
 		return 3
 	fi
-	for cmd in qemu-system-x86_64 cpio depmod gcc make dpkg-deb flock timeout; do
+	for cmd in qemu-system-x86_64 cpio depmod modprobe gcc make dpkg-deb flock timeout; do
 		command -v "$cmd" >/dev/null || {
 			aptlists_say "not installed: $cmd"
 			return 3
