@@ -8,8 +8,7 @@
 
 #define MINOR_MAX ((1u << 20) - 1)
 #define MODE_DEFAULT 0400
-/* gpu0/mig/gi1/ci0/access is the deepest there is. */
-#define DEPTH_MAX 8
+#define FILES_MAX 16384
 
 struct reading {
 	struct load_caps *out;
@@ -35,29 +34,33 @@ static int read_file(struct reading *r, const char *path, struct err *err)
 	return 0;
 }
 
-static int read_tree(struct reading *r, const char *path, unsigned depth, struct err *err)
+/* The names in a directory are put behind what is still to be looked at. */
+static int add_names(struct reading *r, struct strlist *todo, const char *path, struct err *err)
 {
 	struct strlist names;
-	struct stat st;
-	int e;
+	int e = inventory_text_list(&r->proc, r->arena, path, &names, err);
 
-	/* It may go while it is looked at: a MIG instance that somebody ends. */
-	if (depth > DEPTH_MAX || fstatat(r->proc.fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	if (!S_ISDIR(st.st_mode))
-		return read_file(r, path, err);
-	e = inventory_text_list(&r->proc, r->arena, path, &names, err);
-	for (size_t i = 0; e == 0 && i < names.n; i++)
-		e = read_tree(r, arena_printf(r->arena, "%s/%s", path, names.v[i]), depth + 1, err);
+	for (size_t i = 0; e == 0 && i < names.n && todo->n < FILES_MAX; i++)
+		strlist_add(r->arena, todo, arena_printf(r->arena, "%s/%s", path, names.v[i]));
 	return e;
 }
 
 int load_caps_read(struct load_caps *ret, struct arena *a, int proc_root, struct err *err)
 {
 	struct reading r = { ret, a, { proc_root, "proc-root" } };
-	int e;
+	struct strlist todo = { 0 };
+	int e = 0;
 
 	*ret = (struct load_caps){ 0 };
-	e = read_tree(&r, "driver/nvidia/capabilities", 0, err);
-	return e < 0 ? e : read_tree(&r, "driver/nvidia-nvlink/capabilities", 0, err);
+	strlist_add(a, &todo, "driver/nvidia/capabilities");
+	strlist_add(a, &todo, "driver/nvidia-nvlink/capabilities");
+	for (size_t i = 0; e == 0 && i < todo.n; i++) {
+		struct stat st;
+
+		/* It may go while it is looked at: a MIG instance that somebody ends. */
+		if (fstatat(proc_root, todo.v[i], &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		e = S_ISDIR(st.st_mode) ? add_names(&r, &todo, todo.v[i], err) : read_file(&r, todo.v[i], err);
+	}
+	return e;
 }
