@@ -5,10 +5,22 @@
 #include <unistd.h>
 
 #include "apply/load.h"
+#include "base/log.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "cli.h"
 #include "hostview.h"
+#include "store/repair.h"
+
+/* After an OS update. Whatever is in its way keeps no modules from being loaded: a start finds its tree by the loaded driver. */
+static void move_current(const struct cli *cli)
+{
+	struct err local = ERR_INIT;
+	char line[ERR_MSG_MAX + 512];
+
+	if (repair_follow_os(&cli->conf, cli->root, &local) < 0)
+		log_warning("current stays where it is: %s", err_line(&local, line, sizeof(line)));
+}
 
 /* The engine is a program of its own, so that what a start runs and what the tool runs is the same. */
 int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
@@ -22,6 +34,7 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 		err_set(err, ERR_USAGE, 0, "load with --root %s", cli->root);
 		return err_hint(err, "modules can be loaded on the running host only");
 	}
+	move_current(cli);
 	r = load_run(&cli->conf, &res, err);
 	if (r < 0)
 		return r;

@@ -23,8 +23,8 @@
 #include "oci/state.h"
 
 #define PROG "nvcoreos-hook"
-/* Seconds for all that is done when the modules are loaded. */
-#define DEADLINE 5
+/* Seconds for all that is done when the modules are loaded: a machine where a hundred containers start at once must not come near it. */
+#define DEADLINE 30
 
 /* All that one run owns. */
 struct run {

@@ -71,19 +71,27 @@ static bool current_fits(struct store *s)
 	return driver && str_eq(driver, s->selected) && has_tree(s, driver, slash + 1);
 }
 
+/* To the selected driver's tree for the OS version of `root`, if there is one. */
+static int point_current(struct store *s, const char *root, struct err *err)
+{
+	const char *os;
+	int r = osver_read(&s->arena, root, NULL, &os, err);
+
+	if (r < 0 || !has_tree(s, s->selected, os) ||
+	    (s->current && str_eq(s->current, arena_printf(&s->arena, "%s/%s", s->selected, os))))
+		return r;
+	return store_select(s, s->selected, os, err);
+}
+
 static int repair_current(const struct config *conf, const char *root, struct err *err)
 {
 	struct store s;
-	const char *os;
 	int r = store_read(&s, conf, err);
 
 	if (r < 0)
 		return r;
-	if (s.selected && !current_fits(&s)) {
-		r = osver_read(&s.arena, root, NULL, &os, err);
-		if (r == 0 && has_tree(&s, s.selected, os))
-			r = store_select(&s, s.selected, os, err);
-	}
+	if (s.selected && !current_fits(&s))
+		r = point_current(&s, root, err);
 	store_free(&s);
 	return r;
 }
@@ -101,4 +109,18 @@ int repair_lock(const struct config *conf, const char *root, struct err *err)
 	if (repair_current(conf, root, &why) < 0)
 		log_warning("%s", err_line(&why, line, sizeof(line)));
 	return lock;
+}
+
+int repair_follow_os(const struct config *conf, const char *root, struct err *err)
+{
+	cleanup_fd int lock = repair_lock(conf, root, err);
+	struct store s;
+	int r = lock < 0 ? lock : store_read(&s, conf, err);
+
+	if (r < 0)
+		return r;
+	if (s.selected)
+		r = point_current(&s, root, err);
+	store_free(&s);
+	return r;
 }

@@ -16,5 +16,10 @@
  * cannot be repaired is logged and stops nothing. An fd to close, or -errno as store_lock.
  */
 int repair_lock(const struct config *conf, const char *root, struct err *err) must_check;
+/*
+ * After a boot into another OS version: `current` goes to the selected driver's tree for the one that runs, where there is one; with
+ * the lock, and all that repair_lock does. 0, or -errno as repair_lock or with ERR_HOST or ERR_STORE.
+ */
+int repair_follow_os(const struct config *conf, const char *root, struct err *err) must_check;
 
 #endif

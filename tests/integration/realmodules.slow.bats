@@ -158,7 +158,7 @@ build_ids() {
 
 # exactly_nodes STEP: all nodes of the driver with two GPUs: numbers, modes, owner.
 exactly_nodes() {
-	is "$1" 0 "/dev/nvidia-caps/nvidia-cap1 $(number nvidia-caps):1 400 0:0" "/dev/nvidia-caps/nvidia-cap2 $(number nvidia-caps):2 444 0:0" \
+	is "$1" 0 "/dev/nvidia-caps/nvidia-cap0 $(number nvidia-caps):0 400 0:0" "/dev/nvidia-caps/nvidia-cap1 $(number nvidia-caps):1 400 0:0" "/dev/nvidia-caps/nvidia-cap2 $(number nvidia-caps):2 444 0:0" \
 		'/dev/nvidia-modeset c3:fe 666 0:0' "/dev/nvidia-uvm $(number nvidia-uvm):0 666 0:0" \
 		"/dev/nvidia-uvm-tools $(number nvidia-uvm):1 666 0:0" \
 		'/dev/nvidia0 c3:0 666 0:0' '/dev/nvidia1 c3:1 666 0:0' '/dev/nvidiactl c3:ff 666 0:0'

@@ -104,6 +104,35 @@ TEST(another_os_version_that_was_asked_for_stays)
 	config_free(&c);
 }
 
+/* What a boot into another OS version, or back, comes to. */
+TEST(current_follows_the_os)
+{
+	static const struct {
+		const char *os, *after;
+	} cases[] = { { "4000.1.0", "535.98/4000.1.0" },
+		      { "9999.9.9", "535.98/4000.1.0" },
+		      { "3975.2.0", "535.98/3975.2.0" } };
+	struct err err = ERR_INIT;
+	struct config c;
+	const char *dir = make_host(&c);
+
+	tap_write(dir, "opt/nvidia/state.json", "{\"format\":1,\"selected\":\"535.98\",\"previous\":\"550.10\"}");
+	point(dir, "535.98/3975.2.0");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_free char *release = mem_printf("ID=flatcar\nVERSION_ID=%s\n", cases[i].os);
+		struct store s;
+
+		tap_write(dir, "etc/os-release", release);
+		CHECK_INT(repair_follow_os(&c, dir, &err), 0);
+		CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), cases[i].after);
+		REQUIRE(store_read(&s, &c, &err) == 0);
+		CHECK_STR(s.selected, "535.98");
+		CHECK_STR(s.previous, "550.10");
+		store_free(&s);
+	}
+	config_free(&c);
+}
+
 TEST(without_a_state_current_is_left_alone)
 {
 	struct config c;
