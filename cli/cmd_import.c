@@ -39,7 +39,7 @@ static int import(struct cli *cli, const char *dir, bool use, struct err *err)
 	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
 	struct import_result result;
 	char buf[LOADED_MAX];
-	const struct build_guard guard = protect_guard(cli);
+	const struct guard guard = protect_guard(cli);
 	struct import_from from = { .dir = dir, .host = cli->root, .guard = &guard };
 	int r;
 

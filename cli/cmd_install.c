@@ -73,7 +73,7 @@ static int guard_decoder(void)
 
 static int run(struct cli *cli, struct install_result *result, char **sources, int n, struct err *err)
 {
-	const struct build_guard guard = protect_guard(cli);
+	const struct guard guard = protect_guard(cli);
 	struct progress progress;
 	struct install_options o = { .conf = &cli->conf, .root = cli->root, .guard = &guard };
 	int r;

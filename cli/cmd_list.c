@@ -2,6 +2,7 @@
 /* nvcoreos list: what is installed. */
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -10,6 +11,7 @@
 #include "store/loaded.h"
 #include "store/manifest.h"
 #include "store/store.h"
+#include "store/tree.h"
 #include "store/usage.h"
 
 struct row {
@@ -29,10 +31,13 @@ struct rows {
 static void read_manifest(struct rows *rows, struct row *row, const char *path)
 {
 	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
+	cleanup_free char *start = mem_printf("%s/" TREE_START, path);
 
-	row->damaged = manifest_load(&m, path, NULL) < 0;
-	if (row->damaged)
+	row->damaged = access(start, F_OK) < 0;
+	if (manifest_load(&m, path, NULL) < 0) {
+		row->damaged = true;
 		return;
+	}
 	row->size = manifest_size(&m);
 	row->shared = usage_of(path).shared;
 	if (m.cuda)

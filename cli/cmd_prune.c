@@ -50,6 +50,7 @@ static void note(struct job *j, const char *name, const struct prune_tree *p, ui
 /* A container that was started meanwhile keeps its tree. */
 static int take_away(struct job *j, const struct store_tree *t, struct prune_tree *p, uint64_t *freed, struct err *err)
 {
+	const struct guard guard = protect_guard(j->cli);
 	const char *why = NULL;
 	struct protect *now;
 	int r = protect_read(&now, j->cli, j->store, j->os, err);
@@ -62,7 +63,7 @@ static int take_away(struct job *j, const struct store_tree *t, struct prune_tre
 		p->why = arena_strdup(&j->store->arena, why);
 	}
 	protect_free(now);
-	return r < 0 || why ? r : remove_tree(j->store, t, freed, err);
+	return r < 0 || why ? r : remove_tree(j->store, t, &guard, freed, err);
 }
 
 /* Not to know is no reason to take it away, nor to say that all was done. */

@@ -45,6 +45,7 @@ static void print_result(const struct cli *cli, const char *name, uint64_t freed
 
 static int remove_one(struct cli *cli, struct writer *w, const char *wanted, bool yes, struct err *err)
 {
+	const struct guard guard = protect_guard(cli);
 	struct store *s = &w->store;
 	struct store_tree t;
 	const char *name;
@@ -63,7 +64,7 @@ static int remove_one(struct cli *cli, struct writer *w, const char *wanted, boo
 	/* The answer may have taken its time. */
 	r = protect_check(cli, s, w->os, &t, err);
 	if (r == 0)
-		r = remove_tree(s, &t, &freed, err);
+		r = remove_tree(s, &t, &guard, &freed, err);
 	if (r == 0)
 		print_result(cli, name, freed);
 	return r;

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "mounts.h"
 #include "slots.h"
+#include "starts.h"
 #include "store/loaded.h"
 
 struct protect {
@@ -172,24 +173,27 @@ void protect_free(struct protect *p)
 	free(p);
 }
 
-static int may_replace(void *data, const char *path, struct err *err)
+static int may_go(void *data, const char *path, bool moved, struct err *err)
 {
 	const struct cli *cli = data;
 	struct mounts *m = NULL;
 	pid_t user = 0;
-	int r = mounts_read(&m, cli->conf.proc_root, err);
+	int r;
 
+	if (moved)
+		starts_wait(cli->conf.proc_root);
+	r = mounts_read(&m, cli->conf.proc_root, err);
 	if (r < 0)
 		return r;
 	r = mounts_user(m, path, &user, err);
 	mounts_free(m);
 	if (r < 0 || !user)
 		return r;
-	err_set(err, ERR_BUSY, EBUSY, "%s: damaged, and mounted by process %d", path, (int)user);
-	return err_hint(err, "end the containers that use it, then install it again");
+	err_set(err, ERR_BUSY, EBUSY, "%s: it is mounted for process %d", path, (int)user);
+	return err_hint(err, "end the containers that use it, then do it again");
 }
 
-struct build_guard protect_guard(struct cli *cli)
+struct guard protect_guard(struct cli *cli)
 {
-	return (struct build_guard){ .may_replace = may_replace, .data = cli };
+	return (struct guard){ .may_go = may_go, .data = cli };
 }

@@ -4,7 +4,7 @@
 #define NVCOREOS_CLI_PROTECT_H
 
 #include "cli.h"
-#include "store/build.h"
+#include "store/guard.h"
 #include "store/store.h"
 
 struct protect;
@@ -28,7 +28,7 @@ void protect_free(struct protect *p);
  */
 int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
 		  struct err *err) must_check;
-/* For install and import: a damaged tree that a container has mounted is not replaced. ERR_BUSY then. */
-struct build_guard protect_guard(struct cli *cli);
+/* For what replaces or deletes a tree: not while a container has it mounted. ERR_BUSY then. `cli` must outlive it. */
+struct guard protect_guard(struct cli *cli);
 
 #endif

@@ -9,6 +9,7 @@
 #include "host/osver.h"
 #include "oci/json.h"
 #include "select.h"
+#include "store/manifest.h"
 #include "store/repair.h"
 #include "store/tree.h"
 
@@ -56,11 +57,16 @@ static void print_json(const struct store *s)
 /* A start with a damaged tree would fail: better here than there. */
 int writer_check(const struct store_tree *found, struct err *err)
 {
+	struct manifest m;
 	struct tree t;
 	int r = tree_load(&t, found->path, err);
 
+	if (r < 0)
+		return r;
+	tree_free(&t);
+	r = manifest_load(&m, found->path, err);
 	if (r == 0)
-		tree_free(&t);
+		manifest_free(&m);
 	return r;
 }
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/path.h"
 #include "host/elf.h"
 #include "store/classify.h"
@@ -135,10 +136,10 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 	return 0;
 }
 
-/* Whether the donor's file is what its manifest says: damage is not handed on. 0, -ESTALE where it is not, or -errno. */
-static int check_donor_file(const struct build *b, const struct manifest_file *f)
+/* Whether a file of an installed tree is what its manifest says, and nobody may write it: damage is not handed on. 0, -ESTALE where it is not, or -errno. */
+static int check_shared(int dir, const struct manifest *m, const struct manifest_file *f)
 {
-	cleanup_fd int fd = openat(b->donor_dir, f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	cleanup_fd int fd = openat(dir, f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char hex[DIGEST_HEX];
 	struct stat st;
 	uint64_t size;
@@ -146,7 +147,8 @@ static int check_donor_file(const struct build *b, const struct manifest_file *f
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size)
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != f->size ||
+	    !verify_is_fit(fd, &st, manifest_is_program(m, f)))
 		return -ESTALE;
 	r = digest_fd(fd, hex, &size);
 	if (r < 0)
@@ -159,8 +161,8 @@ static bool share_donor(const struct build *b, const struct build_file *f, const
 {
 	const struct manifest_file *d = b->donor ? manifest_find(b->donor, path) : NULL;
 
-	return d && !d->link && d->size == f->size && str_eq(d->sha256, f->sha256) && check_donor_file(b, d) == 0 &&
-	       linkat(b->donor_dir, path, b->dir, path, 0) == 0;
+	return d && !d->link && d->size == f->size && str_eq(d->sha256, f->sha256) &&
+	       check_shared(b->donor_dir, b->donor, d) == 0 && linkat(b->donor_dir, path, b->dir, path, 0) == 0;
 }
 
 static int move_in(struct build *b, const struct build_file *f, const char *path, bool executable)
@@ -258,30 +260,93 @@ static int donor_damaged(const struct build *b, const char *path, struct err *er
 	return err_hint(err, "name the driver's libraries-%s archive too, or install it again", b->donor->driver);
 }
 
+/* -ENOENT, -ESTALE: it is not there, or damaged. */
+static int share_file(struct build *b, int dir, const struct manifest *m, const struct manifest_file *f)
+{
+	char parent[PATH_MAX];
+	int r = path_parent(f->path, parent, sizeof(parent));
+
+	if (r == 0)
+		r = fd_mkdir_p(b->dir, parent, 0755);
+	if (r == 0 && !f->link)
+		r = check_shared(dir, m, f);
+	if (r == 0)
+		r = view_link(dir, f->path, b->dir, f->path);
+	if (r == 0)
+		manifest_add_file(&b->manifest, f);
+	return r;
+}
+
 int build_take_donor(struct build *b, struct err *err)
 {
 	for (size_t i = 0; i < b->donor->n_files; i++) {
 		const struct manifest_file *f = &b->donor->files[i];
-		char parent[PATH_MAX];
 		int r;
 
 		if (f->kind == MANIFEST_MODULE || manifest_find(&b->manifest, f->path))
 			continue;
-		r = path_parent(f->path, parent, sizeof(parent));
-		if (r == 0)
-			r = fd_mkdir_p(b->dir, parent, 0755);
-		if (r == 0 && !f->link)
-			r = check_donor_file(b, f);
-		if (r == 0)
-			r = view_link(b->donor_dir, f->path, b->dir, f->path);
+		r = share_file(b, b->donor_dir, b->donor, f);
 		if (r == -ENOENT || r == -ESTALE)
 			return donor_damaged(b, f->path, err);
 		if (r < 0)
 			return err_set(err, ERR_STORE, -r, "%s", f->path);
-		manifest_add_file(&b->manifest, f);
 	}
 	if (!b->manifest.arch && b->donor->arch)
 		b->manifest.arch = arena_strdup(&b->manifest.arena, b->donor->arch);
+	return 0;
+}
+
+static const struct manifest_module *find_module(const struct manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->n_modules; i++)
+		if (str_eq(m->modules[i].path, path))
+			return &m->modules[i];
+	return NULL;
+}
+
+static bool has_source(const struct manifest *m, const struct manifest_source *s)
+{
+	for (size_t i = 0; i < m->n_sources; i++)
+		if (str_eq(m->sources[i].name, s->name))
+			return true;
+	return false;
+}
+
+/* What the manifest says beside the files. */
+static void take_words(struct manifest *m, const struct manifest *old)
+{
+	for (size_t i = 0; i < old->n_modules; i++)
+		if (manifest_find(m, old->modules[i].path) && !find_module(m, old->modules[i].path))
+			manifest_add_module(m, &old->modules[i]);
+	for (size_t i = 0; i < old->n_sources; i++)
+		if (!has_source(m, &old->sources[i]))
+			manifest_add_source(m, old->sources[i].name, old->sources[i].sha256);
+	if (!m->arch && old->arch)
+		m->arch = arena_strdup(&m->arena, old->arch);
+	if (!m->build_id && old->build_id)
+		m->build_id = arena_strdup(&m->arena, old->build_id);
+}
+
+int build_take_rest(struct build *b, const char *path, struct err *err)
+{
+	cleanup_manifest struct manifest old = { .arena = ARENA_INIT };
+	cleanup_fd int dir = fd_open_dir(path);
+	int r = 0;
+
+	if (dir < 0 || manifest_load(&old, path, NULL) < 0)
+		return 0;
+	for (size_t i = 0; r == 0 && i < old.n_files; i++) {
+		if (manifest_find(&b->manifest, old.files[i].path))
+			continue;
+		r = share_file(b, dir, &old, &old.files[i]);
+		if (r == -ENOENT || r == -ESTALE) {
+			log_warning("%s/%s is damaged, and left out", path, old.files[i].path);
+			r = 0;
+		}
+		if (r < 0)
+			return err_set(err, ERR_STORE, -r, "%s/%s", path, old.files[i].path);
+	}
+	take_words(&b->manifest, &old);
 	return 0;
 }
 
@@ -404,7 +469,19 @@ int build_settle(const char *store, const char *parent, struct err *err)
 	return r < 0 ? err_set(err, ERR_STORE, -r, "%s", path ? path : store) : 0;
 }
 
-enum existing { EXISTING_NONE, EXISTING_SAME, EXISTING_DAMAGED };
+enum existing { EXISTING_NONE, EXISTING_SAME, EXISTING_DAMAGED, EXISTING_PART };
+
+/* Whether the new tree has all that the old one has, and more. */
+static bool is_part(const struct manifest *old, const struct manifest *new)
+{
+	for (size_t i = 0; i < old->n_files; i++) {
+		const struct manifest_file *f = &old->files[i], *n = manifest_find(new, f->path);
+
+		if (!n || !f->link != !n->link || (!f->link && !str_eq(f->sha256, n->sha256)))
+			return false;
+	}
+	return true;
+}
 
 /* What stands in the new tree's place: an enum existing, or -errno where it is a whole tree with other content. */
 static int compare_existing(const struct build *b, const char *to, struct err *err)
@@ -423,56 +500,77 @@ static int compare_existing(const struct build *b, const char *to, struct err *e
 	manifest_sort(&m);
 	if (manifest_same_files(&m, &b->manifest))
 		return verify_is_whole(path) ? EXISTING_SAME : EXISTING_DAMAGED;
+	if (is_part(&m, &b->manifest))
+		return EXISTING_PART;
 	err_set(err, ERR_STORE, EEXIST, "%s", path);
 	return err_hint(
 		err,
-		"it is installed with other content: take it away with 'nvcoreos remove', then give all archives in one call");
+		"it is installed with other content of the same names: select another driver, take it away with 'nvcoreos remove', then install this one");
 }
 
-/* A damaged tree and the new one change places; what is left in the staging directory goes with build_free. */
-static int put_in_place(struct build *b, const char *to, enum existing there)
+static int exchange(struct build *b, const char *to)
 {
-	if (there == EXISTING_DAMAGED)
-		return renameat2(b->storefd, b->staging, b->storefd, to, RENAME_EXCHANGE) < 0 ? -errno : 0;
-	return rename_new(b->storefd, b->staging, to);
+	return renameat2(b->storefd, b->staging, b->storefd, to, RENAME_EXCHANGE) < 0 ? -errno : 0;
+}
+
+/* The old tree and the new one change places; what is left in the staging directory goes with build_free. */
+static int replace_tree(struct build *b, const char *to, struct err *err)
+{
+	cleanup_free char *old = mem_printf("%s/%s", b->store, b->staging);
+	int r = exchange(b, to);
+
+	if (r < 0)
+		return err_set(err, ERR_STORE, -r, "%s/%s", b->store, to);
+	r = b->guard ? b->guard->may_go(b->guard->data, old, true, err) : 0;
+	if (r < 0 && exchange(b, to) < 0) {
+		/* It is in use: then it stays, under whatever name. */
+		log_warning("%s stays: %s", old, strerror(errno));
+		b->staging[0] = '\0';
+	}
+	return r;
+}
+
+static int put_in_place(struct build *b, const char *parent, const char *to, bool replaces, struct err *err)
+{
+	int r = 0;
+
+	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||
+	    (parent && mkdirat(b->storefd, parent, 0755) < 0 && errno != EEXIST))
+		r = -errno;
+	if (r == 0 && replaces)
+		return replace_tree(b, to, err);
+	if (r == 0)
+		r = rename_new(b->storefd, b->staging, to);
+	if (r == 0) {
+		b->staging[0] = '\0';
+		return 0;
+	}
+	err_set(err, ERR_STORE, -r, "%s/%s", b->store, to);
+	if (parent)
+		unlinkat(b->storefd, parent, AT_REMOVEDIR); /* goes only where it is empty */
+	return r;
 }
 
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err)
 {
 	cleanup_free char *to = parent ? mem_printf("%s/%s", parent, name) : mem_strdup(name);
+	cleanup_free char *path = mem_printf("%s/%s", b->store, to), *staged = NULL;
 	int there = compare_existing(b, to, err), r = 0;
+	bool replaces = there == EXISTING_DAMAGED || there == EXISTING_PART;
 
 	*ret_already = there == EXISTING_SAME;
-	if (there == EXISTING_DAMAGED && b->guard) {
-		cleanup_free char *path = mem_printf("%s/%s", b->store, to);
-
-		r = b->guard->may_replace(b->guard->data, path, err);
-	}
-	if (there < 0 || r < 0)
-		return there < 0 ? there : r;
+	if (there < 0)
+		return there;
 	if (there == EXISTING_SAME)
 		return build_settle(b->store, parent, err);
-	if (b->label) {
-		cleanup_free char *path = mem_printf("%s/%s", b->store, b->staging);
-
-		r = label_tree(path, b->label, err);
-		if (r < 0)
-			return r;
-	}
-	if (unlinkat(b->dir, IN, AT_REMOVEDIR) < 0 || fchmod(b->dir, 0755) < 0 || syncfs(b->dir) < 0 ||
-	    (parent && mkdirat(b->storefd, parent, 0755) < 0 && errno != EEXIST))
-		r = -errno;
+	if (replaces && b->guard)
+		r = b->guard->may_go(b->guard->data, path, false, err);
+	staged = mem_printf("%s/%s", b->store, b->staging);
+	if (r == 0 && b->label)
+		r = label_tree(staged, b->label, err);
 	if (r == 0)
-		r = put_in_place(b, to, (enum existing)there);
-	if (r < 0) {
-		err_set(err, ERR_STORE, -r, "%s/%s", b->store, to);
-		if (parent)
-			unlinkat(b->storefd, parent, AT_REMOVEDIR); /* goes only where it is empty */
-		return r;
-	}
-	if (there != EXISTING_DAMAGED)
-		b->staging[0] = '\0';
-	return build_settle(b->store, parent, err);
+		r = put_in_place(b, parent, to, replaces, err);
+	return r < 0 ? r : build_settle(b->store, parent, err);
 }
 
 void build_free(struct build *b)

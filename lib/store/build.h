@@ -13,18 +13,13 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/guard.h"
 #include "store/manifest.h"
 #include "store/soname.h"
 #include "store/tree.h"
 
 #define BUILD_NAME_MAX 16
 #define BUILD_HINTS_MAX 1000 /* a driver has a tenth of that */
-
-/* Asked before a damaged tree is replaced, since what it holds goes: 0, or -errno with *err set where it may not. */
-struct build_guard {
-	int (*may_replace)(void *data, const char *path, struct err *err);
-	void *data;
-};
 
 struct build {
 	struct arena arena;
@@ -38,8 +33,8 @@ struct build {
 	struct strlist ignored; /* names of files that are no part of a driver */
 	int donor_dir;		/* an installed tree of the same driver whose files are shared; -EBADF: none */
 	const struct manifest *donor;
-	const char *label;		 /* SELinux's for all of it (label.h); NULL: none */
-	const struct build_guard *guard; /* NULL: a damaged tree is replaced whoever uses it */
+	const char *label;	   /* SELinux's for all of it (label.h); NULL: none */
+	const struct guard *guard; /* NULL: a tree is replaced whoever uses it */
 };
 #define BUILD_INIT \
 	{ \
@@ -75,15 +70,20 @@ int build_take(struct build *b, const struct build_file *f, struct err *err) mus
 void build_hint(struct build *b, const char *name, const char *target);
 /* Takes all files of the donor but its modules. */
 int build_take_donor(struct build *b, struct err *err) must_check;
+/*
+ * Takes what the tree at `path`, in whose place the new one comes, has and the new one has not yet: archives of one driver may come one
+ * after the other. What is damaged there is left out, and logged; without a tree it does nothing. -errno with ERR_STORE.
+ */
+int build_take_rest(struct build *b, const char *path, struct err *err) must_check;
 
 /* Links, views, start.json and manifest.json of a driver. */
 int build_finish_driver(struct build *b, struct err *err) must_check;
 /* start.json and manifest.json of any tree. */
 int build_write(struct build *b, const struct tree *t, struct err *err) must_check;
 /*
- * Syncs and renames it to <store>/<parent>/<name> (parent NULL: <store>/<name>). Where a tree of the same files is
- * there already, *ret_already is set instead; a damaged one (verify.h) is replaced if the guard allows; -EEXIST with ERR_STORE where it is another. The manifest must be
- * sorted.
+ * Syncs and renames it to <store>/<parent>/<name> (parent NULL: <store>/<name>). Where a tree of the same files is there already,
+ * *ret_already is set instead. A damaged one (verify.h), and one that has nothing but what the new one has too, changes places with it, if
+ * the guard allows; -EEXIST with ERR_STORE where it is another. The manifest must be sorted.
  */
 int build_publish(struct build *b, const char *parent, const char *name, bool *ret_already, struct err *err) must_check;
 /*

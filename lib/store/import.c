@@ -60,7 +60,7 @@ struct search {
 	struct strlist libraries, programs, shares; /* directories below root */
 	struct strlist versions;		    /* of libcuda, as found */
 	const char *version;
-	const struct build_guard *guard;
+	const struct guard *guard;
 	struct build b;
 };
 

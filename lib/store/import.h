@@ -21,10 +21,10 @@ struct import_result {
 };
 
 struct import_from {
-	const char *dir;		 /* the root directory to look below; "" or "/": this host */
-	const char *host;		 /* the root of the host whose OS version the tree is for */
-	const char *loaded;		 /* the driver of the loaded module where dir is that host's, else NULL */
-	const struct build_guard *guard; /* build.h; NULL: none */
+	const char *dir;	   /* the root directory to look below; "" or "/": this host */
+	const char *host;	   /* the root of the host whose OS version the tree is for */
+	const char *loaded;	   /* the driver of the loaded module where dir is that host's, else NULL */
+	const struct guard *guard; /* build.h; NULL: none */
 };
 
 /*

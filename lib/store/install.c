@@ -313,6 +313,8 @@ static int make_driver(struct job *j, struct build *b, struct err *err)
 	b->manifest.os = arena_strdup(&b->manifest.arena, j->tree.os);
 	if (r == 0)
 		r = fill_driver(j, b, err);
+	if (r == 0)
+		r = build_take_rest(b, j->path, err);
 	if (r == 0) {
 		add_build_id(j, &b->manifest);
 		r = build_finish_driver(b, err);

@@ -160,6 +160,11 @@ bool manifest_same_files(const struct manifest *a, const struct manifest *b)
 	return true;
 }
 
+bool manifest_is_program(const struct manifest *m, const struct manifest_file *f)
+{
+	return !f->link && (m->is_cuda ? f->executable : str_starts(f->path, "bin/"));
+}
+
 uint64_t manifest_size(const struct manifest *m)
 {
 	uint64_t size = 0;
@@ -207,6 +212,7 @@ static bool parse_file(struct manifest *m, const struct json *j)
 		.sha256 = json_get_str(j, "sha256", NULL),
 		.soname = json_get_str(j, "soname", NULL),
 		.compat = json_bool(json_get(j, "compat"), false),
+		.executable = json_bool(json_get(j, "executable"), false),
 	};
 	const char *capability = json_get_str(j, "capability", NULL);
 	int64_t size, class, machine;
@@ -351,6 +357,8 @@ static struct json *dump_file(const struct manifest_file *f)
 		json_set_str(j, "capability", capability_set_name(f->capability, buf));
 	if (f->compat)
 		json_set_bool(j, "compat", true);
+	if (f->executable)
+		json_set_bool(j, "executable", true);
 	return j;
 }
 

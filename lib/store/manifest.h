@@ -3,7 +3,7 @@
  * manifest.json: every file of a tree with what it is, and where it came from.
  * {"format":1,"kind":"driver","driver":..,"os":..,"arch":..,"cuda":..,"kernelBuildId":..,
  *  "files":[{"path":..,"size":..,"sha256":..,"kind":..,"class":..,"machine":..,"soname":..,"capability":..,
- *            "compat":true}, {"path":..,"link":..,"kind":..,"capability":..}],
+ *            "compat":true,"executable":true}, {"path":..,"link":..,"kind":..,"capability":..}],
  *  "modules":[{"path":..,"name":..,"flavour":..,"version":..,"vermagic":..,"depends":..}],
  *  "source":[{"name":..,"sha256":..}]}
  */
@@ -41,6 +41,7 @@ struct manifest_file {
 	const char *soname;	 /* NULL: none */
 	unsigned capability;	 /* 0: every set */
 	bool compat;
+	bool executable; /* a toolkit's file that runs */
 };
 
 struct manifest_module {
@@ -75,6 +76,8 @@ void manifest_add_source(struct manifest *m, const char *name, const char *sha25
 const char *manifest_source_names(struct manifest *m);
 /* The entry of a path, or NULL. */
 struct manifest_file *manifest_find(const struct manifest *m, const char *path);
+/* Whether a file of it has to be executable: a driver's programs lie in bin. */
+bool manifest_is_program(const struct manifest *m, const struct manifest_file *f);
 /* Takes the first n bytes off every path: all begin with the same directory. */
 void manifest_strip(struct manifest *m, size_t n);
 /* Sorts files and modules by path: the order in which they are written. */

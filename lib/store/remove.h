@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/guard.h"
 #include "store/store.h"
 
 /* A tree's name on a command line: "535.98/3975.2.0", "cuda/12.4.1"; lives in the arena. */
@@ -16,6 +17,7 @@ const char *remove_name(struct arena *a, const struct store_tree *t) must_check;
  * that no other link holds. Whether the tree may go is the caller's question, who holds the lock. -errno with
  * ERR_STORE; after a failure the tree is there as it was, or no longer a tree and deleted by the next writer.
  */
-int remove_tree(struct store *s, const struct store_tree *t, uint64_t *ret_freed, struct err *err) must_check;
+int remove_tree(struct store *s, const struct store_tree *t, const struct guard *guard, uint64_t *ret_freed,
+		struct err *err) must_check;
 
 #endif

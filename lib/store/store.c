@@ -69,14 +69,22 @@ static int each_dir(int dirfd, const char *path, name_fn *fn, void *data)
 }
 
 /* 1, 0 or -errno. */
-static int has_start(int dirfd, const char *name)
+static int has_file(int dirfd, const char *name, const char *file)
 {
-	cleanup_free char *path = mem_printf("%s/" TREE_START, name);
+	cleanup_free char *path = mem_printf("%s/%s", name, file);
 	struct stat st;
 
 	if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return is_gone(errno) ? 0 : -errno;
 	return S_ISREG(st.st_mode);
+}
+
+/* One that has lost one of its two files is a damaged tree, and no longer none. */
+static int is_tree(int dirfd, const char *name)
+{
+	int r = has_file(dirfd, name, TREE_START);
+
+	return r == 0 ? has_file(dirfd, name, TREE_MANIFEST) : r;
 }
 
 struct listing {
@@ -88,7 +96,7 @@ static int add_os(void *data, int dirfd, const char *name)
 {
 	struct listing *l = data;
 	struct store *s = l->store;
-	int r = has_start(dirfd, name);
+	int r = is_tree(dirfd, name);
 
 	if (r <= 0)
 		return r;
@@ -111,7 +119,7 @@ static int add_toolkit(void *data, int dirfd, const char *name)
 {
 	struct listing *l = data;
 	struct store *s = l->store;
-	int r = str_is_version(name) ? has_start(dirfd, name) : 0;
+	int r = str_is_version(name) ? is_tree(dirfd, name) : 0;
 
 	if (r <= 0)
 		return r;
@@ -420,7 +428,7 @@ int store_select(struct store *s, const char *driver, const char *os, struct err
 			return r;
 		}
 	}
-	r = has_start(dir, tree);
+	r = is_tree(dir, tree);
 	if (r < 0)
 		return err_set(err, ERR_STORE, -r, "%s/%s", s->driver_path, tree);
 	if (r == 0 || (s->current && str_eq(s->current, tree)))

@@ -104,7 +104,7 @@ static int take_file(struct extraction *x, const struct archive_stream_entry *e,
 {
 	cleanup_fd int dir = make_parent(x->b->in, e->path);
 	char hex[DIGEST_HEX];
-	struct manifest_file f = { .path = e->path, .size = e->size, .sha256 = hex };
+	struct manifest_file f = { .path = e->path, .size = e->size, .sha256 = hex, .executable = e->executable };
 	struct elf_facts elf = { 0 };
 	cleanup_fd int fd = -EBADF;
 	int r;

@@ -190,13 +190,18 @@ static void check_named(struct checking *c, int fd, const struct stat *st, const
 }
 
 /* Nobody but root writes, everyone reads, programs run: what a container's users need. */
-static bool is_good_mode(const char *path, mode_t mode)
+static bool is_good_mode(mode_t mode, bool executable)
 {
 	if (S_ISLNK(mode))
 		return true;
 	if (mode & MODE_BAD || (mode & 0444) != 0444)
 		return false;
-	return S_ISDIR(mode) || str_starts(path, "bin/") ? (mode & 0111) == 0111 : true;
+	return S_ISDIR(mode) || executable ? (mode & 0111) == 0111 : true;
+}
+
+static bool is_good_owner(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
 }
 
 /* An fd that is a path only has no attributes of its own. */
@@ -205,6 +210,20 @@ static bool has_capability(int fd)
 	cleanup_free char *path = mem_printf("/proc/self/fd/%d", fd);
 
 	return getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
+bool verify_is_fit(int fd, const struct stat *st, bool executable)
+{
+	return is_good_owner(st->st_uid) && is_good_mode(st->st_mode, executable) &&
+	       !(S_ISREG(st->st_mode) && has_capability(fd));
+}
+
+/* Toolkits have texts among their programs: there the manifest says what runs. */
+static bool is_program(const struct checking *c, const char *path)
+{
+	const struct manifest_file *f = manifest_find(&c->manifest, path);
+
+	return f && manifest_is_program(&c->manifest, f);
 }
 
 /* What the walk has met, looked at below the tree's own directory: no link that was put in the way is followed. */
@@ -217,9 +236,9 @@ static void check_entry(struct checking *c, const char *path)
 		finding(c, path, "cannot be read: %s", strerror(fd < 0 ? -fd : errno));
 		return;
 	}
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	if (!is_good_owner(st.st_uid))
 		finding(c, path, "belongs to user %u", st.st_uid);
-	if (!is_good_mode(path, st.st_mode))
+	if (!is_good_mode(st.st_mode, is_program(c, path)))
 		finding(c, path, "has mode %04o", st.st_mode & 07777);
 	if (S_ISREG(st.st_mode) && has_capability(fd))
 		finding(c, path, "has file capabilities");
@@ -269,6 +288,11 @@ static void walk(struct checking *c)
 	fts_close(fts);
 }
 
+static void unreadable(struct checking *c, const char *file, const struct err *err)
+{
+	finding(c, file, "%s%s%s", err->what, err->errnum ? ": " : "", err->errnum ? strerror(err->errnum) : "");
+}
+
 /* start.json must be what the manifest comes to. Fills the expectations of views on the way. */
 static void check_start(struct checking *c)
 {
@@ -279,7 +303,7 @@ static void check_start(struct checking *c)
 	int r = tree_load(&loaded, c->tree, &err);
 
 	if (r < 0) {
-		finding(c, TREE_START, "%s", err.what);
+		unreadable(c, TREE_START, &err);
 		return;
 	}
 	if (c->manifest.is_cuda)
@@ -303,7 +327,7 @@ void verify_tree(struct verify *ret, const char *path)
 
 	*ret = (struct verify){ .arena = ARENA_INIT };
 	if (manifest_load(&c.manifest, path, &err) < 0) {
-		finding(&c, TREE_MANIFEST, "%s", err.what);
+		unreadable(&c, TREE_MANIFEST, &err);
 		fd_close(c.dir);
 		return;
 	}

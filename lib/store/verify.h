@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -29,5 +30,10 @@ void verify_tree(struct verify *ret, const char *path);
 void verify_free(struct verify *v);
 /* Whether verify_tree finds nothing. */
 bool verify_is_whole(const char *path);
+/*
+ * Whether an open file or directory (O_PATH will do) has owner, mode and capabilities as everything in a tree: root's alone to write,
+ * all may read it, and run it where that is what it is for.
+ */
+bool verify_is_fit(int fd, const struct stat *st, bool executable);
 
 #endif

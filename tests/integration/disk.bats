@@ -155,7 +155,7 @@ refused() {
 	mount --bind /proc "$HOST/proc"
 	run -1 nvc install "$SMALL"
 	echo "$output"
-	[[ $output == *"E54: "*"damaged, and mounted by process $KEEPER"* ]]
+	[[ $output == *"E54: "*"it is mounted for process $KEEPER"* ]]
 	kill "$KEEPER"
 	wait "$KEEPER" || :
 	KEEPER=

@@ -128,7 +128,7 @@ damage() {
 	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-535.98.tar.gz" "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz"
 	run -1 verify
 	echo "$output"
-	[[ $output == *"modules/nvidia.ko: no module, or damaged"* ]]
+	[[ $output == *"nvidia.ko: no module, or damaged"* ]]
 	[[ $output == *': whole ('* ]]
 	[[ $output == *'E22: '*'do not fit the kernel'* ]]
 }

@@ -46,7 +46,7 @@ static int take(struct world *w, const char *name, uint64_t *freed)
 	struct store_tree t;
 	int r = store_find(&w->store, name, "3975.2.0", &t, &w->err);
 
-	return r < 0 ? r : remove_tree(&w->store, &t, freed, &w->err);
+	return r < 0 ? r : remove_tree(&w->store, &t, NULL, freed, &w->err);
 }
 
 TEST(a_shared_file_stays_the_other_trees)
@@ -90,8 +90,8 @@ TEST(what_is_gone_already_is_an_error)
 
 	REQUIRE(make(&w));
 	REQUIRE(store_find(&w.store, "cuda/12", "3975.2.0", &t, &w.err) == 0);
-	CHECK_INT(remove_tree(&w.store, &t, NULL, &w.err), 0);
-	CHECK_INT(remove_tree(&w.store, &t, NULL, &w.err), -ENOENT);
+	CHECK_INT(remove_tree(&w.store, &t, NULL, NULL, &w.err), 0);
+	CHECK_INT(remove_tree(&w.store, &t, NULL, NULL, &w.err), -ENOENT);
 	CHECK_INT(w.err.code, ERR_STORE);
 	unmake(&w);
 }

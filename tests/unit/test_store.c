@@ -23,7 +23,9 @@ static void fill(const char *dir)
 	tap_write(dir, "opt/nvidia/535.261.03/4000.1.0/start.json", "{}");
 	tap_write(dir, "opt/nvidia/535.98/3975.2.0/start.json", "{}");
 	tap_write(dir, "opt/nvidia/550.10/3975.2.0/start.json", "{}");
-	tap_write(dir, "opt/nvidia/550.20/3975.2.0/manifest.json", "{}");
+	tap_write(dir, "opt/nvidia/550.20/3975.2.0/manifest.js", "{}");
+	/* It has lost its start.json: a damaged tree, and a tree all the same. */
+	tap_write(dir, "opt/nvidia/470.5/3975.2.0/manifest.json", "{}");
 	tap_write(dir, "opt/nvidia/.staging-1-0/x/start.json", "{}");
 	tap_write(dir, "opt/nvidia/notes/x/start.json", "{}");
 	tap_write(dir, "opt/cuda/12.4.1/start.json", "{}");
@@ -54,11 +56,12 @@ TEST(lists_in_order)
 	configure(&c, dir);
 	fill(dir);
 	REQUIRE(store_read(&s, &c, &err) == 0);
-	REQUIRE(s.n_drivers == 4 && s.n_toolkits == 3);
-	CHECK_STR(s.drivers[0].driver, "535.98");
-	CHECK_STR(s.drivers[1].os, "3975.2.0");
-	CHECK_STR(s.drivers[2].os, "4000.1.0");
-	CHECK_STR(s.drivers[3].driver, "550.10");
+	REQUIRE(s.n_drivers == 5 && s.n_toolkits == 3);
+	CHECK_STR(s.drivers[0].driver, "470.5");
+	CHECK_STR(s.drivers[1].driver, "535.98");
+	CHECK_STR(s.drivers[2].os, "3975.2.0");
+	CHECK_STR(s.drivers[3].os, "4000.1.0");
+	CHECK_STR(s.drivers[4].driver, "550.10");
 	CHECK_STR(s.toolkits[0], "11.8");
 	CHECK_STR(s.toolkits[2], "12.10.0");
 	store_free(&s);
