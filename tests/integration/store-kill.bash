@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Runs of the tool's writing verbs that something happens to, at each of their system calls. To be loaded after helpers and gpu.
 
-# sweep_setup: SWEEP/{conf,whole,bin}: a store with two drivers and two toolkits, and archives of a third driver.
+# sweep_setup: SWEEP/{conf,whole,bin}: a store with two drivers, the libraries of a third one and two toolkits, and archives of a fourth.
 sweep_setup() {
 	export SWEEP=$BATS_FILE_TMPDIR
 	mkdir -p "$SWEEP/bin"
@@ -13,15 +13,16 @@ sweep_setup() {
 	gpu_archives "$SWEEP" 535.98 12.4.1
 	gpu_archives "$SWEEP" 550.10 12.9.1
 	gpu_archives "$SWEEP" 560.1
+	gpu_archives "$SWEEP" 570.1
 	gpu_nvcoreos "$SWEEP" install --use "$SWEEP"/archives/{libraries,tools}-550.10.tar.gz "$SWEEP/archives/cuda-12.4.1.tar.gz"
 	gpu_nvcoreos "$SWEEP" install --use "$SWEEP"/archives/{libraries,tools}-535.98.tar.gz
-	gpu_nvcoreos "$SWEEP" install "$SWEEP/archives/cuda-12.9.1.tar.gz"
+	gpu_nvcoreos "$SWEEP" install "$SWEEP/archives/cuda-12.9.1.tar.gz" "$SWEEP/archives/libraries-570.1.tar.gz"
 	mv "$SWEEP/now" "$SWEEP/whole"
 }
 
 # What a user sees of the store, without what a killed run may leave beside.
 sweep_state() {
-	(cd "$SWEEP/now" && readlink nvidia/current cuda/current && jq -cS . nvidia/state.json && find nvidia cuda -name start.json ! -path '*/.*' | sort) 2>&1
+	(cd "$SWEEP/now" && readlink nvidia/current cuda/current && jq -cS . nvidia/state.json && find nvidia cuda \( -name start.json -o -path '*/bin/nvidia-smi' \) ! -path '*/.*' ! -path '*/views/*' | sort) 2>&1
 }
 
 # sweep_ok: every tree that is there is whole, and the links lead to trees.

@@ -17,6 +17,8 @@ setup_file() {
 setup() {
 	skip_file
 	LIBRARIES=$SWEEP/archives/libraries-560.1.tar.gz
+	# It completes a tree that is there.
+	TOOLS=$SWEEP/archives/tools-570.1.tar.gz
 }
 
 # each OPTIONS STEP STEP: all writing verbs, at each STEPth of their calls; the second is for those that make many.
@@ -25,6 +27,7 @@ each() {
 	sweep "${STORE_STEP:-$2}" "$1" remove --yes cuda/12.9.1
 	sweep "${STORE_STEP:-$3}" "$1" prune --keep 0
 	sweep "${STORE_STEP:-$3}" "$1" install --use "$LIBRARIES"
+	sweep "${STORE_STEP:-$3}" "$1" install "$TOOLS"
 }
 
 @test "killed at a system call" {
