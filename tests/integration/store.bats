@@ -208,6 +208,43 @@ five_versions() {
 	[ -d "$STORE/560.1/3900.1.0" ]
 }
 
+# dirty IMAGE SCRIPT: an ext4 file system as it is while it is mounted, after a script in it.
+dirty() {
+	truncate -s 20M "$1.clean"
+	mkfs.ext4 -qF "$1.clean"
+	mkdir -p "$BATS_TEST_TMPDIR/at"
+	unshare -m sh -ec 'mount -o loop "$1.clean" "$2" && cd "$2" && mkdir lib && printf "ID=flatcar\nVERSION_ID=3900.1.0\n" >lib/os-release
+		sync && sync -f . && eval "$3" && sync -f . && cp "$1.clean" "$1"' sh "$1" "$BATS_TEST_TMPDIR/at" "$2"
+}
+
+@test "Flatcar's other USR partition: looking into it writes nothing, however it was left" {
+	need_root mkfs.ext4 dumpe2fs
+	five_versions
+	mkdir -p "$HOST/dev/disk/by-partlabel"
+	dirty "$BATS_TEST_TMPDIR/journal" 'echo x >lib/x'
+	dumpe2fs -h "$BATS_TEST_TMPDIR/journal" 2>/dev/null | grep -q needs_recovery
+	dirty "$BATS_TEST_TMPDIR/orphan" 'exec 5>x; echo x >&5; rm x'
+	dumpe2fs -h "$BATS_TEST_TMPDIR/orphan" 2>/dev/null | grep -q 'First orphan inode'
+	for image in journal orphan; do
+		before=$(sha256sum "$BATS_TEST_TMPDIR/$image")
+		LOOP=$(losetup --find --show "$BATS_TEST_TMPDIR/$image")
+		ln -sfn "$LOOP" "$HOST/dev/disk/by-partlabel/USR-B"
+		run nvc prune --keep 1 --dry-run
+		echo "$output"
+		if [ $image = journal ]; then
+			[ "$status" = 0 ]
+		else
+			[ "$status" = 1 ]
+			[[ $output == *'the other OS version cannot be read: Structure needs cleaning'* ]]
+		fi
+		run -1 nvc remove --yes 560.1/3900.1.0
+		blockdev --flushbufs "$LOOP"
+		losetup -d "$LOOP"
+		LOOP=
+		[ "$(sha256sum "$BATS_TEST_TMPDIR/$image")" = "$before" ]
+	done
+}
+
 @test "ostree deployments: what they hold stays" {
 	printf 'ID=fedora\nOSTREE_VERSION=3975.2.0\n' >"$HOST/etc/os-release"
 	five_versions
