@@ -192,8 +192,11 @@ static int open_file(struct sources *all, int dirfd, const char *name, const cha
 	return r < 0 ? err_set(err, ERR_SOURCE, -r, "%s", path) : 0;
 }
 
-/* The driver whose libcuda lies in `sub` of an unpacked directory. */
-static bool find_driver(int fd, const char *sub, struct source_name *ret)
+/*
+ * The driver whose libcuda lies in `sub` of a directory. `kind`: a runfile's directory has known subdirectories; any other is
+ * what an archive of libraries would hold, whose files are taken wherever they lie.
+ */
+static bool find_driver(int fd, const char *sub, enum source_kind kind, struct source_name *ret)
 {
 	int dir = openat(fd, sub, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = dir < 0 ? NULL : fdopendir(dir);
@@ -204,7 +207,7 @@ static bool find_driver(int fd, const char *sub, struct source_name *ret)
 		fd_close(dir);
 		return false;
 	}
-	*ret = (struct source_name){ .arch = "x86_64", .kind = SOURCE_RUN };
+	*ret = (struct source_name){ .arch = "x86_64", .kind = kind };
 	while (!found && (e = readdir(d))) {
 		const char *version = str_after(e->d_name, "libcuda.so.");
 
@@ -256,7 +259,7 @@ static int open_directory(struct sources *all, const char *arg, struct err *err)
 		r = open_archives(all, fd, path, err);
 		if (r != 0)
 			return r < 0 ? r : 0;
-		if (!find_driver(fd, ".", &name) && !find_driver(fd, "lib64", &name))
+		if (!find_driver(fd, ".", SOURCE_RUN, &name) && !find_driver(fd, "lib64", SOURCE_LIBRARIES, &name))
 			return err_set(err, ERR_SOURCE, 0, "%s: no archives in it, and no driver's libcuda.so.<driver>",
 				       path);
 	}

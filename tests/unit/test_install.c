@@ -215,6 +215,25 @@ TEST(a_broken_archive_leaves_nothing)
 	config_free(&w.conf);
 }
 
+TEST(a_directory_with_its_libraries_in_lib64)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+
+	world_make(&w);
+	fixture_library(w.in, "driver/lib64/libcuda.so." DRIVER, "libcuda.so.1", NULL);
+	fixture_library(w.in, "driver/lib64/vdpau/libvdpau_nvidia.so." DRIVER, "libvdpau_nvidia.so.1", NULL);
+	cleanup_free char *dir = mem_printf("%s/driver", w.in);
+	CHECK_INT(run(&w, &r, dir, NULL, NULL, &err), 0);
+	CHECK_STR(err.what, "");
+	CHECK_INT(r.n_trees, 1);
+	CHECK(fixture_exists(w.conf.driver_store, TREE "/lib64/libcuda.so." DRIVER));
+	CHECK(fixture_exists(w.conf.driver_store, TREE "/lib64/libvdpau_nvidia.so." DRIVER));
+	install_free(&r);
+	config_free(&w.conf);
+}
+
 TEST(a_directory_and_what_is_none)
 {
 	struct world w;

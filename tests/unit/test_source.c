@@ -102,7 +102,7 @@ TEST(opens_what_there_is)
 	sources_close(&s);
 	REQUIRE(open_one(&s, dir, "unpacked", &err) == 0);
 	REQUIRE(s.n == 1 && !s.v[0].sha256[0]);
-	CHECK_INT(s.v[0].name.kind, SOURCE_RUN);
+	CHECK_INT(s.v[0].name.kind, SOURCE_LIBRARIES);
 	CHECK_STR(s.v[0].name.version, "550.54.15");
 	sources_close(&s);
 	REQUIRE(open_one(&s, dir, "NVIDIA-Linux-aarch64-535.98///", &err) == 0);
