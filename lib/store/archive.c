@@ -26,6 +26,7 @@
 
 #define NOBODY 65534
 #define MEMORY_MAX (1ull << 30)
+#define SECONDS_MAX 3600 /* of computing: the largest toolkit takes minutes */
 
 /* The child: it only ever reads its source and writes the pipe. */
 
@@ -58,6 +59,7 @@ static int drop_privilege(uint32_t keep)
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);
 	limit(RLIMIT_NPROC, 0);
+	limit(RLIMIT_CPU, SECONDS_MAX);
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_AS, MEMORY_MAX);
 #endif

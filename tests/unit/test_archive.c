@@ -2,6 +2,7 @@
 #include "store/archive.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -56,6 +57,31 @@ TEST(reads_every_compression)
 		CHECK_INT(read_all(path, &err), 4);
 		CHECK_STR(err.what, "");
 	}
+}
+
+/* What the child must be when it begins to decode: the filter's place is where that can be seen. */
+static int is_bounded(void)
+{
+	static const struct {
+		int what;
+		rlim_t max;
+	} limits[] = { { RLIMIT_CORE, 0 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_NPROC, 0 }, { RLIMIT_CPU, 3600 } };
+	struct rlimit l;
+
+	for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+		if (getrlimit((__rlimit_resource_t)limits[i].what, &l) < 0 || l.rlim_max > limits[i].max)
+			return -1;
+	return 0;
+}
+
+TEST(the_child_is_bounded)
+{
+	cleanup_free char *path = make(tap_tmpdir(), ".tar.gz");
+	struct err err = ERR_INIT;
+
+	archive_set_guard(is_bounded);
+	CHECK_INT(read_all(path, &err), 4);
+	archive_set_guard(NULL);
 }
 
 TEST(entries)

@@ -136,20 +136,14 @@ TEST(while_files_are_written_every_call_outside_the_list_kills)
 }
 
 /* Of the hook's list, and one more, all that the child needs which unpacks archives. */
-static const long
-	decoding
-		[] = {
-			SYS_brk,	  SYS_clock_gettime, SYS_close,
-			SYS_exit,	  SYS_exit_group,    SYS_fcntl,
-			SYS_fstat,	  SYS_futex,	     SYS_getpid,
-			SYS_getrandom,	  SYS_gettid,	     SYS_lseek,
-			SYS_madvise,	  SYS_mmap,	     SYS_mprotect,
-			SYS_mremap,	  SYS_munmap,	     SYS_read,
-			SYS_write,	  SYS_writev,	     SYS_restart_syscall,
-			SYS_rt_sigaction, SYS_rt_sigreturn,  SYS_sysinfo,
-			SYS_tgkill,	  SYS_newfstatat,    SYS_rt_sigprocmask,
-			SYS_pread64,	  SYS_openat, /* answers EACCES: see below */
-		};
+static const long decoding[] = {
+	SYS_brk,	  SYS_clock_gettime, SYS_close,	  SYS_exit,	  SYS_exit_group,
+	SYS_fstat,	  SYS_futex,	     SYS_getpid,  SYS_getrandom,  SYS_gettid,
+	SYS_lseek,	  SYS_madvise,	     SYS_mmap,	  SYS_mprotect,	  SYS_mremap,
+	SYS_munmap,	  SYS_read,	     SYS_write,	  SYS_writev,	  SYS_restart_syscall,
+	SYS_rt_sigaction, SYS_rt_sigreturn,  SYS_sysinfo, SYS_newfstatat, SYS_rt_sigprocmask,
+	SYS_pread64,	  SYS_openat, /* answers EACCES: see below */
+};
 
 TEST(while_an_archive_is_unpacked_every_call_outside_the_list_kills)
 {
@@ -185,6 +179,47 @@ TEST(what_unpacks_an_archive_opens_nothing)
 	}
 	waitpid(pid, &status, 0);
 	CHECK_INT(status, 0);
+}
+
+TEST(what_unpacks_an_archive_asks_no_signals)
+{
+	static const struct {
+		struct call call;
+		int want;
+	} rows[] = {
+		{ { SYS_fcntl, -1, F_GETFD, 0 }, 0 },		{ { SYS_fcntl, -1, F_GETFL, 0 }, 0 },
+		{ { SYS_fcntl, -1, F_SETOWN, 1 }, SIGSYS },	{ { SYS_fcntl, -1, F_SETOWN_EX, 0 }, SIGSYS },
+		{ { SYS_fcntl, -1, F_SETSIG, 9 }, SIGSYS },	{ { SYS_fcntl, -1, F_SETFL, O_ASYNC }, SIGSYS },
+		{ { SYS_fcntl, -1, F_NOTIFY, 1 }, SIGSYS },	{ { SYS_fcntl, -1, F_SETLEASE, 1 }, SIGSYS },
+		{ { SYS_fcntl, -1, F_SETPIPE_SZ, 1 }, SIGSYS },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (!CHECK_INT(fate(SECCOMP_DECODE, SECCOMP_DECODE, &rows[i].call), rows[i].want))
+			printf("# row %zu\n", i);
+}
+
+/* As abort does it; another process is another matter, be it the parent. */
+TEST(what_unpacks_an_archive_signals_itself_only)
+{
+	for (int other = 0; other < 2; other++) {
+		int status = -1;
+		pid_t pid;
+
+		fflush(stdout);
+		pid = fork();
+		if (pid == 0) {
+			struct err err = ERR_INIT;
+			pid_t to = other ? getppid() : getpid();
+
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+			if (seccomp_enter(SECCOMP_DECODE, &err) < 0)
+				_exit(99);
+			syscall(SYS_exit_group, syscall(SYS_tgkill, to, to, 0) == 0 ? 0 : 1);
+		}
+		waitpid(pid, &status, 0);
+		CHECK_INT(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), other ? SIGSYS : 0);
+	}
 }
 
 TEST(arguments_count)
