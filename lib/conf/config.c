@@ -37,6 +37,10 @@ static const char *parse_path(struct config *c, const struct key *key, const cha
 {
 	char norm[PATH_MAX];
 
+	/* Paths go into files and lines that others read. */
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "give an absolute path without control characters";
 	if (path_normalize(value, norm, sizeof(norm)) < 0)
 		return key->want;
 	*(const char **)field = arena_strdup(&c->arena, norm);
@@ -375,6 +379,23 @@ static int load_drop_ins(struct config *c, const char *file, struct err *err)
 	return r;
 }
 
+/* Whether path is dir, or below it; both are normalized. */
+static bool is_in(const char *path, const char *dir)
+{
+	const char *rest = str_after(path, dir);
+
+	return rest && (!*rest || *rest == '/' || str_eq(dir, "/"));
+}
+
+/* What is cleared away or counted as a tree in one store must not be the other. */
+static int check_stores(const struct config *c, struct err *err)
+{
+	if (!is_in(c->cuda_store, c->driver_store) && !is_in(c->driver_store, c->cuda_store))
+		return 0;
+	err_set(err, ERR_CONF, 0, "driver-store=%s and cuda-store=%s", c->driver_store, c->cuda_store);
+	return err_hint(err, "give two directories, neither of which lies in the other");
+}
+
 int config_load(struct config *c, const char *file, struct err *err)
 {
 	const char *path = file ? file : CONFIG_DEFAULT_FILE;
@@ -385,7 +406,8 @@ int config_load(struct config *c, const char *file, struct err *err)
 	if (r < 0 && r != -ENOENT)
 		return r;
 	c->file = file ? arena_strdup(&c->arena, file) : NULL;
-	return load_drop_ins(c, path, err);
+	r = load_drop_ins(c, path, err);
+	return r < 0 ? r : check_stores(c, err);
 }
 
 void config_set_root(struct config *c, const char *root)

@@ -58,8 +58,8 @@ struct config {
 void config_init(struct config *c);
 /*
  * Reads `file`, then FILE.d/<name>.conf in order of names. With file == NULL the default file is read, which may
- * be absent; a file that was named must be there. -errno with ERR_CONF or ERR_CONF_KEY (which names the nearest
- * known key). `c` must be config_init'ed.
+ * be absent; a file that was named must be there. -errno with ERR_CONF (where the stores lie in one another, too) or ERR_CONF_KEY
+ * (which names the nearest known key). `c` must be config_init'ed.
  */
 int config_load(struct config *c, const char *file, struct err *err) must_check;
 /* Parses one text, for tests and fuzzing; `file` is its name in errors. */

@@ -145,6 +145,9 @@ TEST(bad_values)
 		"libexec-dir=../x",
 		"driver-store=opt",
 		"cuda-store=~/x",
+		"driver-store=/opt/a\tb",
+		"cuda-store=/opt/\033[2J",
+		"run-dir=/run/\177",
 		"proc-root=",
 		"run-dir=./x",
 		"log-file=log",
@@ -237,6 +240,47 @@ TEST(unknown_keys_name_the_nearest)
 	CHECK_INT(parse(&c, "no equals", &err), -EINVAL);
 	CHECK_INT(err.code, ERR_CONF);
 	config_free(&c);
+}
+
+TEST(stores_that_lie_in_one_another_are_refused)
+{
+	static const struct {
+		const char *text;
+		bool good;
+	} rows[] = {
+		{ "driver-store=/opt/cuda\n", false },
+		{ "driver-store=/opt/cuda/\n", false },
+		{ "driver-store=/opt\n", false },
+		{ "driver-store=/\n", false },
+		{ "cuda-store=/\n", false },
+		{ "cuda-store=/opt/nvidia/550.10\n", false },
+		{ "cuda-store=/opt/x/../nvidia/cuda\n", false },
+		{ "cuda-store=/a/b/c\ndriver-store=/a/b\n", false },
+		{ "driver-store=/opt/cuda-driver\n", true },
+		{ "cuda-store=/opt/nvidia-cuda\n", true },
+		{ "driver-store=/a/cuda\ncuda-store=/a/driver\n", true },
+		{ "driver-store=/opt/cuda\ncuda-store=/opt/toolkits\n", true },
+	};
+	const char *dir = tap_tmpdir();
+	char file[300], line[1200];
+
+	snprintf(file, sizeof(file), "%s/n.conf", dir);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err = ERR_INIT;
+		struct config c;
+
+		tap_write(dir, "n.conf", rows[i].text);
+		config_init(&c);
+		if (!CHECK_INT(config_load(&c, file, &err), rows[i].good ? 0 : -EINVAL))
+			printf("# %s", rows[i].text);
+		CHECK_INT(err.code, rows[i].good ? ERR_NONE : ERR_CONF);
+		if (i == 2)
+			CHECK_STR(
+				err_line(&err, line, sizeof(line)),
+				"E03: configuration cannot be used: driver-store=/opt and cuda-store=/opt/cuda: give two "
+				"directories, neither of which lies in the other");
+		config_free(&c);
+	}
 }
 
 TEST(drop_ins_in_order)
