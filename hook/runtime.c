@@ -108,7 +108,7 @@ static int write_edits(const struct run *run, int bundle, const char *text, size
 	const char *hook_args[8] = { "nvcoreos-hook", "--device-cgroup=none" };
 	cleanup_free struct edit_device *devices = mem_zalloc((p->n_nodes + 1) * sizeof(*devices));
 	struct edit edit = { .devices = devices,
-			     .n_devices = run->conf.device_cgroup ? p->n_nodes : 0,
+			     .n_devices = p->n_nodes,
 			     .hook_args = hook_args,
 			     .hook_path = run->conf.hook_path,
 			     .hook_stage = "prestart",
