@@ -11,6 +11,7 @@
 #include "store/manifest.h"
 #include "store/remove.h"
 #include "store/store.h"
+#include "store/tree.h"
 #include "store/verify.h"
 
 struct job {
@@ -127,16 +128,31 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const cha
 	return 0;
 }
 
+/* Whether the files that would be parsed are those that were installed. */
+static bool modules_are_whole(const struct verify *v)
+{
+	for (size_t i = 0; i < v->findings.n; i++)
+		if (str_starts(v->findings.v[i], "modules") || str_starts(v->findings.v[i], TREE_MANIFEST))
+			return false;
+	return v->n_findings == v->findings.n;
+}
+
 /* Modules for another OS version than the running one have another kernel, which must be named. */
-static int prove(struct job *j, struct proof *p, const char *os, const char *tree, struct err *err)
+static int prove(struct job *j, struct proof *p, const char *os, const char *tree, const struct verify *v,
+		 struct err *err)
 {
 	struct manifest m cleanup_manifest = { .arena = ARENA_INIT };
 	int r;
 
 	if (!os || (!j->kernel && !str_eq(os, j->os)))
 		return 0;
-	/* A manifest that is damaged is among the findings of the files. */
-	(void)!manifest_load(&m, tree, NULL);
+	if (!modules_are_whole(v)) {
+		p->unproven = "the tree is damaged";
+		return 0;
+	}
+	r = manifest_load(&m, tree, err);
+	if (r < 0)
+		return r;
 	r = prove_dir(j, p, tree, m.build_id, false, err);
 	return r == 0 ? prove_dir(j, p, tree, m.build_id, true, err) : r;
 }
@@ -145,10 +161,11 @@ static int check(struct job *j, const char *name, const char *os, const char *pa
 {
 	struct proof p = { .arena = ARENA_INIT };
 	struct verify v;
-	int r = prove(j, &p, os, path, err);
+	int r;
 
+	verify_tree(&v, path);
+	r = prove(j, &p, os, path, &v, err);
 	if (r == 0) {
-		verify_tree(&v, path);
 		j->checked++;
 		if (v.n_findings && !j->damaged++)
 			j->first = name;
@@ -158,8 +175,8 @@ static int check(struct job *j, const char *name, const char *os, const char *pa
 			add_json(j, name, &v, &p);
 		else if (!j->cli->quiet)
 			print_text(name, &v, &p);
-		verify_free(&v);
 	}
+	verify_free(&v);
 	arena_free(&p.arena);
 	return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kmodfile.h"
 
-#include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libkmod.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/str.h"
+#include "store/modinfo.h"
 
 struct kmodfile {
 	struct kmod_ctx *ctx;
@@ -119,13 +120,15 @@ static int read_needs(struct kmod_module *m, struct arena *a, struct modcheck_mo
 	return 0;
 }
 
-/* libkmod unpacks whatever is packed, the kernel a file called .ko does not. */
-static bool is_what_it_says(const struct modset_file *file)
+/*
+ * libkmod ends the program over a section table that makes no sense, and unpacks whatever is packed, which the kernel does not where
+ * the file is called .ko. What is packed is looked at by modprove.h's child alone.
+ */
+static int check_plain(int fd, const char *name)
 {
-	char magic[SELFMAG];
+	struct modinfo info;
 
-	return !str_ends(file->file, ".ko") ||
-	       (fd_read_at(file->fd, magic, SELFMAG, 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0);
+	return str_ends(name, ".ko") ? modinfo_read(fd, &info) : 0;
 }
 
 /* As the kernel calls it where the module does not say: the file's name. */
@@ -147,8 +150,8 @@ int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct are
 	int r = kmod_module_new_from_path(k->ctx, path, &m);
 
 	*ret = (struct modcheck_module){ 0 };
-	if (r == 0 && !is_what_it_says(file))
-		r = -ENOEXEC;
+	if (r == 0)
+		r = check_plain(file->fd, file->file);
 	if (r == 0) {
 		read_info(m, a, ret);
 		if (!ret->name)
@@ -170,8 +173,11 @@ int kmodfile_versions(struct kmodfile *k, const char *path, char *vermagic, size
 	struct kmod_list *list cleanup(cleanup_versions_p) = NULL, *i;
 	struct arena a = ARENA_INIT;
 	struct modcheck_module info = { 0 };
-	int r = kmod_module_new_from_path(k->ctx, path, &m);
+	cleanup_fd int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : check_plain(fd, path);
 
+	if (r == 0)
+		r = kmod_module_new_from_path(k->ctx, path, &m);
 	if (r < 0)
 		return r;
 	if (!vermagic[0]) {

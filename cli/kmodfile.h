@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a module's file says, read by libkmod (which unpacks .ko.xz and .ko.zst): the other user of it beside kmod.h. */
+/*
+ * What a module's file says, read by libkmod (which unpacks .ko.xz and .ko.zst): the other user of it beside kmod.h. A file
+ * that is damaged may end the process: modprove.h has a child for it.
+ */
 #ifndef NVCOREOS_CLI_KMODFILE_H
 #define NVCOREOS_CLI_KMODFILE_H
 

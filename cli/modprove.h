@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The modules of a tree against a kernel, before they are loaded. */
+/*
+ * The modules of a tree against a kernel, before they are loaded. libkmod reads them in a child process: it ends over some damaged
+ * files, and a small one may unpack to any size, which then is an error that names the file. What it has read whole there can be
+ * given to libkmod again.
+ */
 #ifndef NVCOREOS_CLI_MODPROVE_H
 #define NVCOREOS_CLI_MODPROVE_H
 

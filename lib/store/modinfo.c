@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +70,13 @@ static void take_value(struct modinfo *m, const char *entry)
 	}
 }
 
-/* Which section is .modinfo; -EBADMSG where there is none. */
+static bool is_within(const struct file *f, const Elf64_Shdr *s)
+{
+	return s->sh_type == SHT_NULL || s->sh_type == SHT_NOBITS ||
+	       (s->sh_offset <= f->size && s->sh_size <= f->size - s->sh_offset);
+}
+
+/* Which section is .modinfo; -EBADMSG where there is none, or where any section has no name or lies outside. */
 static int find_section(const struct file *f, const Elf64_Ehdr *h, const Elf64_Shdr *sections, const Elf64_Shdr **ret)
 {
 	cleanup_free char *names = NULL;
@@ -78,13 +85,15 @@ static int find_section(const struct file *f, const Elf64_Ehdr *h, const Elf64_S
 
 	if (r != 0)
 		return r;
+	if (!strings->sh_size || names[strings->sh_size - 1])
+		return -EBADMSG;
 	for (unsigned i = 0; i < h->e_shnum; i++) {
-		if (sections[i].sh_name >= strings->sh_size || !str_eq(names + sections[i].sh_name, ".modinfo"))
-			continue;
-		*ret = &sections[i];
-		return 0;
+		if (sections[i].sh_name >= strings->sh_size || !is_within(f, &sections[i]))
+			return -EBADMSG;
+		if (!*ret && str_eq(names + sections[i].sh_name, ".modinfo"))
+			*ret = &sections[i];
 	}
-	return -EBADMSG;
+	return *ret ? 0 : -EBADMSG;
 }
 
 static int read_sections(const struct file *f, const Elf64_Ehdr *h, struct modinfo *ret)

@@ -12,7 +12,8 @@ struct modinfo {
 
 /*
  * Reads an open regular file. 0; -ENOEXEC where it is no 64-bit relocatable ELF file of this byte order (a
- * compressed module is none); -EBADMSG where it is one but damaged or without .modinfo; -errno of reading.
+ * compressed module is none); -EBADMSG where it is one but without .modinfo, or damaged: each section must have a name and lie in the
+ * file; -errno of reading.
  */
 int modinfo_read(int fd, struct modinfo *ret) must_check;
 

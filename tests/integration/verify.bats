@@ -8,7 +8,7 @@ load gpu
 
 setup_file() {
 	need_build nvcoreos || return "$SKIPPED"
-	need_root gcc jq || return "$SKIPPED"
+	need_root gcc jq xz zstd || return "$SKIPPED"
 	export HOST=$BATS_FILE_TMPDIR
 	fakehost_conf "$HOST" "$HOST/store" "$HOST/cuda-store" >"$HOST/conf"
 	gpu_archives "$HOST" 535.98 12.9.1
@@ -118,17 +118,70 @@ damage() {
 	[ "$(jq -r '.trees[1].found[0]' <<<"$json" | cut -d: -f1)" = "${file#./}" ]
 }
 
-@test "a file among the modules that is none is named, and the rest is checked all the same" {
+# with_modules FILE...: the tree anew, with these modules, for the OS version that runs.
+with_modules() {
+	local os
 	# shellcheck source=/dev/null
 	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
 	rm -rf "$HOST/store"
-	mkdir "$BATS_TEST_TMPDIR/m"
-	echo 'no module' >"$BATS_TEST_TMPDIR/m/nvidia.ko"
-	tar -C "$BATS_TEST_TMPDIR/m" -czf "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz" nvidia.ko
+	tar -C "$BATS_TEST_TMPDIR" -czf "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz" "$@"
 	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-535.98.tar.gz" "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz"
+	T=$(echo "$HOST"/store/535.98/*)
+	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n' >"$BATS_TEST_TMPDIR/symvers"
+}
+
+# module FILE ENTRY...: an object file that needs printk and whose .modinfo has these entries.
+module() {
+	local file=$BATS_TEST_TMPDIR/$1 entry
+	shift
+	{
+		printf '.data\n.quad printk\n.section .modinfo,"a"\n'
+		for entry; do printf '.asciz "%s"\n' "$entry"; done
+	} | gcc -c -x assembler -o "$file" -
+}
+
+# no_module FILE: the tree is whole, and verify says that this file in it is no module.
+no_module() {
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	echo "$output"
+	[[ $output == *': whole ('* && $output == *": $1: no module, or damaged"* && $output != *Assertion* ]]
+	[[ ${lines[-1]} == *'E22: '*'do not fit the kernel'* ]]
+}
+
+@test "a file among the modules that is none is named, and the rest is checked all the same" {
+	echo 'no module' >"$BATS_TEST_TMPDIR/nvidia.ko"
+	with_modules nvidia.ko
 	run -1 verify
 	echo "$output"
-	[[ $output == *"nvidia.ko: no module, or damaged"* ]]
+	[[ $output == *": nvidia.ko: no module, or damaged"* ]]
 	[[ $output == *': whole ('* ]]
 	[[ $output == *'E22: '*'do not fit the kernel'* ]]
+}
+
+@test "a module that was damaged after it was installed is not parsed" {
+	module nvidia.ko name=nvidia license=NVIDIA
+	with_modules nvidia.ko
+	run -0 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	[[ $output == *'its modules fit the kernel'* ]]
+	printf '\377' | dd of="$T/modules/nvidia.ko" bs=1 seek=62 conv=notrunc status=none
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	echo "$output"
+	[[ $output == *'modules/nvidia.ko: its content is not what was installed'* ]]
+	[[ $output == *'its modules are not proven: the tree is damaged'* ]]
+	[[ ${lines[-1]} == *'E24: '* ]]
+}
+
+@test "a packed module whose headers make no sense, or that unpacks to more than any module, is no module" {
+	module nvidia.ko name=nvidia license=NVIDIA
+	module nvidia-uvm.ko name=nvidia_uvm
+	truncate -s 600M "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	zstd -q "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	with_modules nvidia.ko nvidia-uvm.ko.zst
+	no_module nvidia-uvm.ko.zst
+	module nvidia-uvm.ko name=nvidia_uvm
+	# Where the names of the sections stand: an index beyond all of them.
+	printf '\377' | dd of="$BATS_TEST_TMPDIR/nvidia-uvm.ko" bs=1 seek=62 conv=notrunc status=none
+	xz -f "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	with_modules nvidia.ko nvidia-uvm.ko.xz
+	no_module nvidia-uvm.ko.xz
 }

@@ -55,3 +55,30 @@ TEST(hostile)
 	tap_write(dir, "c.ko", "no module at all, but long enough to hold the header of an ELF file, is it not");
 	CHECK_INT(read_it(dir, "c.ko", &m), -ENOEXEC);
 }
+
+/* The kernel's loader and libkmod go through all sections: each must have a name and lie in the file. */
+TEST(other_sections)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_free char *path = mem_printf("%s/a.ko", dir), *good = NULL;
+	struct modinfo m;
+	size_t len;
+
+	FIXTURE_MODULE(dir, "a.ko", "1.2");
+	REQUIRE(fd_read_file_at(AT_FDCWD, path, 1 << 20, &good, &len) == 0);
+	for (int i = 0; i < 4; i++) {
+		cleanup_free char *bad = mem_alloc(len);
+		Elf64_Shdr *first;
+
+		memcpy(bad, good, len);
+		first = (Elf64_Shdr *)(bad + ((const Elf64_Ehdr *)bad)->e_shoff);
+		if (i == 1)
+			first->sh_name = 1u << 20;
+		if (i > 1)
+			first->sh_type = i == 2 ? SHT_PROGBITS : SHT_NOBITS;
+		first->sh_offset = len;
+		first->sh_size = 1;
+		fixture_write(dir, "b.ko", bad, len, 0644);
+		CHECK_INT(read_it(dir, "b.ko", &m), i == 1 || i == 2 ? -EBADMSG : 0);
+	}
+}
