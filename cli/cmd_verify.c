@@ -107,13 +107,15 @@ static int take_failure(const struct job *j, struct proof *p, int r, const struc
 }
 
 /* One flavour's directory. */
-static int prove_dir(struct job *j, struct proof *p, const char *tree, const char *build_id, bool open, struct err *err)
+static int prove_dir(struct job *j, struct proof *p, const char *tree, const struct manifest *manifest, bool open,
+		     struct err *err)
 {
 	const struct kernelsyms_source src = { j->cli->root, j->cli->conf.proc_root, j->cli->conf.sys_root, j->kernel };
 	cleanup_free char *dir = mem_printf("%s/%s", tree, open ? "modules-open" : "modules");
+	const struct modcheck_origin origin = { manifest->driver, manifest->build_id };
 	struct err why = ERR_INIT;
 	struct modcheck m;
-	int r = modprove_dir(&m, dir, open, build_id, &src, &why);
+	int r = modprove_dir(&m, dir, open, &origin, &src, &why);
 
 	if (r <= 0)
 		return r < 0 ? take_failure(j, p, r, &why, err) : 0;
@@ -153,8 +155,8 @@ static int prove(struct job *j, struct proof *p, const char *os, const char *tre
 	r = manifest_load(&m, tree, err);
 	if (r < 0)
 		return r;
-	r = prove_dir(j, p, tree, m.build_id, false, err);
-	return r == 0 ? prove_dir(j, p, tree, m.build_id, true, err) : r;
+	r = prove_dir(j, p, tree, &m, false, err);
+	return r == 0 ? prove_dir(j, p, tree, &m, true, err) : r;
 }
 
 static int check(struct job *j, const char *name, const char *os, const char *path, struct err *err)

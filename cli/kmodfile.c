@@ -63,7 +63,7 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 {
 	struct kmod_list *list cleanup(cleanup_info_p) = NULL, *i;
 
-	ret->vermagic = ret->license = "";
+	ret->vermagic = ret->license = ret->version = "";
 	if (kmod_module_get_info(m, &list) < 0)
 		return;
 	kmod_list_foreach(i, list)
@@ -76,6 +76,8 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 			ret->vermagic = arena_strdup(a, value);
 		else if (str_eq(key, "license"))
 			ret->license = arena_strdup(a, value);
+		else if (str_eq(key, "version"))
+			ret->version = arena_strdup(a, value);
 		else if (str_eq(key, "sig_id"))
 			ret->is_signed = true;
 	}

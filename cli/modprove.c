@@ -22,7 +22,7 @@
 struct work {
 	const struct modset *set;
 	bool open;
-	const char *build_id;
+	const struct modcheck_origin *origin;
 	const struct kernelsyms_source *src;
 	volatile size_t *at; /* the module that the child reads; the set's number of them: the kernel's own */
 	pid_t parent;
@@ -65,7 +65,7 @@ static int prove(const struct work *w, struct modcheck *ret, struct err *err)
 	if (r == 0)
 		r = kernelsyms_read(&a, &kernel, k, w->src, modules, w->set->n, err);
 	if (r == 0)
-		modcheck_run(ret, modules, w->set->n, &kernel, w->build_id);
+		modcheck_run(ret, modules, w->set->n, &kernel, w->origin);
 	return r;
 }
 
@@ -160,10 +160,10 @@ static int ask_child(struct work *w, struct modcheck *ret, struct err *err)
 	return r < 0 ? err_set(err, ERR_LOAD, -r, "reading the modules") : take_answer(w, text, len, ret, err);
 }
 
-int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const char *build_id,
+int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const struct modcheck_origin *origin,
 		 const struct kernelsyms_source *src, struct err *err)
 {
-	struct work w = { .set = set, .open = open, .build_id = build_id, .src = src };
+	struct work w = { .set = set, .open = open, .origin = origin, .src = src };
 	void *shared = mmap(NULL, sizeof(*w.at), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int r;
 
@@ -175,7 +175,7 @@ int modprove_set(struct modcheck *ret, const struct modset *set, bool open, cons
 	return r;
 }
 
-int modprove_dir(struct modcheck *ret, const char *dir, bool open, const char *build_id,
+int modprove_dir(struct modcheck *ret, const char *dir, bool open, const struct modcheck_origin *origin,
 		 const struct kernelsyms_source *src, struct err *err)
 {
 	struct modset set cleanup_modset = MODSET_INIT;
@@ -183,6 +183,6 @@ int modprove_dir(struct modcheck *ret, const char *dir, bool open, const char *b
 
 	if (r <= 0 || !set.n)
 		return r < 0 ? r : 0;
-	r = modprove_set(ret, &set, open, build_id, src, err);
+	r = modprove_set(ret, &set, open, origin, src, err);
 	return r < 0 ? r : 1;
 }

@@ -15,17 +15,16 @@
 #include "store/modcheck.h"
 
 /*
- * Checks a set of modules, which are of the open flavour where `open` and were installed for the kernel of that build id (NULL: not
- * known), against the kernel. 0 with *ret, whose modcheck_free is due;
- * -errno with ERR_LOAD (a file that is no module) or ERR_HOST (a kernel of which nothing is known).
+ * Checks a set of modules, which are of the open flavour where `open` and of that origin, against the kernel. 0 with *ret, whose
+ * modcheck_free is due; -errno with ERR_LOAD (a file that is no module) or ERR_HOST (a kernel of which nothing is known).
  */
-int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const char *build_id,
+int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const struct modcheck_origin *origin,
 		 const struct kernelsyms_source *src, struct err *err) must_check;
 /*
  * The same for all modules in the directory `dir` (<tree>/modules, or modules-open where `open`). 1 with *ret; 0 where there are
  * none; or as above.
  */
-int modprove_dir(struct modcheck *ret, const char *dir, bool open, const char *build_id,
+int modprove_dir(struct modcheck *ret, const char *dir, bool open, const struct modcheck_origin *origin,
 		 const struct kernelsyms_source *src, struct err *err) must_check;
 
 #endif

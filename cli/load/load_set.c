@@ -66,14 +66,15 @@ static int refuse_unfit(const struct modcheck *m, struct err *err)
 	return -EINVAL;
 }
 
-static int check_fit(const struct modset *set, bool open, const char *build_id, const struct config *conf,
+static int check_fit(const struct modset *set, bool open, const struct manifest *manifest, const struct config *conf,
 		     struct err *err)
 {
 	const struct kernelsyms_source src = { "", conf->proc_root, conf->sys_root, NULL };
+	const struct modcheck_origin origin = { manifest->driver, manifest->build_id };
 	struct err local = ERR_INIT;
 	char line[ERR_MSG_MAX + 256];
 	struct modcheck m;
-	int r = modprove_set(&m, set, open, build_id, &src, &local);
+	int r = modprove_set(&m, set, open, &origin, &src, &local);
 
 	if (r == 0) {
 		if (m.rebuilt)
@@ -98,5 +99,5 @@ int load_set_prove(const struct modset *set, const char *tree, bool open, const 
 
 	if (r == 0)
 		r = check_sums(set, &m, err);
-	return r < 0 ? r : check_fit(set, open, m.build_id, conf, err);
+	return r < 0 ? r : check_fit(set, open, &m, conf, err);
 }

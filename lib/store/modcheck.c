@@ -167,6 +167,15 @@ static void check_flavour(struct modcheck *m, const struct modcheck_module *modu
 			     module->open ? "proprietary" : "open", module->open ? "open" : "proprietary"));
 }
 
+/* As when they are installed, where what is packed cannot be read: what has no version is not the driver's own. */
+static void check_driver(struct modcheck *m, const struct modcheck_module *module, const char *driver)
+{
+	if (!driver || !str_starts(module->name, "nvidia") || !str_is_version(module->version) ||
+	    str_eq(module->version, driver))
+		return;
+	finding(m, module->name, arena_printf(&m->arena, "is of driver %s, not %s", module->version, driver));
+}
+
 static void check_build(struct modcheck *m, const char *name, const char *mine, const char *theirs)
 {
 	m->rebuilt = mine && theirs && !str_eq(mine, theirs);
@@ -179,12 +188,13 @@ static void check_build(struct modcheck *m, const char *name, const char *mine, 
 }
 
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
-		  const struct modcheck_kernel *kernel, const char *build_id)
+		  const struct modcheck_kernel *kernel, const struct modcheck_origin *origin)
 {
 	const struct checking c = { ret, modules, n, kernel };
 
 	*ret = (struct modcheck){ .arena = ARENA_INIT };
 	for (size_t i = 0; i < n; i++) {
+		check_driver(ret, &modules[i], origin->driver);
 		check_vermagic(ret, &modules[i], kernel);
 		check_flavour(ret, &modules[i]);
 		if (kernel->wants_signature && !modules[i].is_signed) {
@@ -195,7 +205,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		check_symbols(&c, &modules[i]);
 	}
 	if (n)
-		check_build(ret, modules[0].name, build_id, kernel->build_id);
+		check_build(ret, modules[0].name, origin->build_id, kernel->build_id);
 }
 
 void modcheck_free(struct modcheck *m)

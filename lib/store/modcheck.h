@@ -23,10 +23,17 @@ struct modcheck_module {
 	const char *name;     /* as the kernel calls it: "nvidia_uvm" */
 	const char *vermagic; /* "" where it has none */
 	const char *license;
-	bool open;	/* lies in modules-open */
-	bool is_signed; /* has a signature, whoever made it */
+	const char *version; /* of the driver that it is of */
+	bool open;	     /* lies in modules-open */
+	bool is_signed;	     /* has a signature, whoever made it */
 	struct modcheck_symbol *needs, *exports;
 	size_t n_needs, n_exports;
+};
+
+/* What the manifest of their tree says of modules. */
+struct modcheck_origin {
+	const char *driver;   /* NULL: not known, as the other */
+	const char *build_id; /* of the kernel that they were installed for */
 };
 
 struct modcheck_kernel {
@@ -54,11 +61,11 @@ struct modcheck {
 void modcheck_sort(struct modcheck_symbol *symbols, size_t *n);
 /*
  * Checks modules that are to be loaded together: each one's needs against the others' exports and the kernel's, versions,
- * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour is among them. `build_id` is of the
- * kernel that they were installed for (NULL: not known): another one is a finding only where no CRC decides. modcheck_free is due.
+ * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour or of another driver is among them.
+ * Another build of the kernel than that of the origin is a finding only where no CRC decides. modcheck_free is due.
  */
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
-		  const struct modcheck_kernel *kernel, const char *build_id);
+		  const struct modcheck_kernel *kernel, const struct modcheck_origin *origin);
 void modcheck_free(struct modcheck *m);
 
 #endif

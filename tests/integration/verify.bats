@@ -185,3 +185,13 @@ no_module() {
 	with_modules nvidia.ko nvidia-uvm.ko.xz
 	no_module nvidia-uvm.ko.xz
 }
+
+@test "a packed module of another driver, which install cannot read, is found" {
+	module nvidia.ko name=nvidia version=550.163.01 license=NVIDIA
+	xz "$BATS_TEST_TMPDIR/nvidia.ko"
+	with_modules nvidia.ko.xz
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	echo "$output"
+	[[ $output == *': nvidia: is of driver 550.163.01, not 535.98'* ]]
+	[[ ${lines[-1]} == *'E22: '* ]]
+}

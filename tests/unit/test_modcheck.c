@@ -10,6 +10,7 @@ static struct modcheck_symbol kernel_symbols[] = {
 	{ "module_layout", 0x44, false }, { "kmalloc", 0x22, false },
 };
 static struct modcheck_kernel kernel;
+static const struct modcheck_origin unknown;
 
 static void kernel_make(void)
 {
@@ -29,6 +30,7 @@ static const char *first(struct modcheck *m, const struct modcheck_symbol *need,
 		{ .name = "nvidia",
 		  .vermagic = vermagic,
 		  .license = "NVIDIA",
+		  .version = "",
 		  .needs = nvidia_needs,
 		  .n_needs = 2,
 		  .exports = nvidia_exports,
@@ -36,11 +38,12 @@ static const char *first(struct modcheck *m, const struct modcheck_symbol *need,
 		{ .name = "nvidia_uvm",
 		  .vermagic = vermagic,
 		  .license = "Dual MIT/GPL",
+		  .version = "",
 		  .needs = (struct modcheck_symbol *)need,
 		  .n_needs = 1 },
 	};
 
-	modcheck_run(m, modules, 2, &kernel, NULL);
+	modcheck_run(m, modules, 2, &kernel, &unknown);
 	return m->findings.n ? m->findings.v[0] : NULL;
 }
 
@@ -126,11 +129,24 @@ TEST(vermagic)
 TEST(signatures_and_flavours)
 {
 	const struct modcheck_module modules[] = {
-		{ .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .is_signed = true },
-		{ .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .is_signed = true, .open = true },
-		{ .name = "nvidia_modeset", .vermagic = MAGIC, .license = "Dual MIT/GPL", .is_signed = true },
-		{ .name = "nvidia_uvm", .vermagic = MAGIC, .license = "Dual MIT/GPL", .is_signed = true },
-		{ .name = "nvidia_uvm", .vermagic = MAGIC, .license = "Dual MIT/GPL" },
+		{ .name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .version = "", .is_signed = true },
+		{ .name = "nvidia",
+		  .vermagic = MAGIC,
+		  .license = "NVIDIA",
+		  .version = "",
+		  .is_signed = true,
+		  .open = true },
+		{ .name = "nvidia_modeset",
+		  .vermagic = MAGIC,
+		  .license = "Dual MIT/GPL",
+		  .version = "",
+		  .is_signed = true },
+		{ .name = "nvidia_uvm",
+		  .vermagic = MAGIC,
+		  .license = "Dual MIT/GPL",
+		  .version = "",
+		  .is_signed = true },
+		{ .name = "nvidia_uvm", .vermagic = MAGIC, .license = "Dual MIT/GPL", .version = "" },
 	};
 	static const char *const says[] = {
 		NULL, "nvidia: is of the proprietary flavour and lies among the open ones",
@@ -143,7 +159,7 @@ TEST(signatures_and_flavours)
 	for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
 		struct modcheck m;
 
-		modcheck_run(&m, &modules[i], 1, &kernel, NULL);
+		modcheck_run(&m, &modules[i], 1, &kernel, &unknown);
 		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", says[i] ? says[i] : "fits");
 		modcheck_free(&m);
 	}
@@ -153,12 +169,12 @@ TEST(the_version_of_the_configuration_comes_first)
 {
 	struct modcheck_symbol needs[] = { { "printk", 0x12, false }, { "module_layout", 0x45, false } };
 	const struct modcheck_module module = {
-		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = needs, .n_needs = 2
+		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .version = "", .needs = needs, .n_needs = 2
 	};
 	struct modcheck m;
 
 	kernel_make();
-	modcheck_run(&m, &module, 1, &kernel, NULL);
+	modcheck_run(&m, &module, 1, &kernel, &unknown);
 	REQUIRE(m.findings.n == 2);
 	CHECK(strstr(m.findings.v[0], "module_layout") && strstr(m.findings.v[1], "printk"));
 	modcheck_free(&m);
@@ -168,31 +184,59 @@ TEST(another_build_of_the_kernel)
 {
 	struct modcheck_symbol need = { "printk", 0x11, false };
 	struct modcheck_module module = {
-		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .needs = &need, .n_needs = 1
+		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .version = "", .needs = &need, .n_needs = 1
 	};
 	struct modcheck m;
 
 	kernel_make();
 	/* Of one of them it is not known. */
-	modcheck_run(&m, &module, 1, &kernel, "aa");
+	modcheck_run(&m, &module, 1, &kernel, &(const struct modcheck_origin){ NULL, "aa" });
 	CHECK(!m.rebuilt && !m.findings.n);
 	modcheck_free(&m);
 	kernel.build_id = "bb";
-	modcheck_run(&m, &module, 1, &kernel, NULL);
+	modcheck_run(&m, &module, 1, &kernel, &unknown);
 	CHECK(!m.rebuilt && !m.findings.n);
 	modcheck_free(&m);
-	modcheck_run(&m, &module, 1, &kernel, "bb");
+	modcheck_run(&m, &module, 1, &kernel, &(const struct modcheck_origin){ NULL, "bb" });
 	CHECK(!m.rebuilt && !m.findings.n);
 	modcheck_free(&m);
 	/* Versions decide, where there are some. */
-	modcheck_run(&m, &module, 1, &kernel, "aa");
+	modcheck_run(&m, &module, 1, &kernel, &(const struct modcheck_origin){ NULL, "aa" });
 	CHECK(m.rebuilt && !m.findings.n);
 	modcheck_free(&m);
 	need.crc = 0;
-	modcheck_run(&m, &module, 1, &kernel, "aa");
+	modcheck_run(&m, &module, 1, &kernel, &(const struct modcheck_origin){ NULL, "aa" });
 	REQUIRE(m.rebuilt && m.findings.n == 1);
 	CHECK_STR(
 		m.findings.v[0],
 		"nvidia: is of another build of this kernel (build id aa, not bb), and no versions tell whether it fits");
 	modcheck_free(&m);
+}
+
+TEST(of_another_driver)
+{
+	static const struct {
+		const char *module, *version, *driver;
+		const char *says; /* NULL: it fits */
+	} cases[] = {
+		{ "nvidia", "535.261.03", "535.261.03", NULL },
+		{ "nvidia", "550.163.01", "535.261.03", "nvidia: is of driver 550.163.01, not 535.261.03" },
+		{ "nvidia_uvm", "550.163.01", "535.261.03", "nvidia_uvm: is of driver 550.163.01, not 535.261.03" },
+		{ "nvidia", "550.163.01", NULL, NULL },
+		{ "nvidia", "", "535.261.03", NULL },
+		{ "nvidia", "none", "535.261.03", NULL },
+		{ "gdrdrv", "2.4", "535.261.03", NULL },
+	};
+
+	kernel_make();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct modcheck_module module = {
+			.name = cases[i].module, .vermagic = MAGIC, .license = "NVIDIA", .version = cases[i].version
+		};
+		struct modcheck m;
+
+		modcheck_run(&m, &module, 1, &kernel, &(const struct modcheck_origin){ cases[i].driver, NULL });
+		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", cases[i].says ? cases[i].says : "fits");
+		modcheck_free(&m);
+	}
 }
