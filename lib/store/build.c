@@ -116,8 +116,14 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 	struct manifest_module m = { .path = path, .version = "", .vermagic = "", .depends = "" };
 	cleanup_free char *stem = mem_strndup(f->name, (size_t)(strstr(f->name, ".ko") - f->name));
 	struct modinfo info;
-	int r = modinfo_read(f->fd, &info);
+	int r;
 
+	/* The whole set would be refused when it is to be loaded. */
+	if (str_ends(f->name, ".gz")) {
+		refuse(f, "a kernel module packed with gzip", err);
+		return err_hint(err, "pack it as .ko.xz or .ko.zst, or leave it unpacked");
+	}
+	r = modinfo_read(f->fd, &info);
 	if (r < 0 && r != -ENOEXEC)
 		return r == -EBADMSG ? refuse(f, "damaged kernel module", err)
 				     : err_set(err, ERR_IO, -r, "%s", f->name);

@@ -80,6 +80,10 @@ TEST(refuses)
 	CHECK_INT(err.code, ERR_ARCHIVE);
 	CHECK(take(&b, in, "ko", "nvidia.ko", "modules", &err) < 0);
 	CHECK_STR(err.what, "nvidia.ko: of driver 550.54, not " DRIVER);
+	/* Packed in a way that the kernel's own tools take, and load does not. */
+	CHECK(take(&b, in, "broken", "nvidia.ko.gz", "modules", &err) < 0);
+	CHECK_STR(err.what, "nvidia.ko.gz: a kernel module packed with gzip");
+	CHECK_STR(err.hint, "pack it as .ko.xz or .ko.zst, or leave it unpacked");
 	CHECK(take(&b, in, "broken", "libnvidia-ml.so." DRIVER, NULL, &err) < 0);
 	CHECK_INT(err.code, ERR_ARCHIVE);
 	build_free(&b);
