@@ -27,7 +27,7 @@ struct job {
 struct proof {
 	struct arena arena;
 	struct strlist findings;
-	size_t symbols, versions, unknown;
+	size_t n_findings, symbols, versions, unknown;
 	bool done, rebuilt;
 	const char *unproven; /* why it could not be done; NULL: it was, or there is nothing to prove */
 };
@@ -53,7 +53,8 @@ static void add_json(struct job *j, const char *name, const struct verify *v, co
 	if (p->done) {
 		struct json *modules = json_new_object();
 
-		json_set_bool(modules, "fit", p->findings.n == 0);
+		json_set_bool(modules, "fit", p->n_findings == 0);
+		json_set_int(modules, "findings", (int64_t)p->n_findings);
 		json_set_int(modules, "symbols", (int64_t)p->symbols);
 		json_set_int(modules, "versions", (int64_t)p->versions);
 		json_set_int(modules, "unknown", (int64_t)p->unknown);
@@ -76,9 +77,11 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		printf("%s: and %zu more\n", name, v->n_findings - v->findings.n);
 	for (size_t i = 0; i < p->findings.n; i++)
 		printf("%s: %s\n", name, p->findings.v[i]);
+	if (p->n_findings > p->findings.n)
+		printf("%s: and %zu more about its modules\n", name, p->n_findings - p->findings.n);
 	if (p->unproven)
 		printf("%s: its modules are not proven: %s\n", name, p->unproven);
-	if (p->done && !p->findings.n) {
+	if (p->done && !p->n_findings) {
 		printf("%s: its modules fit the kernel (%zu symbols, %zu of them with versions", name, p->symbols,
 		       p->versions);
 		if (p->unknown)
@@ -94,6 +97,7 @@ static int take_failure(const struct job *j, struct proof *p, int r, const struc
 {
 	if (why->code == ERR_LOAD) {
 		p->done = true;
+		p->n_findings++;
 		strlist_add(&p->arena, &p->findings, why->what);
 		return 0;
 	}
@@ -120,6 +124,7 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const str
 	if (r <= 0)
 		return r < 0 ? take_failure(j, p, r, &why, err) : 0;
 	p->done = true;
+	p->n_findings += m.n_findings;
 	p->symbols += m.symbols;
 	p->versions += m.versions;
 	p->unknown += m.unknown;
@@ -171,7 +176,7 @@ static int check(struct job *j, const char *name, const char *os, const char *pa
 		j->checked++;
 		if (v.n_findings && !j->damaged++)
 			j->first = name;
-		if (p.findings.n && !j->unfit++)
+		if (p.n_findings && !j->unfit++)
 			j->first_unfit = name;
 		if (j->cli->json)
 			add_json(j, name, &v, &p);

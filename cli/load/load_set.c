@@ -37,31 +37,19 @@ static int check_sums(const struct modset *set, const struct manifest *m, struct
 	return r;
 }
 
-/* What is optional loads or does not, with a warning: nobody goes without GPUs because his kernel has no drm. */
-static bool is_needed(const char *finding)
-{
-	return str_starts(finding, "nvidia: ") || str_starts(finding, "nvidia_uvm: ");
-}
-
 static int refuse_unfit(const struct modcheck *m, struct err *err)
 {
-	const char *first = NULL;
-	size_t n = 0;
+	const char *first;
 
-	for (size_t i = 0; i < m->findings.n; i++) {
-		if (!is_needed(m->findings.v[i]))
-			continue;
-		first = first ? first : m->findings.v[i];
-		n++;
-	}
-	if (!first)
+	if (!m->needed)
 		return 0;
-	if (n > 1)
-		err_set(err, ERR_LOAD, 0, "%s (and %zu more)", first, n - 1);
+	first = m->findings.v[m->first_needed];
+	if (m->needed > 1)
+		err_set(err, ERR_LOAD, 0, "%s (and %zu more)", first, m->needed - 1);
 	else
 		err_set(err, ERR_LOAD, 0, "%s", first);
 	err_hint(err, "%s; 'nvcoreos verify' names all",
-		 m->unsigned_ones == m->findings.n ? "sign the modules with a key that the kernel trusts"
+		 m->unsigned_ones == m->n_findings ? "sign the modules with a key that the kernel trusts"
 						   : "install the modules of this OS version");
 	return -EINVAL;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LAYOUT "module_layout"
-#define FINDINGS_MAX 200
+#define FINDINGS_OF_ONE 20
 
 static int by_name(const void *a, const void *b)
 {
@@ -35,9 +35,18 @@ static int by_name_only(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* What is optional loads or does not: nobody goes without GPUs because his kernel has no drm. */
+static bool is_needed(const char *name)
+{
+	return str_eq(name, "nvidia") || str_eq(name, "nvidia_uvm");
+}
+
 static void finding(struct modcheck *m, const char *module, const char *text)
 {
-	if (m->findings.n < FINDINGS_MAX)
+	m->n_findings++;
+	if (is_needed(module) && !m->needed++)
+		m->first_needed = m->findings.n;
+	if (m->of_one++ < FINDINGS_OF_ONE)
 		strlist_add(&m->arena, &m->findings, arena_printf(&m->arena, "%s: %s", module, text));
 }
 
@@ -194,6 +203,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 
 	*ret = (struct modcheck){ .arena = ARENA_INIT };
 	for (size_t i = 0; i < n; i++) {
+		ret->of_one = 0;
 		check_driver(ret, &modules[i], origin->driver);
 		check_vermagic(ret, &modules[i], kernel);
 		check_flavour(ret, &modules[i]);
@@ -204,6 +214,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		}
 		check_symbols(&c, &modules[i]);
 	}
+	ret->of_one = 0;
 	if (n)
 		check_build(ret, modules[0].name, origin->build_id, kernel->build_id);
 }

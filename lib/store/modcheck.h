@@ -49,12 +49,17 @@ struct modcheck_kernel {
 
 struct modcheck {
 	struct arena arena;
-	struct strlist findings; /* "nvidia_uvm: needs nvUvmInterface, which nothing exports" */
-	size_t symbols;		 /* that were looked for */
-	size_t versions;	 /* of those, with a CRC on both sides */
-	size_t unknown;		 /* not found where not all is known */
-	size_t unsigned_ones;	 /* findings that a signature would mend */
-	bool rebuilt;		 /* another build of the kernel ran when they were installed */
+	struct strlist
+		findings;    /* "nvidia_uvm: needs nvUvmInterface, which nothing exports"; the first of each module's */
+	size_t n_findings;   /* all of them */
+	size_t needed;	     /* of those, about modules without which there is no GPU */
+	size_t first_needed; /* which of the findings is the first such */
+	size_t of_one;	     /* those of the module that is looked at */
+	size_t symbols;	     /* that were looked for */
+	size_t versions;     /* of those, with a CRC on both sides */
+	size_t unknown;	     /* not found where not all is known */
+	size_t unsigned_ones; /* findings that a signature would mend */
+	bool rebuilt;	      /* another build of the kernel ran when they were installed */
 };
 
 /* Sorts symbols by name; of one that comes twice a CRC that is known wins. */

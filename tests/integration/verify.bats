@@ -130,12 +130,14 @@ with_modules() {
 	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n' >"$BATS_TEST_TMPDIR/symvers"
 }
 
-# module FILE ENTRY...: an object file that needs printk and whose .modinfo has these entries.
+# module FILE ENTRY...: an object file that needs printk (or what is in NEEDS) and whose .modinfo has these entries.
 module() {
 	local file=$BATS_TEST_TMPDIR/$1 entry
 	shift
 	{
-		printf '.data\n.quad printk\n.section .modinfo,"a"\n'
+		printf '.data\n'
+		printf '.quad %s\n' ${NEEDS:-printk}
+		printf '.section .modinfo,"a"\n'
 		for entry; do printf '.asciz "%s"\n' "$entry"; done
 	} | gcc -c -x assembler -o "$file" -
 }
@@ -194,4 +196,17 @@ no_module() {
 	echo "$output"
 	[[ $output == *': nvidia: is of driver 550.163.01, not 535.98'* ]]
 	[[ ${lines[-1]} == *'E22: '* ]]
+}
+
+@test "of many findings each module has its first, and the rest is counted" {
+	NEEDS=$(seq -f 'missing%g' 30)
+	module nvidia.ko name=nvidia license=NVIDIA
+	module nvidia-uvm.ko name=nvidia_uvm
+	with_modules nvidia.ko nvidia-uvm.ko
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	echo "$output"
+	[[ $output == *': nvidia: needs missing1, '* && $output == *': nvidia_uvm: needs missing1, '* ]]
+	[[ $output == *': and 20 more about its modules'* ]]
+	run -1 verify --json --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	[ "$(sed '/^nvcoreos: /d' <<<"$output" | jq -c '.trees[0].modules | [.findings, (.found | length)]')" = '[60,40]' ]
 }

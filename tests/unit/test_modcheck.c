@@ -240,3 +240,36 @@ TEST(of_another_driver)
 		modcheck_free(&m);
 	}
 }
+
+TEST(each_misfit_is_named_and_all_are_counted)
+{
+	enum { MANY = 300 };
+	static struct modcheck_symbol needs[MANY];
+	const char *const names[] = { "nvidia_drm", "nvidia", "nvidia_uvm" };
+	struct modcheck_module modules[3];
+	struct arena a = ARENA_INIT;
+	struct modcheck m;
+	bool named = false;
+
+	kernel_make();
+	for (int i = 0; i < MANY; i++)
+		needs[i].name = arena_printf(&a, "missing%d", i);
+	for (int i = 0; i < 3; i++)
+		modules[i] = (struct modcheck_module){ .name = names[i],
+						       .vermagic = MAGIC,
+						       .license = "NVIDIA",
+						       .version = "",
+						       .needs = needs,
+						       .n_needs = MANY };
+	modcheck_run(&m, modules, 3, &kernel, &unknown);
+	CHECK_INT(m.n_findings, 3 * MANY);
+	CHECK_INT(m.needed, 2 * MANY);
+	REQUIRE(m.first_needed < m.findings.n);
+	CHECK_STR(m.findings.v[m.first_needed], "nvidia: needs missing0, which nothing exports");
+	CHECK(m.findings.n < 100);
+	for (size_t i = 0; i < m.findings.n; i++)
+		named |= str_eq(m.findings.v[i], "nvidia_uvm: needs missing0, which nothing exports");
+	CHECK(named);
+	modcheck_free(&m);
+	arena_free(&a);
+}
