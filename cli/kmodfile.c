@@ -59,6 +59,16 @@ void kmodfile_close(struct kmodfile *k)
 	free(k);
 }
 
+/* As the kernel writes it. */
+static const char *name_of(struct arena *a, const char *text)
+{
+	char *name = arena_strdup(a, text);
+
+	for (char *p = name; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+	return name;
+}
+
 static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_module *ret)
 {
 	struct kmod_list *list cleanup(cleanup_info_p) = NULL, *i;
@@ -71,7 +81,7 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 		const char *key = kmod_module_info_get_key(i), *value = kmod_module_info_get_value(i);
 
 		if (str_eq(key, "name"))
-			ret->name = arena_strdup(a, value);
+			ret->claimed = name_of(a, value);
 		else if (str_eq(key, "vermagic"))
 			ret->vermagic = arena_strdup(a, value);
 		else if (str_eq(key, "license"))
@@ -133,16 +143,6 @@ static int check_plain(int fd, const char *name)
 	return str_ends(name, ".ko") ? modinfo_read(fd, &info) : 0;
 }
 
-/* As the kernel calls it where the module does not say: the file's name. */
-static const char *name_of(struct arena *a, const struct modset_file *file)
-{
-	char *name = arena_strdup(a, file->name);
-
-	for (char *p = name; *p; p++)
-		*p = *p == '-' ? '_' : *p;
-	return name;
-}
-
 int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct arena *a, struct modcheck_module *ret,
 		  struct err *err)
 {
@@ -155,9 +155,8 @@ int kmodfile_read(struct kmodfile *k, const struct modset_file *file, struct are
 	if (r == 0)
 		r = check_plain(file->fd, file->file);
 	if (r == 0) {
+		ret->name = name_of(a, file->name);
 		read_info(m, a, ret);
-		if (!ret->name)
-			ret->name = name_of(a, file);
 		r = read_exports(m, a, ret);
 	}
 	if (r == 0)

@@ -43,11 +43,16 @@ static bool is_needed(const char *name)
 
 static void finding(struct modcheck *m, const char *module, const char *text)
 {
+	char line[1024];
+
 	m->n_findings++;
 	if (is_needed(module) && !m->needed++)
 		m->first_needed = m->findings.n;
-	if (m->of_one++ < FINDINGS_OF_ONE)
-		strlist_add(&m->arena, &m->findings, arena_printf(&m->arena, "%s: %s", module, text));
+	if (m->of_one++ >= FINDINGS_OF_ONE)
+		return;
+	/* Names come from the files, and this goes to a terminal. */
+	str_escape(arena_printf(&m->arena, "%s: %s", module, text), line, sizeof(line));
+	strlist_add(&m->arena, &m->findings, line);
 }
 
 /* Among the modules' own exports; NULL: none of them has it. */
@@ -176,6 +181,13 @@ static void check_flavour(struct modcheck *m, const struct modcheck_module *modu
 			     module->open ? "proprietary" : "open", module->open ? "open" : "proprietary"));
 }
 
+/* What it is loaded as must be what it is taken for. */
+static void check_name(struct modcheck *m, const struct modcheck_module *module)
+{
+	if (module->claimed && !str_eq(module->claimed, module->name))
+		finding(m, module->name, arena_printf(&m->arena, "calls itself %s", module->claimed));
+}
+
 /* As when they are installed, where what is packed cannot be read: what has no version is not the driver's own. */
 static void check_driver(struct modcheck *m, const struct modcheck_module *module, const char *driver)
 {
@@ -204,6 +216,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 	*ret = (struct modcheck){ .arena = ARENA_INIT };
 	for (size_t i = 0; i < n; i++) {
 		ret->of_one = 0;
+		check_name(ret, &modules[i]);
 		check_driver(ret, &modules[i], origin->driver);
 		check_vermagic(ret, &modules[i], kernel);
 		check_flavour(ret, &modules[i]);

@@ -20,7 +20,8 @@ struct modcheck_symbol {
 };
 
 struct modcheck_module {
-	const char *name;     /* as the kernel calls it: "nvidia_uvm" */
+	const char *name;     /* what it is to be, by its file's name: "nvidia_uvm" */
+	const char *claimed;  /* what it calls itself, and so the kernel; NULL: it does not say */
 	const char *vermagic; /* "" where it has none */
 	const char *license;
 	const char *version; /* of the driver that it is of */
@@ -49,15 +50,15 @@ struct modcheck_kernel {
 
 struct modcheck {
 	struct arena arena;
-	struct strlist
-		findings;    /* "nvidia_uvm: needs nvUvmInterface, which nothing exports"; the first of each module's */
-	size_t n_findings;   /* all of them */
-	size_t needed;	     /* of those, about modules without which there is no GPU */
-	size_t first_needed; /* which of the findings is the first such */
-	size_t of_one;	     /* those of the module that is looked at */
-	size_t symbols;	     /* that were looked for */
-	size_t versions;     /* of those, with a CRC on both sides */
-	size_t unknown;	     /* not found where not all is known */
+	/* The first of each module's, printable: "nvidia_uvm: needs nvUvmInterface, which nothing exports". */
+	struct strlist findings;
+	size_t n_findings;    /* all of them */
+	size_t needed;	      /* of those, about modules without which there is no GPU */
+	size_t first_needed;  /* which of the findings is the first such */
+	size_t of_one;	      /* those of the module that is looked at */
+	size_t symbols;	      /* that were looked for */
+	size_t versions;      /* of those, with a CRC on both sides */
+	size_t unknown;	      /* not found where not all is known */
 	size_t unsigned_ones; /* findings that a signature would mend */
 	bool rebuilt;	      /* another build of the kernel ran when they were installed */
 };

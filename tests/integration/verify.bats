@@ -210,3 +210,13 @@ no_module() {
 	run -1 verify --json --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
 	[ "$(sed '/^nvcoreos: /d' <<<"$output" | jq -c '.trees[0].modules | [.findings, (.found | length)]')" = '[60,40]' ]
 }
+
+@test "what a module says of itself makes it no other, and reaches no terminal" {
+	module nvidia.ko 'name=x\033[2J' license=NVIDIA
+	module nvidia-uvm.ko name=nvidia-uvm
+	with_modules nvidia.ko nvidia-uvm.ko
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+	echo "$output"
+	[[ $output == *': nvidia: calls itself x\x1b[2J'* && $output != *$'\033'* ]]
+	[[ $output != *': nvidia_uvm: '* ]]
+}

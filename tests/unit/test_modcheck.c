@@ -273,3 +273,27 @@ TEST(each_misfit_is_named_and_all_are_counted)
 	modcheck_free(&m);
 	arena_free(&a);
 }
+
+/* By the file's name it is known what a module is for, whatever stands in it. */
+TEST(names_and_texts_of_the_file)
+{
+	static const struct modcheck_symbol needs[] = { { "a\033[2Jb", 0, false } };
+	struct modcheck_module module = {
+		.name = "nvidia", .claimed = "drm\033c", .vermagic = MAGIC, .license = "NVIDIA", .version = ""
+	};
+	struct modcheck m;
+
+	kernel_make();
+	module.needs = (struct modcheck_symbol *)needs;
+	module.n_needs = 1;
+	modcheck_run(&m, &module, 1, &kernel, &unknown);
+	REQUIRE(m.findings.n == 2);
+	CHECK_STR(m.findings.v[0], "nvidia: calls itself drm\\x1bc");
+	CHECK_STR(m.findings.v[1], "nvidia: needs a\\x1b[2Jb, which nothing exports");
+	CHECK_INT(m.needed, 2);
+	modcheck_free(&m);
+	module.claimed = "nvidia";
+	modcheck_run(&m, &module, 1, &kernel, &unknown);
+	CHECK_INT(m.n_findings, 1);
+	modcheck_free(&m);
+}
