@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nvcoreos verify: installed trees against their manifests, and their modules against the kernel. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/str.h"
 #include "cli.h"
@@ -28,8 +30,8 @@ struct proof {
 	struct arena arena;
 	struct strlist findings;
 	size_t n_findings, symbols, versions, unknown;
-	bool done, rebuilt;
-	const char *unproven; /* why it could not be done; NULL: it was, or there is nothing to prove */
+	bool done, rebuilt, none; /* none: it has no modules */
+	const char *unproven;	  /* why it could not be done; NULL: it was, or there is nothing to prove */
 };
 
 static struct json *findings_json(const struct strlist *findings)
@@ -79,6 +81,8 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		printf("%s: %s\n", name, p->findings.v[i]);
 	if (p->n_findings > p->findings.n)
 		printf("%s: and %zu more about its modules\n", name, p->n_findings - p->findings.n);
+	if (p->none)
+		printf("%s: has no modules\n", name);
 	if (p->unproven)
 		printf("%s: its modules are not proven: %s\n", name, p->unproven);
 	if (p->done && !p->n_findings) {
@@ -161,7 +165,10 @@ static int prove(struct job *j, struct proof *p, const char *os, const char *tre
 	if (r < 0)
 		return r;
 	r = prove_dir(j, p, tree, &m, false, err);
-	return r == 0 ? prove_dir(j, p, tree, &m, true, err) : r;
+	if (r == 0)
+		r = prove_dir(j, p, tree, &m, true, err);
+	p->none = r == 0 && !p->done && !p->unproven;
+	return r;
 }
 
 static int check(struct job *j, const char *name, const char *os, const char *path, struct err *err)
@@ -236,9 +243,20 @@ static int finish(struct job *j, struct err *err)
 	return err_hint(err, "select another with 'nvcoreos use', 'nvcoreos remove' this one, and install it again");
 }
 
+/* It is looked at where there are modules to prove; that it is there at all, always. */
+static int check_kernel(const char *path, struct err *err)
+{
+	struct stat st;
+
+	return path && stat(path, &st) < 0 ? err_set(err, ERR_HOST, errno, "%s", path) : 0;
+}
+
 static int verify(struct job *j, struct store *s, const char *wanted, struct err *err)
 {
-	int r = osver_read(&s->arena, j->cli->root, NULL, &j->os, err);
+	int r = check_kernel(j->kernel, err);
+
+	if (r == 0)
+		r = osver_read(&s->arena, j->cli->root, NULL, &j->os, err);
 
 	if (r == 0)
 		r = wanted ? check_one(j, s, wanted, err) : check_all(j, s, err);

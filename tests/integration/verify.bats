@@ -32,14 +32,17 @@ verify() {
 @test "whole trees: exit 0, and each is named" {
 	run -0 verify
 	echo "$output"
-	[ "${#lines[@]}" = 2 ]
+	[ "${#lines[@]}" = 3 ]
 	[[ ${lines[0]} == 535.98/*': whole ('*' files)' ]]
-	[[ ${lines[1]} == 'cuda/12.9.1: whole ('*' files)' ]]
+	[[ ${lines[1]} == 535.98/*': has no modules' ]]
+	[[ ${lines[2]} == 'cuda/12.9.1: whole ('*' files)' ]]
 	run -0 verify cuda/12
 	[ "${#lines[@]}" = 1 ]
 	run -0 verify --quiet
 	[ -z "$output" ]
 	[ "$(verify --json | jq -c '[.trees[].whole]')" = '[true,true]' ]
+	run -1 verify --kernel "$BATS_TEST_TMPDIR/nonexistent"
+	[[ $output == *"E26: "*"$BATS_TEST_TMPDIR/nonexistent: No such file or directory: "* ]]
 	run -1 verify 999.1
 	[[ $output == *E53* ]]
 }
