@@ -96,17 +96,24 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 	}
 }
 
+/* The path or value, and the system's reason. */
+static const char *text_of(struct arena *a, const struct err *why)
+{
+	return why->errnum > 0 ? arena_printf(a, "%s: %s", why->what, strerror(why->errnum))
+			       : arena_strdup(a, why->what);
+}
+
 /* A module that is none is a finding; a running kernel that tells nothing of itself keeps nobody from the rest. */
 static int take_failure(const struct job *j, struct proof *p, int r, const struct err *why, struct err *err)
 {
 	if (why->code == ERR_LOAD) {
 		p->done = true;
 		p->n_findings++;
-		strlist_add(&p->arena, &p->findings, why->what);
+		strlist_add(&p->arena, &p->findings, text_of(&p->arena, why));
 		return 0;
 	}
 	if (why->code == ERR_HOST && !j->kernel) {
-		p->unproven = arena_strdup(&p->arena, why->what);
+		p->unproven = text_of(&p->arena, why);
 		return 0;
 	}
 	if (err)

@@ -158,7 +158,7 @@ no_module() {
 	with_modules nvidia.ko
 	run -1 verify
 	echo "$output"
-	[[ $output == *": nvidia.ko: no module, or damaged"* ]]
+	[[ $output == *": nvidia.ko: no module, or damaged: Exec format error"* ]]
 	[[ $output == *': whole ('* ]]
 	[[ $output == *'E22: '*'do not fit the kernel'* ]]
 }
