@@ -14,7 +14,6 @@ static int check_users(const struct cli *cli, struct err *err)
 {
 	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
 	struct inventory inv cleanup(inventory_free) = { .arena = ARENA_INIT };
-	uint32_t majors[4];
 	size_t n = 0;
 	int r = hostroot_open(&root, &cli->conf, err);
 
@@ -24,6 +23,8 @@ static int check_users(const struct cli *cli, struct err *err)
 		return r;
 	const uint32_t all[] = { inv.major,	 inv.major_uvm,	     inv.major_caps,
 				 inv.major_imex, inv.major_nvswitch, inv.major_nvlink };
+	uint32_t majors[ARRAY_SIZE(all)];
+
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (all[i] != INVENTORY_NO_MAJOR)
 			majors[n++] = all[i];
