@@ -23,6 +23,8 @@
 #define NVSWITCHES_MAX 64
 #define CAPS_DIR "nvidia-caps"
 #define IMEX_DIR "nvidia-caps-imex-channels"
+#define MODE_USUAL 0666
+#define MODE_UNKNOWN 0600
 #define TEMPORARY ".nvcoreos-node"
 
 struct node {
@@ -175,19 +177,30 @@ static int make_imex(struct maker *m, const struct config *conf, struct err *err
 	return r;
 }
 
+/* A mode that is none must not become an open door: the driver meant to say something. */
+static mode_t read_mode(const char *text, mode_t usual)
+{
+	uint32_t mode = usual;
+	int r = inventory_text_number(text, "DeviceFileMode", 0777, &mode);
+
+	if (r == 0 || r == -ENOENT)
+		return mode;
+	log_warning("DeviceFileMode of the driver is no mode: its nodes are root's alone");
+	return MODE_UNKNOWN;
+}
+
 /* With the mode that the file in proc gives, if there is one. */
 static int make_fabric_node(struct maker *m, const char *permissions, const char *name, uint32_t major, uint32_t minor,
 			    struct err *err)
 {
 	const mode_t usual = m->mode;
 	const char *text;
-	uint32_t mode;
 	int r = inventory_text_read(&m->proc, &m->arena, permissions, &text, err);
 
 	if (r < 0)
 		return r;
-	if (text && inventory_text_number(text, "DeviceFileMode", 0777, &mode) == 0)
-		m->mode = mode;
+	if (text)
+		m->mode = read_mode(text, usual);
 	r = make(m, name, major, minor, err);
 	m->mode = usual;
 	return r;
@@ -221,13 +234,11 @@ static int make_fabric(struct maker *m, struct err *err)
 static void read_params(struct maker *m)
 {
 	const char *params = m->inv->proc_params;
-	uint32_t mode;
 
-	m->mode = 0666;
+	m->mode = MODE_USUAL;
 	if (!params)
 		return;
-	if (inventory_text_number(params, "DeviceFileMode", 0777, &mode) == 0)
-		m->mode = mode;
+	m->mode = read_mode(params, MODE_USUAL);
 	if (inventory_text_number(params, "DeviceFileUID", UINT32_MAX - 1, &m->uid) < 0)
 		m->uid = 0;
 	if (inventory_text_number(params, "DeviceFileGID", UINT32_MAX - 1, &m->gid) < 0)

@@ -101,6 +101,15 @@ bats_require_minimum_version 1.5.0
 	[ "$(stat -c '%a %g' "$dir/dev/nvidia1")" = '660 44' ]
 }
 
+@test "a mode that is none: the nodes are root's alone" {
+	sed -i 's/^DeviceFileMode: .*/DeviceFileMode: 33206/' "$dir/proc/driver/nvidia/params"
+	rm "$dir/dev/nvidia1"
+	nvload
+	[ "$status" = 0 ]
+	[ "$(node nvidia1)" = 'character special file 195:1 600' ]
+	grep -q 'DeviceFileMode of the driver is no mode' "$dir/nvcoreos.log"
+}
+
 @test "a directory in a node's place is an error that names it" {
 	rm "$dir/dev/nvidia1" && mkdir "$dir/dev/nvidia1"
 	nvload
