@@ -202,7 +202,7 @@ bool kmod_is_loaded(struct kmod *k, const char *name)
 {
 	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
 
-	return kmod_module_new_from_name(k->ctx, name, &m) >= 0 && kmod_module_get_initstate(m) == KMOD_MODULE_LIVE;
+	return kmod_module_new_from_name(k->ctx, name, &m) >= 0 && kmod_module_get_initstate(m) >= 0;
 }
 
 int kmod_load_file(struct kmod *k, const struct modset *set, const struct modset_file *file, const char *params,

@@ -23,7 +23,7 @@ static inline void cleanup_kmod_p(struct kmod **k)
 /* What the functions below return where there is no module of that name to load; err is untouched. */
 #define KMOD_ABSENT 1
 
-/* Whether a module is in the kernel. */
+/* Whether a module is in the kernel, be it that another loader is still bringing it up. */
 bool kmod_is_loaded(struct kmod *k, const char *name);
 /*
  * Loads a file of the set with parameters ("" for none), and before it what its `depends` names and the set has not, from the

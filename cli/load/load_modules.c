@@ -65,6 +65,13 @@ static int choose_tree(struct loader *l, struct err *err)
 	return 0;
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+	const char *rest = str_after(path, dir);
+
+	return rest && *rest == '/';
+}
+
 /* The GPU's own processor gets its firmware from the module's tree. A path that an administrator set stays. */
 static void set_firmware_path(const struct loader *l)
 {
@@ -77,7 +84,7 @@ static void set_firmware_path(const struct loader *l)
 	old[strcspn(old, "\n")] = '\0';
 	if (str_eq(old, path))
 		return;
-	if (*old && !str_starts(old, l->store.driver_path)) {
+	if (*old && !is_below(old, l->store.driver_path)) {
 		log_warning("firmware path stays %s: the driver's firmware is looked for there", old);
 		return;
 	}

@@ -184,7 +184,7 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "a tree's modules are looked at, and what is none, damaged or unknown is named in one sentence" {
-	local os modules=$BATS_TEST_TMPDIR/modules
+	local os firmware modules=$BATS_TEST_TMPDIR/modules
 	# shellcheck source=/dev/null
 	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
 	"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_TEST_TMPDIR/archives" 535.261.03 >/dev/null
@@ -202,7 +202,16 @@ bats_require_minimum_version 1.5.0
 		# shellcheck disable=SC2053 # a pattern
 		[[ "$stderr" == "nvcoreos-load: E22: loading the NVIDIA kernel modules failed: "$1 ]]
 	}
+	# The firmware's path follows the tree, unless an administrator has set one, be its name like the store's.
+	firmware=$dir/sys/module/firmware_class/parameters/path
+	mkdir -p "${firmware%/*}" "${modules%/*}/firmware"
+	echo "$dir/store-of-mine" >"$firmware"
 	one_line 'nvidia.ko: no module, or damaged*: install the modules again'
+	[ "$(cat "$firmware")" = "$dir/store-of-mine" ]
+	grep -q "firmware path stays $dir/store-of-mine" "$dir/nvcoreos.log"
+	echo "$dir/store/1/firmware" >"$firmware"
+	one_line 'nvidia.ko: no module, or damaged*: install the modules again'
+	[ "$(head -c "$(echo -n "${modules%/*}/firmware" | wc -c)" "$firmware")" = "${modules%/*}/firmware" ]
 	echo more >>"$modules/nvidia.ko"
 	one_line "$modules/nvidia.ko: damaged: its content is not what the tree's manifest says: install the modules again"
 	mv "$modules/nvidia.ko" "$modules/nvidia-uvm.ko"
