@@ -190,8 +190,8 @@ static int no_gpu(const struct inventory *inv, struct err *err)
 {
 	if (inv->n_gpus)
 		return 0;
-	if (!inv->has_pci_gpu) {
-		err_set(err, ERR_NO_GPU, 0, "the PCI bus shows none");
+	if (!inv->has_pci_gpu || inv->passthrough) {
+		err_set(err, ERR_NO_GPU, 0, "%s", inv->passthrough ? inv->passthrough : "the PCI bus shows none");
 		return err_hint(err, "nothing is to be done here");
 	}
 	if (!inv->driver)

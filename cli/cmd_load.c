@@ -38,10 +38,8 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 	r = load_run(&cli->conf, &res, err);
 	if (r < 0)
 		return r;
-	if (res.status == LOAD_EXIT_NO_GPU) {
-		err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
-		return err_hint(err, "there is nothing to load");
-	}
+	if (res.status == LOAD_EXIT_NO_GPU)
+		return load_no_gpu(&res, err);
 	if (!cli->quiet)
 		fputs(res.output, stdout);
 	return hostview_refresh(cli, err);

@@ -234,6 +234,8 @@ static int show(struct status *s, const struct cli *cli, struct err *err)
 
 	if (r < 0)
 		return r;
+	if (s->inv.passthrough)
+		return err_set(err, ERR_NO_GPU, 0, "%s", s->inv.passthrough);
 	if (!s->inv.has_pci_gpu && !s->inv.driver)
 		return err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
 	if (cli->json)

@@ -42,7 +42,7 @@ static int load_and_look(const struct cli *cli, const char *driver, struct err *
 	if (r < 0)
 		return r;
 	if (res.status == LOAD_EXIT_NO_GPU)
-		return err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
+		return load_no_gpu(&res, err);
 	if (!cli->quiet && !cli->json)
 		fputs(res.output, stdout);
 	loaded = loaded_driver(cli->conf.proc_root, buf);

@@ -135,9 +135,12 @@ static int check_gpu(const struct config *conf, const struct hostroot *root, str
 	struct inventory inv cleanup(inventory_free);
 	int r = inventory_read(&inv, root, err);
 
-	if (r < 0 || inv.has_pci_gpu)
+	if (r < 0 || (inv.has_pci_gpu && !inv.passthrough))
 		return r;
-	err_set(err, ERR_NO_GPU, ENODEV, "%s", conf->sys_root);
+	if (inv.passthrough)
+		err_set(err, ERR_NO_GPU, 0, "%s", inv.passthrough);
+	else
+		err_set(err, ERR_NO_GPU, ENODEV, "%s", conf->sys_root);
 	return err_hint(err, "there is nothing to load");
 }
 

@@ -53,16 +53,22 @@ static int find_missing(const struct hostroot *root, const char **what, struct e
 	return r;
 }
 
+/* Those that are kept for virtual machines are none: no module would take them. */
 static int has_gpu(const struct hostroot *root, bool *ret, struct err *err)
 {
 	struct inventory_dir sys = { root->sys, "sys-root" };
 	cleanup_arena struct arena a = ARENA_INIT;
+	struct inventory_pci_holder holder;
 	struct strlist names;
 	int r = inventory_text_list(&sys, &a, INVENTORY_PCI_DEVICES, &names, err);
 
 	*ret = false;
 	for (size_t i = 0; r == 0 && i < names.n && !*ret; i++)
 		r = inventory_pci_is_gpu(&sys, names.v[i], ret, err);
+	if (r == 0 && *ret)
+		r = inventory_pci_holder(&sys, &a, &holder, err);
+	if (r == 0 && *ret)
+		*ret = !holder.passthrough;
 	return r;
 }
 
@@ -200,6 +206,11 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
 {
 	return run_program(conf, false, ret, err);
+}
+
+int load_no_gpu(struct proc_result *res, struct err *err)
+{
+	return take_error(LOAD_PROGRAM, res, err);
 }
 
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err)

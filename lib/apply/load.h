@@ -12,7 +12,7 @@
 #define LOAD_EXIT_NO_GPU 3
 
 /*
- * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU, and proc-root no driver or no uvm major, or dev-root no
+ * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or no uvm major, or dev-root no
  * nvidiactl or nvidia-uvm. *ret_what names what is missing (static), NULL where nothing is to be done: nothing is
  * missing, there is no GPU, or load-modules is no. -errno with ERR_HOST.
  */
@@ -31,6 +31,9 @@ int load_ensure(const struct config *conf, const struct hostroot *root, struct e
  * error of ours.
  */
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
+
+/* The error of a run that ended with LOAD_EXIT_NO_GPU. -errno with ERR_NO_GPU and the reason that it gave. */
+int load_no_gpu(struct proc_result *res, struct err *err) must_check;
 
 /* The same with --unload: the modules go. */
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err) must_check;

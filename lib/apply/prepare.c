@@ -15,7 +15,7 @@
 
 static bool host_has_no_gpu(const struct inventory *inv)
 {
-	return !inv->n_gpus && !inv->has_pci_gpu;
+	return inv->passthrough || (!inv->n_gpus && !inv->has_pci_gpu);
 }
 
 static bool may_ignore(const struct prepared *p, const struct prepare_input *in)

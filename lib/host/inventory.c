@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "host/inventory_json.h"
 #include "host/inventory_mig.h"
+#include "host/inventory_pci.h"
 #include "host/inventory_text.h"
 
 #define GPUS_MAX 64
@@ -250,6 +251,26 @@ static int scan_pci(struct reader *rd, struct err *err)
 	return r;
 }
 
+/* Somebody gave them to virtual machines on purpose: for containers they are not there. */
+static int read_passthrough(struct reader *rd, struct err *err)
+{
+	struct arena *a = &rd->inv->arena;
+	struct inventory_pci_holder h;
+	int r;
+
+	if (!rd->inv->has_pci_gpu || rd->inv->n_gpus)
+		return 0;
+	r = inventory_pci_holder(&rd->sys, rd->scratch, &h, err);
+	if (r < 0 || !h.passthrough)
+		return r;
+	if (h.gpus > 1)
+		rd->inv->passthrough = arena_printf(a, "GPU %s is held by %s for virtual machines (and %zu more)",
+						    h.device, h.driver, h.gpus - 1);
+	else
+		rd->inv->passthrough = arena_printf(a, "GPU %s is held by %s for virtual machines", h.device, h.driver);
+	return 0;
+}
+
 static bool is_drm_name(const char *name)
 {
 	const char *number = str_after(name, "card");
@@ -347,6 +368,8 @@ static int read_all(struct reader *rd, int run, struct err *err)
 		r = read_gpus(rd, err);
 	if (r == 0)
 		r = scan_pci(rd, err);
+	if (r == 0)
+		r = read_passthrough(rd, err);
 	for (size_t i = 0; i < inv->n_gpus && r == 0; i++)
 		r = read_drm(rd, &inv->gpus[i], err);
 	if (r == 0)

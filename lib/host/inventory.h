@@ -44,8 +44,10 @@ struct inventory_gpu {
 
 struct inventory {
 	struct arena arena;
-	bool has_pci_gpu;   /* sys-root shows an NVIDIA display or 3D controller */
-	const char *driver; /* version of the loaded nvidia module; NULL: not loaded */
+	bool has_pci_gpu; /* sys-root shows an NVIDIA display or 3D controller */
+	const char *
+		passthrough; /* "GPU 0000:01:00.0 is held by vfio-pci for virtual machines", as all are; NULL: not so */
+	const char *driver;  /* version of the loaded nvidia module; NULL: not loaded */
 	bool open_modules;
 	const char *proc_version, *proc_params, *proc_registry; /* texts; NULL where the file is absent */
 	uint32_t major, major_uvm, major_caps, major_imex;	/* INVENTORY_NO_MAJOR where proc/devices has none */

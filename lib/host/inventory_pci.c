@@ -65,14 +65,20 @@ static const char *driver_of(const struct inventory_dir *sys, struct arena *a, c
 	return n > 0 && (size_t)n < sizeof(target) ? path_base(arena_strndup(a, target, (size_t)n)) : NULL;
 }
 
+/* VFIO's and its variants for single devices (nvgrace-gpu-vfio-pci), and Xen's by both of its names. */
+static bool is_passthrough(const char *driver)
+{
+	return str_ends(driver, "vfio-pci") || str_eq(driver, "xen-pciback") || str_eq(driver, "pciback");
+}
+
 int inventory_pci_holder(const struct inventory_dir *sys, struct arena *a, struct inventory_pci_holder *ret,
 			 struct err *err)
 {
-	struct inventory_pci_holder found = { 0 };
+	struct inventory_pci_holder found = { .passthrough = true };
 	struct strlist names;
 	int r = inventory_text_list(sys, a, INVENTORY_PCI_DEVICES, &names, err);
 
-	*ret = found;
+	*ret = (struct inventory_pci_holder){ 0 };
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		const char *driver;
 		bool gpu;
@@ -88,9 +94,10 @@ int inventory_pci_holder(const struct inventory_dir *sys, struct arena *a, struc
 			found.device = names.v[i];
 			found.driver = driver;
 		}
+		found.passthrough = found.passthrough && is_passthrough(driver);
 		found.gpus++;
 	}
-	if (r == 0)
+	if (r == 0 && found.gpus)
 		*ret = found;
 	return r;
 }

@@ -28,7 +28,8 @@ int inventory_pci_ids(const struct inventory_dir *sys, struct arena *a, struct i
 struct inventory_pci_holder {
 	const char *device; /* NULL: no GPU, or one that NVIDIA's driver has or may take */
 	const char *driver;
-	size_t gpus; /* all of them are held like it */
+	size_t gpus;	  /* all of them are held like it */
+	bool passthrough; /* each by a driver that keeps it for virtual machines */
 };
 
 /*

@@ -18,6 +18,8 @@ int plan_host_check(const struct inventory *inv, const struct request *req, stru
 		return 0;
 	if (!inv->n_gpus && !inv->has_pci_gpu)
 		return err_set(err, ERR_NO_GPU, 0, "%s was asked for", req->devices[0].text);
+	if (inv->passthrough)
+		return err_set(err, ERR_NO_GPU, 0, "%s", inv->passthrough);
 	if (!inv->driver)
 		return err_set(err, ERR_NOT_LOADED, 0, "nvidia");
 	if (!inv->n_gpus) {

@@ -42,6 +42,30 @@ bats_require_minimum_version 1.5.0
 	[ "$stderr" = "nvcoreos-load: E20: no NVIDIA GPU on this host: $dir/sys: No such device: there is nothing to load" ]
 }
 
+@test "all GPUs kept for virtual machines: exit 3 with the reason, from the loader, the tool and a plan" {
+	local nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf") d held
+	rm -r "$dir/proc/driver/nvidia"
+	for d in "$dir"/sys/bus/pci/devices/*; do
+		ln -sfn ../../../bus/pci/drivers/vfio-pci "$d/driver"
+	done
+	held="E20: no NVIDIA GPU on this host: GPU $(find "$dir/sys/bus/pci/devices" -type l -printf '%f\n' | sort | head -n 1)"
+	held+=' is held by vfio-pci for virtual machines (and 1 more): '
+	nvload
+	[ "$status" = 3 ]
+	[ "$stderr" = "nvcoreos-load: ${held}there is nothing to load" ]
+	run -3 --separate-stderr "${nvcoreos[@]}" load
+	[ "$stderr" = "nvcoreos: ${held}there is nothing to load" ]
+	run -3 --separate-stderr "${nvcoreos[@]}" gpus
+	[ "$stderr" = "nvcoreos: ${held}nothing is to be done here" ]
+	run -3 --separate-stderr "${nvcoreos[@]}" status
+	[[ "$stderr" = "nvcoreos: $held"* ]]
+	run --separate-stderr "${nvcoreos[@]}" plan --env NVIDIA_VISIBLE_DEVICES=all
+	[[ "$stderr" = "nvcoreos: $held"* ]]
+	# One that another driver holds is no such host.
+	ln -sfn ../../../bus/pci/drivers/nouveau "$d/driver"
+	run -1 "${nvcoreos[@]}" status
+}
+
 @test "missing nodes are made with number and mode, and linked by number" {
 	find "$dir/dev" -mindepth 1 -delete
 	nvload

@@ -98,6 +98,7 @@ TEST(holder)
 	CHECK_STR(holder.device, B);
 	CHECK_STR(holder.driver, "nouveau");
 	CHECK_INT(holder.gpus, 1);
+	CHECK(!holder.passthrough);
 	/* The lower address counts, in whatever order they are read. */
 	add_pci(&h, A, "0x10de\n", "0x030000\n");
 	bind_to(&h, A, "vfio-pci");
@@ -105,6 +106,17 @@ TEST(holder)
 	CHECK_STR(holder.device, A);
 	CHECK_STR(holder.driver, "vfio-pci");
 	CHECK_INT(holder.gpus, 2);
+	CHECK(!holder.passthrough);
+	bind_to(&h, B, "nvgrace-gpu-vfio-pci");
+	REQUIRE(inventory_pci_holder(&sys, &a, &holder, NULL) == 0);
+	CHECK(holder.passthrough);
+	bind_to(&h, B, "pciback");
+	REQUIRE(inventory_pci_holder(&sys, &a, &holder, NULL) == 0);
+	CHECK(holder.passthrough);
+	bind_to(&h, B, "pci-stub");
+	REQUIRE(inventory_pci_holder(&sys, &a, &holder, NULL) == 0);
+	CHECK(!holder.passthrough);
+	bind_to(&h, B, "nouveau");
 	/* With one that is nobody's or NVIDIA's, it is not for others that the driver finds none. */
 	bind_to(&h, A, "nvidia");
 	REQUIRE(inventory_pci_holder(&sys, &a, &holder, NULL) == 0);
