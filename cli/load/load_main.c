@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,26 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
+static char too_long[128];
+
+/* A module that hangs in the kernel is beyond this; who waits for us has a limit of his own. */
+static noreturn_fn void on_alarm(int sig)
+{
+	ssize_t r = write(STDERR_FILENO, too_long, strlen(too_long));
+
+	(void)sig;
+	(void)r;
+	_exit(EXIT_FAILED);
+}
+
+static void limit_work(unsigned seconds)
+{
+	snprintf(too_long, sizeof(too_long), LOAD_PROGRAM ": E22: %s: not done within %u s: see 'dmesg'\n",
+		 err_code_what(ERR_LOAD), seconds);
+	signal(SIGALRM, on_alarm);
+	alarm(seconds);
+}
+
 /*
  * Two loaders at once would meet half-made nodes and each other's EEXIST: the second waits, and then finds all
  * done.
@@ -67,10 +88,15 @@ static int take_lock(const struct config *conf, struct err *err)
 	for (unsigned long waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += 50) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_set(err, ERR_IO, errno, "%s/" LOCK_FILE, conf->run_dir);
-		if (waited >= conf->load_timeout * 1000ul)
-			return err_set(err, ERR_BUSY, EWOULDBLOCK, "%s/" LOCK_FILE, conf->run_dir);
+		if (waited >= conf->load_timeout * 1000ul) {
+			err_set(err, ERR_BUSY, 0,
+				"another " LOAD_PROGRAM " has been at work for %u s (%s/" LOCK_FILE ")",
+				conf->load_timeout, conf->run_dir);
+			return -EWOULDBLOCK;
+		}
 		pause_ms(50);
 	}
+	limit_work(conf->load_timeout);
 	return take_fd(fd);
 }
 

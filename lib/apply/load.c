@@ -181,7 +181,7 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 	const struct proc_program load = { .path = program,
 					   .argv = argv,
 					   .envp = envp,
-					   .timeout_s = conf->load_timeout,
+					   .timeout_s = LOAD_LIMIT_S(conf->load_timeout),
 					   .prepare = caps_become_loader };
 	int r;
 
@@ -193,7 +193,7 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 	}
 	r = proc_run(&load, ret, NULL);
 	if (r == -ETIMEDOUT) {
-		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, conf->load_timeout);
+		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, load.timeout_s);
 		return r;
 	}
 	if (r < 0)

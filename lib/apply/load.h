@@ -10,6 +10,8 @@
 
 #define LOAD_PROGRAM "nvcoreos-load"
 #define LOAD_EXIT_NO_GPU 3
+/* It waits load-timeout for another one and works as long, both by its own clock; who runs it ends it only past that. */
+#define LOAD_LIMIT_S(timeout) (2 * (timeout) + 5)
 
 /*
  * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or no uvm major, or dev-root no
@@ -20,7 +22,7 @@ int load_missing(const struct config *conf, const struct hostroot *root, const c
 		 struct err *err) must_check;
 
 /*
- * Runs LIBEXEC/nvcoreos-load (empty environment, load-timeout, its own capabilities alone) where load_missing says so. -errno
+ * Runs LIBEXEC/nvcoreos-load (empty environment, LOAD_LIMIT_S, its own capabilities alone) where load_missing says so. -errno
  * with ERR_LOAD (its last line) or ERR_PRIVILEGE (no CAP_SYS_MODULE or in a user namespace: no attempt is made).
  */
 int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err) must_check;
