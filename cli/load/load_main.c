@@ -83,8 +83,12 @@ static int take_lock(const struct config *conf, struct err *err)
 		dir = fd_open_dir(conf->run_dir);
 	if (r == 0 && dir >= 0)
 		fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (r < 0 || fd < 0)
-		return err_set(err, ERR_IO, r < 0 ? -r : dir < 0 ? -dir : errno, "%s/" LOCK_FILE, conf->run_dir);
+	if (r < 0 || fd < 0) {
+		int e = r < 0 ? -r : dir < 0 ? -dir : errno;
+
+		return err_set(err, geteuid() != 0 && e == EACCES ? ERR_PRIVILEGE : ERR_IO, e, "%s/" LOCK_FILE,
+			       conf->run_dir);
+	}
 	for (unsigned long waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += 50) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_set(err, ERR_IO, errno, "%s/" LOCK_FILE, conf->run_dir);

@@ -5,7 +5,7 @@
 load helpers
 
 setup() {
-	need_build nvcoreos-load && need_root mknod flock
+	need_build nvcoreos-load && need_root mknod flock setpriv
 	dir=$(mktemp -d "${BATS_TEST_TMPDIR}/XXXXXX")
 	fakehost_make "$dir" 2 535.261.03 511
 	mkdir -p "$dir/store" "$dir/cuda"
@@ -267,6 +267,22 @@ bats_require_minimum_version 1.5.0
 	run -1 --separate-stderr "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" load
 	[ "$stderr" = "nvcoreos: $busy" ]
 	wait
+}
+
+@test "who is not root is told so" {
+	local say="E07: not permitted: $dir/run/load.lock: Permission denied: run as root" verb
+	touch "$dir/run/load.lock" && chmod 600 "$dir/run/load.lock"
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR" "$dir"
+	as_nobody() {
+		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+	}
+	# The build may lie where others cannot go.
+	mkdir "$dir/bin" && cp "$NVCOREOS_BUILD/nvcoreos" "$NVCOREOS_BUILD/nvcoreos-load" "$dir/bin/"
+	sed -i "s,^libexec-dir=.*,libexec-dir=$dir/bin," "$dir/conf"
+	for verb in load unload; do
+		run -1 --separate-stderr as_nobody "$dir/bin/nvcoreos" --config "$dir/conf" "$verb"
+		[ "$stderr" = "nvcoreos: $say" ]
+	done
 }
 
 @test "run-dir is made, and usage is exit 2" {
