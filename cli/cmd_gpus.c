@@ -186,11 +186,16 @@ static int read_gpus_options(struct cli *cli, int argc, char **argv, bool *refre
 	return optind < argc ? err_set(err, ERR_USAGE, 0, "%s", argv[optind]) : 0;
 }
 
+static bool has_none(const struct inventory *inv)
+{
+	return !inv->n_gpus && (!inv->has_pci_gpu || inv->passthrough);
+}
+
 static int no_gpu(const struct inventory *inv, struct err *err)
 {
 	if (inv->n_gpus)
 		return 0;
-	if (!inv->has_pci_gpu || inv->passthrough) {
+	if (has_none(inv)) {
 		err_set(err, ERR_NO_GPU, 0, "%s", inv->passthrough ? inv->passthrough : "the PCI bus shows none");
 		return err_hint(err, "nothing is to be done here");
 	}
@@ -211,6 +216,11 @@ int verb_gpus(struct cli *cli, int argc, char **argv, struct err *err)
 		r = hostroot_open(&host, &cli->conf, err);
 	if (r == 0)
 		r = inventory_read(&inv, &host, err);
+	if (r == 0 && refresh_first && cli->quiet && has_none(&inv)) {
+		/* As after each boot of a machine without: `load` has said so. */
+		inventory_free(&inv);
+		return 0;
+	}
 	if (r == 0)
 		r = no_gpu(&inv, err);
 	if (r == 0 && refresh_first)

@@ -156,6 +156,8 @@ static int load_all(struct loader *l, const struct modset *set, struct err *err)
 			return r;
 		} else if (r < 0) {
 			strlist_add(&l->out->arena, &l->out->warnings, err_line(&local, line, sizeof(line)));
+			/* A start shows nobody what we print where all went well. */
+			log_warning("%s", line);
 		}
 	}
 	return 0;

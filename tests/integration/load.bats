@@ -34,12 +34,15 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "no NVIDIA PCI device: exit 3 and one line" {
-	rm -r "$dir"/sys/bus/pci/devices/*
-	rm "$dir/proc/driver/nvidia/version"
+	rm -r "$dir"/sys/bus/pci/devices/* "$dir/proc/driver/nvidia"
 	nvload
 	[ "$status" = 3 ]
 	[ -z "$output" ]
 	[ "$stderr" = "nvcoreos-load: E20: no NVIDIA GPU on this host: $dir/sys: No such device: there is nothing to load" ]
+	# What the boot's unit runs next has no more to say.
+	run -0 "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet gpus --refresh
+	[ -z "$output" ]
+	run -3 "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" gpus --refresh
 }
 
 @test "all GPUs kept for virtual machines: exit 3 with the reason, from the loader, the tool and a plan" {

@@ -39,6 +39,16 @@ shared() {
 	}
 }
 
+@test "what the units wait for, and what waits for them" {
+	local units
+	units=$(shared)/systemd
+	grep -qx 'RequiresMountsFor=/opt/nvcoreos' "$units/nvcoreos-nodes@.service"
+	grep -qx 'RequiresMountsFor=/opt/nvcoreos' "$units/nvcoreos.service"
+	[ "$(grep ^Before= "$units/nvidia-fabricmanager.service")" = "$(grep ^Before= "$units/nvcoreos.service")" ]
+	# load-timeout may be an hour, and it is the loader's to keep.
+	[ "$(grep -h ^TimeoutStartSec= "$units"/nvcoreos*.service | sort -u)" = TimeoutStartSec=infinity ]
+}
+
 @test "the user of the persistence daemon, made once" {
 	mkdir -p "$R/etc/sysusers.d"
 	cp "$(shared)/sysusers.d/nvcoreos.conf" "$R/etc/sysusers.d/"
