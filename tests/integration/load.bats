@@ -5,7 +5,7 @@
 load helpers
 
 setup() {
-	need_build nvcoreos-load && need_root mknod flock setpriv
+	need_build nvcoreos-load && need_root mknod flock setpriv gcc xz
 	dir=$(mktemp -d "${BATS_TEST_TMPDIR}/XXXXXX")
 	fakehost_make "$dir" 2 535.261.03 511
 	mkdir -p "$dir/store" "$dir/cuda"
@@ -217,7 +217,11 @@ bats_require_minimum_version 1.5.0
 	"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_TEST_TMPDIR/archives" 535.261.03 >/dev/null
 	mkdir "$modules"
 	echo 'no module' >"$modules/nvidia.ko"
-	tar -C "$modules" -czf "$BATS_TEST_TMPDIR/archives/modules-$os-535.261.03.tar.gz" nvidia.ko
+	# What is packed libkmod alone reads, and it ends the process where the names of the sections stand beyond all of them.
+	gcc -c -x c -o "$modules/nvidia-drm.ko" /dev/null
+	printf '\377' | dd of="$modules/nvidia-drm.ko" bs=1 seek=62 conv=notrunc status=none
+	xz "$modules/nvidia-drm.ko"
+	tar -C "$modules" -czf "$BATS_TEST_TMPDIR/archives/modules-$os-535.261.03.tar.gz" nvidia.ko nvidia-drm.ko.xz
 	"$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet install --use "$BATS_TEST_TMPDIR"/archives/*.tar.gz
 	modules=$(echo "$dir/store/535.261.03"/*/modules)
 	rm "$dir/proc/driver/nvidia/version"
@@ -249,6 +253,8 @@ bats_require_minimum_version 1.5.0
 	one_line "$modules/nvidia-uvm.ko: the tree's manifest has no such file: *"
 	mv "$modules/nvidia-uvm.ko" "$modules/nvidia.ko.gz"
 	one_line "$modules/nvidia.ko.gz: no form of a module that can be read: take it away, or make it a .ko, .ko.xz or .ko.zst"
+	rm "$modules/nvidia.ko.gz"
+	one_line 'nvidia-drm.ko.xz: no module, or damaged: install the modules again'
 }
 
 @test "the second of two loaders waits, and gives up at load-timeout" {

@@ -139,6 +139,7 @@ module() {
 	shift
 	{
 		printf '.data\n'
+		# shellcheck disable=SC2086 # one symbol a word
 		printf '.quad %s\n' ${NEEDS:-printk}
 		printf '.section .modinfo,"a"\n'
 		for entry; do printf '.asciz "%s"\n' "$entry"; done
