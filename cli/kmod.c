@@ -247,7 +247,7 @@ int kmod_remove(struct kmod *k, const char *name, struct err *err)
 	int r = kmod_module_new_from_name(k->ctx, name, &m);
 
 	if (r < 0)
-		return err_set(err, ERR_LOAD, -r, "%s", name);
+		return err_set(err, ERR_UNLOAD, -r, "%s", name);
 	if (kmod_module_get_initstate(m) != KMOD_MODULE_LIVE)
 		return KMOD_ABSENT;
 	r = kmod_module_remove_module(m, 0);
@@ -256,7 +256,7 @@ int kmod_remove(struct kmod *k, const char *name, struct err *err)
 	if (r >= 0)
 		return 0;
 	if (r != -EWOULDBLOCK && r != -EBUSY)
-		return err_set(err, ERR_LOAD, -r, "%s stays loaded", name);
+		return err_set(err, ERR_UNLOAD, -r, "%s stays loaded", name);
 	holders = holders_of(m);
 	err_set(err, ERR_BUSY, EBUSY, "%s%s%s", name, *holders ? " is used by the modules " : " is used", holders);
 	return err_hint(err, "end what uses the GPUs, the console among it, or reboot");

@@ -36,7 +36,7 @@ int kmod_load_own(struct kmod *k, const char *name, const char *params, struct e
 
 /*
  * Takes a module out of the kernel, if nobody uses it. 0, KMOD_ABSENT where it is not loaded; -errno with ERR_BUSY (and the
- * modules that use it, where there are any) or ERR_LOAD.
+ * modules that use it, where there are any) or ERR_UNLOAD.
  */
 int kmod_remove(struct kmod *k, const char *name, struct err *err) must_check;
 

@@ -23,6 +23,8 @@
 #include "conf/config.h"
 #include "host/hostroot.h"
 #include "host/inventory.h"
+#include "load_busy.h"
+#include "load_forget.h"
 #include "load_modules.h"
 #include "load_nodes.h"
 
@@ -62,10 +64,10 @@ static noreturn_fn void on_alarm(int sig)
 	_exit(EXIT_FAILED);
 }
 
-static void limit_work(unsigned seconds)
+static void limit_work(unsigned seconds, enum err_code code)
 {
-	snprintf(too_long, sizeof(too_long), LOAD_PROGRAM ": E22: %s: not done within %u s: see 'dmesg'\n",
-		 err_code_what(ERR_LOAD), seconds);
+	snprintf(too_long, sizeof(too_long), LOAD_PROGRAM ": E%02d: %s: not done within %u s: see 'dmesg'\n", code,
+		 err_code_what(code), seconds);
 	signal(SIGALRM, on_alarm);
 	alarm(seconds);
 }
@@ -74,7 +76,7 @@ static void limit_work(unsigned seconds)
  * Two loaders at once would meet half-made nodes and each other's EEXIST: the second waits, and then finds all
  * done.
  */
-static int take_lock(const struct config *conf, struct err *err)
+static int take_lock(const struct config *conf, enum err_code too_late, struct err *err)
 {
 	cleanup_fd int dir = -EBADF, fd = -EBADF;
 	int r = fd_mkdir_p(AT_FDCWD, conf->run_dir, 0755);
@@ -100,7 +102,7 @@ static int take_lock(const struct config *conf, struct err *err)
 		}
 		pause_ms(50);
 	}
-	limit_work(conf->load_timeout);
+	limit_work(conf->load_timeout, too_late);
 	return take_fd(fd);
 }
 
@@ -176,12 +178,22 @@ static int check_gpu(const struct config *conf, const struct hostroot *root, str
 
 static int unload(const struct config *conf, struct err *err)
 {
+	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
+	struct inventory inv cleanup(inventory_free) = { .arena = ARENA_INIT };
 	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
-	cleanup_fd int lock = take_lock(conf, err);
-	int r = lock < 0 ? lock : load_modules_remove(&mods, err);
+	cleanup_fd int lock = take_lock(conf, ERR_UNLOAD, err);
+	int r = lock < 0 ? lock : load_busy_check(conf->sys_root, err);
+
+	if (r == 0)
+		r = hostroot_open(&root, conf, err);
+	if (r == 0)
+		r = inventory_read(&inv, &root, err);
+	if (r == 0)
+		r = load_modules_remove(&mods, err);
 
 	if (r < 0)
 		return r;
+	load_forget_nodes(root.dev, &inv);
 	for (size_t i = 0; i < mods.names.n; i++)
 		printf("%s%s", i ? ", " : "unloaded ", mods.names.v[i]);
 	puts(mods.names.n ? "" : "nothing is loaded");
@@ -209,7 +221,7 @@ static int run(struct config *conf, const struct args *args, struct err *err)
 		r = check_gpu(conf, &root, err);
 	if (r < 0)
 		return r;
-	lock = take_lock(conf, err);
+	lock = take_lock(conf, ERR_LOAD, err);
 	if (lock < 0)
 		return lock;
 	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, err);

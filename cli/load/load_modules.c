@@ -14,6 +14,7 @@
 #include "conf/modparam.h"
 #include "host/inventory_pci.h"
 #include "host/osver.h"
+#include "load_busy.h"
 #include "load_flavour.h"
 #include "load_set.h"
 #include "store/store.h"
@@ -278,18 +279,19 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 
 int load_modules_remove(struct load_modules *ret, struct err *err)
 {
-	/* The last stands on nothing; each before it on those behind. */
-	static const char *const order[] = { "nvidia_peermem", "nvidia_drm", "nvidia_modeset", "nvidia_uvm", "nvidia" };
 	struct kmod *kmod cleanup_kmod = NULL;
 	int r;
 
 	*ret = (struct load_modules){ .arena = ARENA_INIT };
 	r = kmod_open(&kmod, err);
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(order); i++) {
-		r = kmod_remove(kmod, order[i], err);
+	for (size_t i = 0; r >= 0 && load_busy_order[i]; i++) {
+		r = kmod_remove(kmod, load_busy_order[i], err);
 		if (r == 0)
-			strlist_add(&ret->arena, &ret->names, order[i]);
+			strlist_add(&ret->arena, &ret->names, load_busy_order[i]);
 	}
+	if (r < 0 && ret->names.n)
+		err_hint(err, "%s went before it, and 'nvcoreos load' loads them again",
+			 load_busy_join(&ret->arena, &ret->names));
 	return r < 0 ? r : 0;
 }
 

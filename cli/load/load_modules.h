@@ -25,7 +25,7 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 			struct err *err) must_check;
 /*
  * Takes all of them out of the kernel, in the order in which they stand on each other; ret->names are those that were there.
- * -errno with ERR_BUSY or ERR_LOAD: what went before is gone then. load_modules_free is due either way.
+ * -errno with ERR_BUSY or ERR_UNLOAD: what went before is gone then, and the hint names it. load_modules_free is due either way.
  */
 int load_modules_remove(struct load_modules *ret, struct err *err) must_check;
 void load_modules_free(struct load_modules *m);

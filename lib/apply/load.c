@@ -154,16 +154,17 @@ static enum err_code code_of(const char *line, const char **rest)
 }
 
 /* Its line becomes our error, so that the user does not read two sentences in one. */
-static int take_error(const char *program, struct proc_result *res, struct err *err)
+static int take_error(const char *program, bool unload, struct proc_result *res, struct err *err)
 {
+	enum err_code failed = unload ? ERR_UNLOAD : ERR_LOAD;
 	const char *line = last_line(res->output), *own = str_after(line, LOAD_PROGRAM ": "), *rest = NULL,
 		   *hint = NULL;
 	enum err_code code = own ? code_of(own, &rest) : ERR_NONE;
 
 	if (code == ERR_NONE) {
 		if (*line)
-			return err_set(err, ERR_LOAD, 0, "%s", own ? own : line);
-		return err_set(err, ERR_LOAD, 0, "%s ended with %d and said nothing", program, res->status);
+			return err_set(err, failed, 0, "%s", own ? own : line);
+		return err_set(err, failed, 0, "%s ended with %d and said nothing", program, res->status);
 	}
 	for (const char *p = strstr(rest, ": "); p; p = strstr(p + 1, ": "))
 		hint = p;
@@ -193,14 +194,14 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 	}
 	r = proc_run(&load, ret, NULL);
 	if (r == -ETIMEDOUT) {
-		err_set(err, ERR_LOAD, 0, "%s did not end within %u s", program, load.timeout_s);
+		err_set(err, unload ? ERR_UNLOAD : ERR_LOAD, 0, "%s did not end within %u s", program, load.timeout_s);
 		return r;
 	}
 	if (r < 0)
-		return err_set(err, ERR_LOAD, -r, "%s", program);
+		return err_set(err, unload ? ERR_UNLOAD : ERR_LOAD, -r, "%s", program);
 	if (ret->status == 0 || ret->status == LOAD_EXIT_NO_GPU)
 		return 0;
-	return take_error(program, ret, err);
+	return take_error(program, unload, ret, err);
 }
 
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
@@ -210,7 +211,7 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 
 int load_no_gpu(struct proc_result *res, struct err *err)
 {
-	return take_error(LOAD_PROGRAM, res, err);
+	return take_error(LOAD_PROGRAM, false, res, err);
 }
 
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err)

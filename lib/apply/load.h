@@ -37,7 +37,7 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 /* The error of a run that ended with LOAD_EXIT_NO_GPU. -errno with ERR_NO_GPU and the reason that it gave. */
 int load_no_gpu(struct proc_result *res, struct err *err) must_check;
 
-/* The same with --unload: the modules go. */
+/* The same with --unload: the modules go; ERR_UNLOAD for ERR_LOAD. */
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
 
 /*

@@ -56,6 +56,7 @@ static const struct {
 	{ ERR_BUSY, "in use", "try again later" },
 	{ ERR_ENGINE, "engine configuration cannot be used", "correct the file first" },
 	{ ERR_UNDECIDED, "more than one answer", "say which" },
+	{ ERR_UNLOAD, "unloading the NVIDIA kernel modules failed", "see 'dmesg', or reboot" },
 };
 
 const char *err_code_what(enum err_code code)

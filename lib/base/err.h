@@ -53,6 +53,7 @@ enum err_code {
 	ERR_BUSY = 54,		 /* in use, or another nvcoreos is at work */
 	ERR_ENGINE = 55,	 /* an engine's configuration */
 	ERR_UNDECIDED = 56,	 /* more than one answer: the user must choose */
+	ERR_UNLOAD = 57,	 /* the modules stay in the kernel */
 };
 
 #define ERR_MSG_MAX 1024

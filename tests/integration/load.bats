@@ -294,6 +294,44 @@ bats_require_minimum_version 1.5.0
 	done
 }
 
+@test "unloading: who stands on the modules is named before any goes" {
+	local nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf") sys=$dir/sys/module
+	run -0 "${nvcoreos[@]}" unload
+	mkdir -p "$sys/nvidia/holders" "$sys/nvidia_uvm/holders"
+	touch "$sys"/nvidia/holders/{gdrdrv,nvidia_fs,nvidia_uvm}
+	echo 3 >"$sys/nvidia/refcnt"
+	run -1 --separate-stderr "${nvcoreos[@]}" unload
+	[[ "$stderr" =~ ^'nvcoreos: E54: in use: nvidia is used by the modules '(gdrdrv, nvidia_fs|nvidia_fs, gdrdrv)': unload these first'$ ]]
+	rm "$sys"/nvidia/holders/{gdrdrv,nvidia_fs}
+	run -0 "${nvcoreos[@]}" unload
+	# What is counted of nvidia may be nvidia_uvm's; what is counted of nvidia_uvm is somebody's.
+	echo 1 >"$sys/nvidia_uvm/refcnt"
+	run -1 --separate-stderr "${nvcoreos[@]}" unload
+	[ "$stderr" = "nvcoreos: E54: in use: nvidia_uvm is used: end what uses the GPUs, the console among it, or reboot" ]
+	# And what fails otherwise is not called loading.
+	printf '#!/bin/sh\necho boom\nexit 1\n' >"$dir/nvcoreos-load" && chmod +x "$dir/nvcoreos-load"
+	sed -i "s,^libexec-dir=.*,libexec-dir=$dir," "$dir/conf"
+	run -1 --separate-stderr "${nvcoreos[@]}" unload
+	[ "$stderr" = "nvcoreos: E57: unloading the NVIDIA kernel modules failed: boom: see 'dmesg', or reboot" ]
+}
+
+@test "unloading: nodes whose majors are anybody's now go, and nothing else" {
+	sed -i 's/^Block devices:/237 nvidia-nvswitch\n236 nvidia-nvlink\n238 nvidia-caps-imex-channels\n&/' "$dir/proc/devices"
+	mkdir -p "$dir/proc/driver/nvidia-nvswitch/devices/0000:86:00.0"
+	echo 'imex-channels=0 7' >>"$dir/conf"
+	nvload
+	[ -c "$dir/dev/nvidia-nvswitch0" ] && [ -c "$dir/dev/nvidia-caps-imex-channels/channel7" ]
+	[ -c "$dir/dev/nvidia-nvlink" ] && [ -c "$dir/dev/nvidia-caps/nvidia-cap2" ]
+	# Another's number, another's name, another's link.
+	mknod "$dir/dev/nvidia-caps/nvidia-cap9" c 510 8
+	mknod "$dir/dev/mine" c 511 0
+	ln -sfn ../mine "$dir/dev/char/511:0"
+	run -0 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --unload
+	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort | tr '\n' ' ')" = "./char/195:0 ./char/195:1 ./char/195:254 ./char/195:255 \
+./char/511:0 ./mine ./nvidia-caps/nvidia-cap9 ./nvidia-modeset ./nvidia0 ./nvidia1 ./nvidiactl " ]
+	[ ! -e "$dir/dev/nvidia-caps-imex-channels" ]
+}
+
 @test "run-dir is made, and usage is exit 2" {
 	rm -r "$dir/run"
 	nvload
