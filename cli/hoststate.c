@@ -39,6 +39,8 @@ static int parse(struct hoststate *s, const struct strbuf *text, struct err *err
 	}
 	read_list(&s->arena, &s->files, json_get(j, "files"));
 	read_list(&s->arena, &s->dirs, json_get(j, "directories"));
+	read_list(&s->arena, &s->digests, json_get(j, "digests"));
+	s->cache = json_bool(json_get(j, "cache"), false);
 	read_list(&s->arena, &s->covers, json_get(j, "overlays"));
 	return 0;
 }
@@ -97,6 +99,8 @@ int hoststate_write(struct hoststate *s, const struct cli *cli, struct err *err)
 	json_set_str(j, "method", methods[s->method]);
 	json_set(j, "files", list_json(&s->files));
 	json_set(j, "directories", list_json(&s->dirs));
+	json_set(j, "digests", list_json(&s->digests));
+	json_set_bool(j, "cache", s->cache);
 	json_set(j, "overlays", list_json(&s->covers));
 	dump = json_dump(j, 2);
 	strbuf_printf(&text, "%s\n", dump);

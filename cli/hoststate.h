@@ -11,9 +11,11 @@
 struct hoststate {
 	struct arena arena;
 	enum hostview_method method;
-	struct strlist files;  /* paths below the root, that were not there before */
-	struct strlist dirs;   /* likewise, the outer ones first */
-	struct strlist covers; /* directories that overlays lie over, as the host calls them: without --root */
+	struct strlist files;	/* paths below the root, that were not there before */
+	struct strlist dirs;	/* likewise, the outer ones first */
+	struct strlist digests; /* of all that was ever written to the files */
+	bool cache;		/* there was no cache of the loader */
+	struct strlist covers;	/* directories that overlays lie over, as the host calls them: without --root */
 };
 
 /* Reads it; absent: method NONE and nothing. hoststate_free is due either way. -errno with ERR_HOST. */

@@ -41,7 +41,7 @@ int hostview_disable(const struct cli *cli, struct err *err)
 /* Whether the method can do here, before another one that works is given up. */
 static int check(const struct cli *cli, struct hoststate *s, enum hostview_method method, struct err *err)
 {
-	return method == HOSTVIEW_OVERLAY ? hostoverlay_check(cli, s, err) : hostfiles_check(cli, err);
+	return method == HOSTVIEW_OVERLAY ? hostoverlay_check(cli, s, err) : hostfiles_check(cli, s, err);
 }
 
 static int change(const struct cli *cli, struct hoststate *s, struct err *err)

@@ -88,6 +88,49 @@ seen() {
 	[ ! -e "$HOST/etc/profile.d/nvcoreos.sh" ]
 }
 
+@test "ldconf: a file with a line of the user's stays, and a link too" {
+	file=$HOST/etc/profile.d/nvcoreos.sh
+	for change in "echo export MINE=1 >>$file" "sed -i 2d $file" "mv $file $HOST/etc/mine; ln -s ../mine $file" "rm $file; mkdir $file"; do
+		nvc host enable
+		eval "$change"
+		changed=$(ls -l "$HOST/etc/profile.d"; cat "$file" || :)
+		# Switching goes on meanwhile, and leaves it too.
+		run -0 nvc use 550.10
+		[ "$(ls -l "$HOST/etc/profile.d"; cat "$file" || :)" = "$changed" ]
+		run -1 nvc host enable
+		[[ $output == *'E26: '*"/etc/profile.d/nvcoreos.sh: "* ]]
+		run -0 nvc host disable
+		echo "$output"
+		[[ $output == *'/etc/profile.d/nvcoreos.sh stays: it was changed'* ]]
+		[ "$(ls -l "$HOST/etc/profile.d"; cat "$file" || :)" = "$changed" ]
+		[ ! -e "$HOST/etc/ld.so.conf.d/00-nvcoreos.conf" ]
+		rm -rf "$file" "$HOST/etc/mine"
+	done
+}
+
+@test "ldconf: disable knows its files whatever the store was called, and the shell takes any name" {
+	before=$(picture)
+	store="/opt/it's a; touch \$HOME \"store"
+	conf=$BATS_TEST_TMPDIR/conf
+	echo "driver-store=\"/opt/it's a; touch \\\$HOME \\\"store\"" >"$conf"
+	nvc --config "$conf" host enable
+	run -0 chroot "$HOST" sh -c '. /etc/profile.d/nvcoreos.sh; . /etc/profile.d/nvcoreos.sh; echo $PATH'
+	echo "$output"
+	[[ $output == *":$store/current/bin" && $output != *"$store"*"$store"* ]]
+	rm -rf "${HOST:?}$store"
+	nvc host disable
+	diff <(echo "$before") <(picture)
+}
+
+@test "ldconf: a loader's cache that was not there goes again" {
+	rm "$HOST/etc/ld.so.cache"
+	nvc host enable
+	nvc host enable
+	[ "$(seen)" = /opt/nvidia/current/lib64/libcuda.so.1 ]
+	nvc host disable
+	[ ! -e "$HOST/etc/ld.so.cache" ]
+}
+
 @test "ldconf: a loader that does not read ld.so.conf.d: one sentence, nothing is made" {
 	mkdir -p "$HOST/usr/lib/etc"
 	echo /usr/local/lib >"$HOST/usr/lib/etc/ld.so.conf"
@@ -95,9 +138,13 @@ seen() {
 	before=$(picture)
 	run -1 nvc host enable
 	echo "$output"
-	[[ $output == *"E26: "*"/etc/ld.so.conf: does not read /etc/ld.so.conf.d/00-nvcoreos.conf: add 'include "*"or use --method overlay" ]]
+	[[ $output == *"E26: "*"/etc/ld.so.conf: does not read /etc/ld.so.conf.d/00-nvcoreos.conf: add to it the line 'include "*"or use --method overlay" ]]
 	[ "${#lines[@]}" = 1 ]
 	diff <(echo "$before") <(picture)
+	rm "$HOST/usr/lib/etc/ld.so.conf"
+	run -1 nvc host enable
+	echo "$output"
+	[[ $output == *"E26: "*"/etc/ld.so.conf: No such file or directory: make it with the line 'include "*"or use --method overlay" ]]
 	# Not every pattern is ours.
 	echo 'include ld.so.conf.d/lib*.conf' >"$HOST/usr/lib/etc/ld.so.conf"
 	run -1 nvc host enable
