@@ -19,6 +19,7 @@
 #include "store/label.h"
 #include "store/modinfo.h"
 #include "store/start.h"
+#include "store/store.h"
 #include "store/verify.h"
 #include "store/view.h"
 
@@ -561,7 +562,7 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 {
 	cleanup_free char *to = parent ? mem_printf("%s/%s", parent, name) : mem_strdup(name);
 	cleanup_free char *path = mem_printf("%s/%s", b->store, to), *staged = NULL;
-	int there = compare_existing(b, to, err), r = 0;
+	int r = store_check_place(b->store, parent, name, err), there = r < 0 ? r : compare_existing(b, to, err);
 	bool replaces = there == EXISTING_DAMAGED || there == EXISTING_PART;
 
 	*ret_already = there == EXISTING_SAME;

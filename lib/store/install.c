@@ -82,7 +82,7 @@ static bool is_installed(const struct job *j)
 {
 	cleanup_manifest struct manifest m = { .arena = ARENA_INIT };
 
-	if (manifest_load(&m, j->path, NULL) < 0)
+	if (store_check_place(j->store, j->parent, j->name, NULL) < 0 || manifest_load(&m, j->path, NULL) < 0)
 		return false;
 	/* A directory has no digest: what it holds is compared. */
 	for (size_t i = 0; i < j->run->sources.n; i++)

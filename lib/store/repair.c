@@ -98,9 +98,11 @@ static int repair_current(const struct config *conf, const char *root, struct er
 
 int repair_lock(const struct config *conf, const char *root, struct err *err)
 {
+	const struct store paths = { .driver_path = conf->driver_store, .cuda_path = conf->cuda_store };
 	struct err why = ERR_INIT;
 	char line[ERR_MSG_MAX + 512];
-	int lock = store_lock(conf, err);
+	/* Looked at first: in a store that is another user's not even a lock is made. */
+	int r = store_check_rights(&paths, err), lock = r < 0 ? r : store_lock(conf, err);
 
 	if (lock < 0)
 		return lock;

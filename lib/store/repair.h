@@ -13,7 +13,7 @@
  * Takes the writers' lock (store_lock) and repairs both stores: staging directories, half removed trees and temporary
  * files go; `current` follows state.json to the tree for the OS version of the host at `root` where it is absent,
  * leads nowhere or is of another driver than the selected one. Without a selected driver `current` is left alone. What
- * cannot be repaired is logged and stops nothing. An fd to close, or -errno as store_lock.
+ * cannot be repaired is logged and stops nothing. An fd to close, or -errno as store_lock and store_check_rights.
  */
 int repair_lock(const struct config *conf, const char *root, struct err *err) must_check;
 /*

@@ -196,6 +196,22 @@ static void read_state(struct store *s)
 	s->previous = state_driver(&s->arena, state, "previous");
 }
 
+#define STORE_HINT "name the directory itself in driver-store or cuda-store"
+
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+static int refuse_link(const char *path, const char *hint, struct err *err)
+{
+	err_set(err, ERR_STORE, 0, "%s: it is a symlink", path);
+	err_hint(err, "%s", hint);
+	return -ENOTDIR;
+}
+
 static int read_one(struct store *s, const char *path, name_fn *add, unsigned parts, const char **current,
 		    struct err *err)
 {
@@ -204,6 +220,8 @@ static int read_one(struct store *s, const char *path, name_fn *add, unsigned pa
 
 	if (r == 0)
 		r = read_current(&s->arena, path, parts, current);
+	if (r == -ENOTDIR && is_link(path))
+		return refuse_link(path, STORE_HINT, err);
 	return r < 0 ? err_set(err, ERR_STORE, -r, "%s", path) : 0;
 }
 
@@ -232,31 +250,63 @@ int store_read(struct store *ret, const struct config *conf, struct err *err)
 /* In a user namespace that does not map the host's root, its files are nobody's. */
 #define NOBODY 65534
 
-static int check_rights(const char *path, struct err *err)
+static int check_rights(const char *path, const char *link_hint, struct err *err)
 {
 	struct stat st;
 
+	if (is_link(path))
+		return refuse_link(path, link_hint, err);
 	if (stat(path, &st) < 0)
 		return is_gone(errno) ? 0 : err_set(err, ERR_STORE, errno, "%s", path);
 	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-		err_set(err, ERR_STORE, EPERM, "%s: others than root may write there", path);
-		return err_hint(err, "run 'chmod go-w %s', and install what lies there again if others had the chance",
-				path);
+		err_set(err, ERR_STORE, 0, "%s: others than root may write there", path);
+		err_hint(err, "run 'chmod go-w %s', and install what lies there again if others had the chance", path);
+		return -EPERM;
 	}
 	if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != NOBODY) {
-		err_set(err, ERR_STORE, EPERM, "%s: it belongs to user %u", path, st.st_uid);
-		return err_hint(err,
-				"run 'chown root %s', and install what lies there again if its owner had the chance",
-				path);
+		err_set(err, ERR_STORE, 0, "%s: it belongs to user %u", path, st.st_uid);
+		err_hint(err, "run 'chown root %s', and install what lies there again if its owner had the chance",
+			 path);
+		return -EPERM;
 	}
 	return 0;
 }
 
+#define TREE_HINT "move what it leads to into its place, or mount it there"
+
+/* A tree that others may write to is a damaged one, which is made anew; its driver's directory is not. */
+int store_check_place(const char *store, const char *parent, const char *name, struct err *err)
+{
+	cleanup_free char *outer = parent ? mem_printf("%s/%s", store, parent) : NULL;
+	cleanup_free char *path = mem_printf("%s/%s", outer ? outer : store, name);
+	int r = outer ? check_rights(outer, TREE_HINT, err) : 0;
+
+	return r == 0 && is_link(path) ? refuse_link(path, TREE_HINT, err) : r;
+}
+
+static int check_driver(const struct store *s, const struct store_driver *d, struct err *err)
+{
+	cleanup_free char *outer = mem_printf("%s/%s", s->driver_path, d->driver);
+	cleanup_free char *path = mem_printf("%s/%s", outer, d->os);
+	int r = check_rights(outer, TREE_HINT, err);
+
+	return r < 0 ? r : check_rights(path, TREE_HINT, err);
+}
+
 int store_check_rights(const struct store *s, struct err *err)
 {
-	int r = check_rights(s->driver_path, err);
+	int r = check_rights(s->driver_path, STORE_HINT, err);
 
-	return r < 0 ? r : check_rights(s->cuda_path, err);
+	if (r == 0)
+		r = check_rights(s->cuda_path, STORE_HINT, err);
+	for (size_t i = 0; r == 0 && i < s->n_drivers; i++)
+		r = check_driver(s, &s->drivers[i], err);
+	for (size_t i = 0; r == 0 && i < s->n_toolkits; i++) {
+		cleanup_free char *path = mem_printf("%s/%s", s->cuda_path, s->toolkits[i]);
+
+		r = check_rights(path, TREE_HINT, err);
+	}
+	return r;
 }
 
 void store_free(struct store *s)

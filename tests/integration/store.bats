@@ -261,6 +261,71 @@ dirty() {
 	[ -d "$STORE/560.1/3900.2.0" ]
 }
 
+@test "a symlink in the place of a driver or of the store: one sentence, and nothing is made behind it" {
+	mv "$STORE/535.98" "$BATS_TEST_TMPDIR/elsewhere"
+	ln -s "$BATS_TEST_TMPDIR/elsewhere" "$STORE/535.98"
+	before=$(find "$BATS_TEST_TMPDIR/elsewhere" | sort)
+	for os in 3975.2.0 4000.0.0; do
+		printf 'ID=flatcar\nVERSION_ID=%s\n' $os >"$HOST/etc/os-release"
+		run -1 nvc install --use "$BATS_FILE_TMPDIR/archives/libraries-535.98.tar.gz"
+		echo "$output"
+		[[ $output == *"E52: store cannot be used: $STORE/535.98: it is a symlink: move what it leads to into its place, or mount it there" ]]
+		[[ $output != *installed:* ]]
+	done
+	rm "$STORE/535.98"
+	mkdir "$STORE/535.98"
+	ln -s "$BATS_TEST_TMPDIR/elsewhere/3975.2.0" "$STORE/535.98/4000.0.0"
+	run -1 nvc install --use "$BATS_FILE_TMPDIR/archives/libraries-535.98.tar.gz"
+	[[ $output == *"$STORE/535.98/4000.0.0: it is a symlink: "* ]]
+	[ "$(find "$BATS_TEST_TMPDIR/elsewhere" | sort)" = "$before" ]
+	[ -z "$(find "$STORE" -maxdepth 1 -name '.staging-*')" ]
+	mv "$STORE" "$BATS_TEST_TMPDIR/store"
+	ln -s "$BATS_TEST_TMPDIR/store" "$STORE"
+	printf 'ID=flatcar\nVERSION_ID=3975.2.0\n' >"$HOST/etc/os-release"
+	for arguments in list 'use 560.1' 'remove --yes 550.10' "install $BATS_FILE_TMPDIR/archives/libraries-550.10.tar.gz"; do
+		# shellcheck disable=SC2086 # words
+		run -1 nvc $arguments
+		echo "$output"
+		[[ $output == *"E52: store cannot be used: $STORE: it is a symlink: name the directory itself in driver-store or cuda-store" ]]
+		[ "${#lines[@]}" = 1 ]
+	done
+}
+
+@test "a store that others may write to is written by no verb" {
+	for store in "$STORE" "$HOST/opt/cuda"; do
+		mkdir -p "$store"
+		chmod 777 "$store"
+		before=$(find "$HOST/opt" -printf '%p %m %T@ %l\n')
+		for arguments in 'use 550.10' rollback 'remove --yes 535.98' 'prune --keep 1' 'host enable' \
+			"install $BATS_FILE_TMPDIR/archives/libraries-550.10.tar.gz"; do
+			# shellcheck disable=SC2086 # words
+			run -1 nvc $arguments
+			echo "$output"
+			[[ $output == *"E52: store cannot be used: $store: others than root may write there: run 'chmod go-w $store', and "* ]]
+			[ "${#lines[@]}" = 1 ]
+		done
+		[ "$(find "$HOST/opt" -printf '%p %m %T@ %l\n')" = "$before" ]
+		chmod 755 "$store"
+	done
+	# Of a driver, too, or a tree, which alone can be made anew.
+	for store in "$STORE/550.10" "$STORE/550.10/3975.2.0"; do
+		chmod 777 "$store"
+		install=
+		[ "$store" != "$STORE/550.10" ] || install="install $BATS_FILE_TMPDIR/archives/libraries-550.10.tar.gz"
+		for arguments in 'use 560.1' rollback "$install"; do
+			[ -n "$arguments" ] || continue
+			# shellcheck disable=SC2086 # words
+			run -1 nvc $arguments
+			echo "$output"
+			[[ $output == *"E52: store cannot be used: $store: others than root may write there: run 'chmod go-w $store', and "* ]]
+			[ "${#lines[@]}" = 1 ]
+		done
+		[ "$store" != "$STORE/550.10" ] || chmod 755 "$store"
+	done
+	nvc install "$BATS_FILE_TMPDIR/archives/libraries-550.10.tar.gz"
+	nvc use 550.10
+}
+
 @test "list: kernel and shared size" {
 	nvc install "$(module_archive 4000.0.0 560.1)"
 	[ "$(nvc list --json | jq '[.drivers[] | select(.driver == "560.1") | .shared > 0] | all')" = true ]

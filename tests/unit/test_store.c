@@ -361,6 +361,17 @@ TEST(what_others_may_write_to_is_no_store)
 		CHECK_INT(err.code, ERR_STORE);
 		CHECK(rights_with(c.cuda_store, bad[i], &s, &err) < 0);
 	}
+	store_free(&s);
+	tap_write(c.driver_store, "550.10/1.2.3/start.json", "{}");
+	tap_write(c.cuda_store, "12.4.1/start.json", "{}");
+	REQUIRE(store_read(&s, &c, &err) == 0);
+	cleanup_free char *driver = mem_printf("%s/550.10", c.driver_store), *tree = mem_printf("%s/1.2.3", driver);
+	cleanup_free char *toolkit = mem_printf("%s/12.4.1", c.cuda_store);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		CHECK(rights_with(driver, bad[i], &s, &err) < 0);
+		CHECK(rights_with(tree, bad[i], &s, &err) < 0);
+		CHECK(rights_with(toolkit, bad[i], &s, &err) < 0);
+	}
 	if (geteuid() == 0) {
 		CHECK_INT(chown(c.driver_store, 1000, 0), 0);
 		CHECK(rights_with(c.driver_store, 0755, &s, &err) < 0);
