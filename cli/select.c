@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
+#include "base/log.h"
 #include "base/str.h"
 #include "hostview.h"
 #include "host/osver.h"
@@ -19,6 +20,19 @@ static int select_cuda(struct cli *cli, struct store *s, const char *version, st
 	return r;
 }
 
+/* What was selected is selected: that the host does not see it is said, and another matter. */
+static void refresh_host(const struct cli *cli)
+{
+	struct err err = ERR_INIT;
+	char line[ERR_MSG_MAX + 512];
+
+	if (hostview_refresh(cli, &err) == 0)
+		return;
+	err_line(&err, line, sizeof(line));
+	log_warning("what the host itself sees is as it was: %s", line);
+	fprintf(stderr, "what the host itself sees is as it was: %s\n", line);
+}
+
 int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, struct err *err)
 {
 	char buf[LOADED_MAX];
@@ -28,10 +42,11 @@ int select_tree(struct cli *cli, struct store *s, const struct select_tree *t, s
 	if (t->cuda)
 		return select_cuda(cli, s, t->cuda, err);
 	r = store_select(s, t->driver, t->os, err);
-	if (r == 0)
-		r = hostview_refresh(cli, err);
-	if (r < 0 || cli->quiet || cli->json)
+	if (r < 0)
 		return r;
+	refresh_host(cli);
+	if (cli->quiet || cli->json)
+		return 0;
 	printf("%s/current -> %s/%s\n", s->driver_path, t->driver, t->os);
 	if (loaded && !str_eq(loaded, t->driver))
 		printf("driver %s is loaded: this takes effect after a reboot, or with 'nvcoreos use --now %s'\n",

@@ -186,7 +186,7 @@ read_only() {
 	done
 	read_only
 	before=$(picture)
-	mounts=$(cut -d' ' -f5 /proc/self/mountinfo | LC_ALL=C sort)
+	mounts=$(cut -d' ' -f5 /proc/self/mountinfo | grep -F "$HOST" | LC_ALL=C sort)
 	nvc host enable --method overlay
 	lib=$HOST/usr/lib/x86_64-linux-gnu
 	[ -e "$lib/libcuda.so.535.98" ]
@@ -212,7 +212,7 @@ read_only() {
 	[ "$(grep -c ' - overlay nvcoreos ' /proc/self/mountinfo)" = 3 ]
 	[ -e "$lib/libcuda.so.535.98" ]
 	nvc host disable
-	diff <(echo "$mounts") <(cut -d' ' -f5 /proc/self/mountinfo | LC_ALL=C sort)
+	diff <(echo "$mounts") <(cut -d' ' -f5 /proc/self/mountinfo | grep -F "$HOST" | LC_ALL=C sort)
 	diff <(echo "$before") <(picture)
 	[ ! -e "$HOST/run/nvcoreos/host-modules" ]
 }
@@ -334,4 +334,12 @@ with_depmod() {
 	echo '{' >"$HOST/etc/nvcoreos/host.json"
 	run -1 nvc host disable
 	[[ $output == *'E26: '*'/etc/nvcoreos/host.json: not understood'* ]]
+	# The store's part is done all the same.
+	for arguments in 'use 550.10' "install --use $BATS_FILE_TMPDIR/archives/libraries-535.98.tar.gz"; do
+		# shellcheck disable=SC2086 # words
+		run -0 nvc $arguments
+		echo "$output"
+		[[ $output == *'what the host itself sees is as it was: E26: '*'/etc/nvcoreos/host.json: not understood'* ]]
+	done
+	[ "$(readlink "$STORE/current")" = 535.98/3975.2.0 ]
 }
