@@ -129,12 +129,23 @@ int err_wrap(struct err *err, const char *fmt, ...)
 	return err_return(err);
 }
 
+/* The reason, where it says more than the code's own words: "in use" is busy, "no such tree" does not exist. */
+static const char *reason(const struct err *err)
+{
+	int e = err->errnum;
+
+	if (e <= 0 || (err->code == ERR_BUSY && (e == EBUSY || e == EWOULDBLOCK)) ||
+	    (err->code == ERR_TREE_NAME && e == ENOENT))
+		return NULL;
+	return strerror(e);
+}
+
 const char *err_line(const struct err *err, char *buf, unsigned long size)
 {
-	const char *what = err_code_what(err->code), *hint = err_code_hint(err->code);
+	const char *what = err_code_what(err->code), *hint = err_code_hint(err->code), *why = reason(err);
 
-	snprintf(buf, size, "E%02d: %s: %s%s%s: %s", (int)err->code, what ? what : "error", err->what,
-		 err->errnum > 0 ? ": " : "", err->errnum > 0 ? strerror(err->errnum) : "",
+	snprintf(buf, size, "E%02d: %s: %s%s%s: %s", (int)err->code, what ? what : "error", err->what, why ? ": " : "",
+		 why ? why : "",
 		 err->hint[0] ? err->hint
 		 : hint	      ? hint
 			      : "");

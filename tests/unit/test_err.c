@@ -47,6 +47,27 @@ TEST(sentences)
 	CHECK_INT(err_hint(&err, "h"), -ENOENT);
 }
 
+/* "in use: ...: Device or resource busy" says it twice. */
+TEST(a_reason_that_says_nothing_new_is_left_out)
+{
+	static const struct {
+		enum err_code code;
+		int errnum;
+		bool said;
+	} rows[] = { { ERR_BUSY, EBUSY, false },       { ERR_BUSY, EWOULDBLOCK, false }, { ERR_BUSY, EACCES, true },
+		     { ERR_TREE_NAME, ENOENT, false }, { ERR_TREE_NAME, EIO, true },	 { ERR_STORE, ENOENT, true },
+		     { ERR_STORE, EBUSY, true } };
+	struct err err = ERR_INIT;
+	char line[1500];
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		CHECK_INT(err_set(&err, rows[i].code, rows[i].errnum, "x"), -rows[i].errnum);
+		if (!CHECK_INT(strstr(err_line(&err, line, sizeof(line)), strerror(rows[i].errnum)) != NULL,
+			       rows[i].said))
+			printf("# %s\n", line);
+	}
+}
+
 TEST(null_is_allowed)
 {
 	CHECK_INT(err_set(NULL, ERR_IO, EPERM, "x"), -EPERM);
