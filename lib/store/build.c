@@ -80,9 +80,14 @@ int build_new_file(struct build *b, char name[BUILD_NAME_MAX], struct err *err)
 	return fd < 0 ? err_set(err, ERR_STORE, errno, "%s/%s/" IN "/%s", b->store, b->staging, name) : fd;
 }
 
+static const char *shown(const struct build_file *f)
+{
+	return f->shown ? f->shown : f->name;
+}
+
 static int refuse(const struct build_file *f, const char *why, struct err *err)
 {
-	return err_set(err, ERR_ARCHIVE, 0, "%s: %s", f->name, why);
+	return err_set(err, ERR_ARCHIVE, 0, "%s: %s", shown(f), why);
 }
 
 /* 1 with the facts of an ELF file, 0 for any other. */
@@ -138,7 +143,8 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 	/* Modules without a version are not the driver's own (something built along with it). */
 	if (*m.version && str_is_version(m.version) && str_starts(m.name, "nvidia") &&
 	    !str_eq(m.version, b->manifest.driver))
-		return err_set(err, ERR_ARCHIVE, 0, "%s: of driver %s, not %s", f->name, m.version, b->manifest.driver);
+		return err_set(err, ERR_ARCHIVE, 0, "%s: of driver %s, not %s", shown(f), m.version,
+			       b->manifest.driver);
 	manifest_add_module(&b->manifest, &m);
 	return 0;
 }

@@ -50,9 +50,10 @@ void build_new_name(struct build *b, char name[BUILD_NAME_MAX]);
 int build_new_file(struct build *b, char name[BUILD_NAME_MAX], struct err *err) must_check;
 
 struct build_file {
-	const char *name; /* what it is called, without directories */
-	const char *temp; /* in .in */
-	int fd;		  /* it, open for reading */
+	const char *name;  /* what it is called, without directories */
+	const char *shown; /* in messages; NULL: its name */
+	const char *temp;  /* in .in */
+	int fd;		   /* it, open for reading */
 	uint64_t size;
 	const char *sha256;
 	bool from_tools;

@@ -93,7 +93,7 @@ static bool is_installed(const struct job *j)
 
 static struct archive_source archive_of(const struct source *s)
 {
-	return (struct archive_source){ s->base, s->fd, s->offset, s->name.compression };
+	return (struct archive_source){ s->path, s->fd, s->offset, s->name.compression };
 }
 
 /* Of a .run's files: neither sources and documents, nor its own installer. */
@@ -116,6 +116,7 @@ static bool is_of_run(const char *path)
 /* A file in the staging directory that is not yet in its place. */
 struct unpacked {
 	char name[256], temp[BUILD_NAME_MAX], hex[DIGEST_HEX];
+	char path[512]; /* in its source, for messages */
 	int fd;
 	uint64_t size;
 };
@@ -124,6 +125,7 @@ static int unpack(struct build *b, struct archive_stream *s, const struct archiv
 		  struct err *err)
 {
 	snprintf(u->name, sizeof(u->name), "%s", path_base(e->path));
+	snprintf(u->path, sizeof(u->path), "%.511s", e->path);
 	u->size = e->size;
 	u->fd = build_new_file(b, u->temp, err);
 	return u->fd < 0 ? u->fd : archive_stream_copy(s, u->fd, u->hex, err);
@@ -133,6 +135,7 @@ static int take(struct build *b, const struct source *src, const struct unpacked
 {
 	struct build_file f = { .name = u->name, .temp = u->temp, .fd = u->fd, .size = u->size, .sha256 = u->hex };
 
+	f.shown = u->path;
 	f.from_tools = src->name.kind == SOURCE_TOOLS;
 	f.yields = yields;
 	if (src->name.kind == SOURCE_MODULES)
@@ -162,7 +165,7 @@ static int take_driver_file(struct build *b, const struct source *src, struct ar
 	int r;
 
 	if (!tree_is_file_name(path_base(e->path)))
-		return err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->base, e->path);
+		return err_set(err, ERR_ARCHIVE, 0, "%s: %s: no file name", src->path, e->path);
 	r = unpack(b, s, e, &u, err);
 	if (r == 0 && is_old_tls(src, e->path) && held->n < ARRAY_SIZE(held->v)) {
 		held->v[held->n++] = u;
@@ -171,8 +174,8 @@ static int take_driver_file(struct build *b, const struct source *src, struct ar
 	if (r == 0)
 		r = take(b, src, &u, false, err);
 	fd_close(u.fd);
-	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
-		err_wrap(err, "%s", src->base);
+	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->path))
+		err_wrap(err, "%s", src->path);
 	return r;
 }
 
@@ -334,8 +337,8 @@ static int extract_cuda(struct run *run, struct build *b, const struct source *s
 	if (r == 0)
 		r = toolkit_extract(b, stream, err);
 	run->done += src->size;
-	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->base))
-		err_wrap(err, "%s", src->base);
+	if (r < 0 && err && err->code == ERR_ARCHIVE && !str_starts(err->what, src->path))
+		err_wrap(err, "%s", src->path);
 	return r;
 }
 

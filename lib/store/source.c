@@ -154,7 +154,7 @@ static int name_run(struct source *s, struct err *err)
 	char name[NAME_MAX_LEN];
 	struct runfile f;
 	bool named = begin(s->base, &s->name, name) && cut(name, ".run") && parse_run(name, &s->name);
-	int r = runfile_read(s->fd, s->base, &f, err);
+	int r = runfile_read(s->fd, s->path, &f, err);
 
 	if (r < 0)
 		return r;
@@ -165,7 +165,7 @@ static int name_run(struct source *s, struct err *err)
 	else if (f.arch[0])
 		return err_set(err, ERR_SOURCE, 0, "%s: for the machine %s", s->path, f.arch);
 	if (f.version[0] && !set_version(&s->name, f.version))
-		return err_set(err, ERR_ARCHIVE, 0, "%s: its header names no version", s->base);
+		return err_set(err, ERR_ARCHIVE, 0, "%s: its header names no version", s->path);
 	return named || f.version[0] ? 0 : no_name(s, err);
 }
 

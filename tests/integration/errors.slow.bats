@@ -164,7 +164,7 @@ loads() {
 @test "truncated, without .modinfo: it is not even installed" {
 	for set in half short nomodinfo; do
 		echo "# $set"
-		is $set-install 1 "nvcoreos: E50: archive refused: modules-$OS-$DRIVER.tar.gz: nvidia.ko: damaged kernel module: *"
+		is $set-install 1 "nvcoreos: E50: archive refused: */modules-$OS-$DRIVER.tar.gz: nvidia.ko: damaged kernel module: *"
 	done
 }
 

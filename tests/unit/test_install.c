@@ -2,6 +2,8 @@
 #include "store/install.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -231,6 +233,30 @@ TEST(a_directory_with_its_libraries_in_lib64)
 	CHECK(fixture_exists(w.conf.driver_store, TREE "/lib64/libcuda.so." DRIVER));
 	CHECK(fixture_exists(w.conf.driver_store, TREE "/lib64/libvdpau_nvidia.so." DRIVER));
 	install_free(&r);
+	config_free(&w.conf);
+}
+
+TEST(what_is_refused_in_a_directory_is_named_as_it_can_be_found)
+{
+	struct world w;
+	struct err err = ERR_INIT;
+	struct install_result r;
+
+	world_make(&w);
+	fixture_library(w.in, "driver/lib64/libcuda.so." DRIVER, "libcuda.so.1", NULL);
+	fixture_write(w.in, "driver/lib64/vdpau/libvdpau_nvidia.so." DRIVER, "\177ELF\2\1\1", 7, 0644);
+	cleanup_free char *dir = mem_printf("%s/driver", w.in), *file = mem_printf("%s/lib64/libcuda.so." DRIVER, dir);
+	cleanup_free char *damaged = mem_printf("%s: lib64/vdpau/libvdpau_nvidia.so." DRIVER ": damaged ELF file", dir);
+	cleanup_free char *setuid = mem_printf("%s: lib64/libcuda.so." DRIVER ": its mode ", dir);
+	CHECK(run(&w, &r, dir, NULL, NULL, &err) < 0);
+	install_free(&r);
+	CHECK_INT(err.code, ERR_ARCHIVE);
+	CHECK_STR(err.what, damaged);
+	CHECK_INT(chmod(file, 04755), 0);
+	CHECK(run(&w, &r, dir, NULL, NULL, &err) < 0);
+	install_free(&r);
+	if (!CHECK(str_starts(err.what, setuid)))
+		printf("# %s\n", err.what);
 	config_free(&w.conf);
 }
 
