@@ -87,7 +87,16 @@ static void look_at_node(struct status *s, const char *name, uint32_t major, uin
 	strlist_add(&s->arena, fd >= 0 ? &s->nodes : &s->missing, name);
 }
 
-/* Those that every container needs, and one for each GPU. */
+/* Two compute instances may be of one GPU instance. */
+static void look_at_cap(struct status *s, uint32_t minor)
+{
+	const char *name = arena_printf(&s->arena, "nvidia-caps/nvidia-cap%u", minor);
+
+	if (!strlist_has(&s->nodes, name) && !strlist_has(&s->missing, name))
+		look_at_node(s, name, s->inv.major_caps, minor);
+}
+
+/* Those that every container needs, and those of each GPU and MIG device. */
 static void look_at_nodes(struct status *s)
 {
 	const struct inventory *inv = &s->inv;
@@ -98,6 +107,11 @@ static void look_at_nodes(struct status *s)
 			look_at_node(s, arena_printf(&s->arena, "nvidia%u", inv->gpus[i].minor), inv->major,
 				     inv->gpus[i].minor);
 	}
+	for (size_t i = 0; inv->major_caps != INVENTORY_NO_MAJOR && i < inv->n_gpus; i++)
+		for (size_t k = 0; k < inv->gpus[i].n_mig; k++) {
+			look_at_cap(s, inv->gpus[i].mig[k].gi_minor);
+			look_at_cap(s, inv->gpus[i].mig[k].ci_minor);
+		}
 	if (inv->major_uvm != INVENTORY_NO_MAJOR) {
 		look_at_node(s, "nvidia-uvm", inv->major_uvm, 0);
 		look_at_node(s, "nvidia-uvm-tools", inv->major_uvm, 1);

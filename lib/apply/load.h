@@ -15,7 +15,7 @@
 
 /*
  * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or no uvm major, or dev-root no
- * nvidiactl or nvidia-uvm. *ret_what names what is missing (static), NULL where nothing is to be done: nothing is
+ * nvidiactl, nvidia-uvm or node of a GPU or MIG device that proc-root shows. *ret_what names what is missing (static), NULL where nothing is to be done: nothing is
  * missing, there is no GPU, or load-modules is no. -errno with ERR_HOST.
  */
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what,
@@ -23,7 +23,8 @@ int load_missing(const struct config *conf, const struct hostroot *root, const c
 
 /*
  * Runs LIBEXEC/nvcoreos-load (empty environment, LOAD_LIMIT_S, its own capabilities alone) where load_missing says so. -errno
- * with ERR_LOAD (its last line) or ERR_PRIVILEGE (no CAP_SYS_MODULE or in a user namespace: no attempt is made).
+ * with ERR_LOAD (its last line) or ERR_PRIVILEGE (no CAP_SYS_MODULE or in a user namespace: no attempt is made). Where
+ * a GPU's node alone is missing, what goes wrong is only logged.
  */
 int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err) must_check;
 

@@ -379,13 +379,9 @@ static int read_all(struct reader *rd, int run, struct err *err)
 	return r;
 }
 
-int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err)
+static struct inventory nothing_known(void)
 {
-	struct arena scratch cleanup_arena = ARENA_INIT;
-	struct reader rd = { ret, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
-	int r;
-
-	*ret = (struct inventory){
+	return (struct inventory){
 		.major = INVENTORY_NO_MAJOR,
 		.major_uvm = INVENTORY_NO_MAJOR,
 		.major_caps = INVENTORY_NO_MAJOR,
@@ -395,6 +391,38 @@ int inventory_read(struct inventory *ret, const struct hostroot *root, struct er
 		.mig_config_minor = INVENTORY_NO_MAJOR,
 		.mig_monitor_minor = INVENTORY_NO_MAJOR,
 	};
+}
+
+int inventory_read_gpus(struct inventory *ret, const struct hostroot *root, struct err *err)
+{
+	struct arena scratch cleanup_arena = ARENA_INIT;
+	struct reader rd = { ret, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
+	bool mig = false;
+	struct stat st;
+	int r;
+
+	*ret = nothing_known();
+	r = read_gpus(&rd, err);
+	for (size_t i = 0; r == 0 && i < ret->n_gpus && !mig; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), NVIDIA "/capabilities/gpu%u/mig", ret->gpus[i].minor);
+		mig = fstatat(root->proc, path, &st, 0) == 0;
+	}
+	if (r == 0 && mig)
+		r = inventory_mig_read(ret, &rd.proc, err);
+	if (r < 0)
+		inventory_free(ret);
+	return r;
+}
+
+int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err)
+{
+	struct arena scratch cleanup_arena = ARENA_INIT;
+	struct reader rd = { ret, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
+	int r;
+
+	*ret = nothing_known();
 	r = read_all(&rd, root->run, err);
 	if (r < 0)
 		inventory_free(ret);

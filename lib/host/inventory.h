@@ -64,6 +64,8 @@ struct inventory {
  * one.
  */
 int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err) must_check;
+/* Of all that the GPUs and their MIG devices alone, from proc-root: what a start looks at before anything else. The same errors. */
+int inventory_read_gpus(struct inventory *ret, const struct hostroot *root, struct err *err) must_check;
 void inventory_free(struct inventory *inv);
 
 /*

@@ -152,6 +152,17 @@ bats_require_minimum_version 1.5.0
 	[ "$output" = 'driver 535.261.03: loaded already; made 4 device nodes' ]
 }
 
+@test "MIG instances that came later: status names their nodes" {
+	fakehost_mig "$dir" 0 1 0
+	local node nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf")
+	node=nvidia-caps/$(basename "$(ls "$dir"/dev/nvidia-caps/nvidia-cap?* | sort -V | tail -n 1)")
+	run "${nvcoreos[@]}" status
+	[[ "$output" == *" $node"* && "$output" != *"/dev/$node is missing"* ]]
+	rm "$dir/dev/$node"
+	run -1 "${nvcoreos[@]}" status
+	[[ "$output" == *"problem       /dev/$node is missing or wrong"* ]]
+}
+
 @test "capabilities that the driver names, with the mode that it gives them" {
 	fakehost_cap_file "$dir/proc/driver/nvidia/capabilities/fabric-imex-mgmt" 4323 256
 	fakehost_cap_file "$dir/proc/driver/nvidia-nvlink/capabilities/fabric-mgmt" 3 292

@@ -129,6 +129,28 @@ TEST(each_missing_part_runs_it)
 	}
 }
 
+TEST(nodes_of_gpus_and_mig_devices_that_came_later)
+{
+	cleanup_host struct host h;
+	static const char *const nodes[] = { "dev/nvidia3", "dev/nvidia-caps/nvidia-cap12",
+					     "dev/nvidia-caps/nvidia-cap13" };
+
+	host_make(&h, true, true, "exit 1");
+	tap_write(h.dir, "proc/driver/nvidia/gpus/0000:01:00.0/information", "Model: x\nDevice Minor: \t 3\n");
+	tap_write(h.dir, "proc/driver/nvidia/gpus/0000:02:00.0/information",
+		  "Device Minor: \t 4\nGPU Excluded:\t Yes\n");
+	tap_write(h.dir, "proc/driver/nvidia/capabilities/gpu3/mig/gi1/access", "DeviceFileMinor: 12\n");
+	tap_write(h.dir, "proc/driver/nvidia/capabilities/gpu3/mig/gi1/ci0/access", "DeviceFileMinor: 13\n");
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		/* What it cannot make may be another container's. */
+		CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+		CHECK_INT(runs(&h), i + 1);
+		tap_write(h.dir, nodes[i], "");
+	}
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	CHECK_INT(runs(&h), ARRAY_SIZE(nodes));
+}
+
 TEST(a_name_that_only_begins_alike_is_no_uvm)
 {
 	cleanup_host struct host h;
