@@ -172,6 +172,21 @@ int kmod_load_own(struct kmod *k, const char *name, const char *params, struct e
 	return result(probe_all(list, params), name, err);
 }
 
+char *kmod_own_version(struct kmod *k, const char *name)
+{
+	struct kmod_list *list cleanup(cleanup_modules_p) = NULL, *info cleanup(cleanup_info_p) = NULL, *i;
+	struct kmod_module *m cleanup(cleanup_module_p) = NULL;
+
+	if (kmod_module_new_from_lookup(k->ctx, name, &list) < 0 || !list)
+		return NULL;
+	m = kmod_module_get_module(list);
+	if (kmod_module_get_info(m, &info) < 0)
+		return NULL;
+	kmod_list_foreach(i, info) if (str_eq(kmod_module_info_get_key(i), "version")) return mem_strdup(
+		kmod_module_info_get_value(i));
+	return NULL;
+}
+
 /* What the file's `depends` names is loaded from the kernel's own directory, but not what lies beside it. */
 static int load_depends(struct kmod *k, const struct modset *set, const struct kmod_module *m, struct err *err)
 {

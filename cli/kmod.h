@@ -33,6 +33,8 @@ int kmod_load_file(struct kmod *k, const struct modset *set, const struct modset
 		   struct err *err) must_check;
 /* The same for a module that the kernel's own directory has, with its dependencies. */
 int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err) must_check;
+/* The version that the kernel's own module of that name says it has, for the caller to free; NULL: no such module, or it says none. */
+char *kmod_own_version(struct kmod *k, const char *name);
 
 /*
  * Takes a module out of the kernel, if nobody uses it. 0, KMOD_ABSENT where it is not loaded; -errno with ERR_BUSY (and the

@@ -9,6 +9,7 @@
 
 #include "../kmod.h"
 #include "../modset.h"
+#include "../modtree.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "conf/modparam.h"
@@ -104,6 +105,25 @@ static bool is_wanted(const struct loader *l, size_t i)
 	return l->conf->peermem == CONFIG_PEERMEM_AUTO && access(path, F_OK) == 0;
 }
 
+/* Beside a driver that is loaded already only a module of the same version will do; the kernel need not notice. */
+static int check_own_version(const struct loader *l, const char *name, struct err *err)
+{
+	cleanup_free char *version = l->inv->driver ? kmod_own_version(l->kmod, name) : NULL;
+
+	if (!version || str_eq(version, l->inv->driver))
+		return 0;
+	err_set(err, ERR_NO_TREE, 0, "%s in the kernel's directory is %s, and driver %s is loaded", name, version,
+		l->inv->driver);
+	return err_hint(err, "install driver %s with the modules of this OS version, or reboot", l->inv->driver);
+}
+
+static int load_own(const struct loader *l, const char *name, const char *params, struct err *err)
+{
+	int r = kmod_is_loaded(l->kmod, name) ? 0 : check_own_version(l, name, err);
+
+	return r < 0 ? r : kmod_load_own(l->kmod, name, params, err);
+}
+
 static int load_one(struct loader *l, const struct modset *set, size_t i, struct err *err)
 {
 	const char *name = modules[i].name;
@@ -113,8 +133,8 @@ static int load_one(struct loader *l, const struct modset *set, size_t i, struct
 
 	if (set)
 		return file ? kmod_load_file(l->kmod, set, file, params, err) : KMOD_ABSENT;
-	r = kmod_load_own(l->kmod, name, params, err);
-	return r == KMOD_ABSENT ? kmod_load_own(l->kmod, modules[i].renamed, params, err) : r;
+	r = load_own(l, name, params, err);
+	return r == KMOD_ABSENT ? load_own(l, modules[i].renamed, params, err) : r;
 }
 
 /* Takes those out again that this run has put in: nothing stays half loaded. */
@@ -197,17 +217,28 @@ static bool is_open_first(const struct loader *l)
 	       load_flavour_open_first(l->driver, ids.v, ids.n);
 }
 
+static int wrong_flavour(const struct loader *l, const struct modtree *has, struct err *err)
+{
+	err_set(err, ERR_NO_TREE, 0, "%s has %s modules only, and module-flavour is %s", l->path,
+		has->open ? "open" : "proprietary", has->open ? "proprietary" : "open");
+	return err_hint(err, "set module-flavour=auto, or install the modules of that flavour");
+}
+
 /* What a GPU does not support answers ENODEV: then the other flavour may be right, whatever was thought. */
 static int load_tree(struct loader *l, struct err *err)
 {
 	enum config_flavour flavour = l->conf->module_flavour;
 	struct err local = ERR_INIT;
+	struct modtree has;
 	bool open;
 	int r, other;
 
 	if (l->inv->driver)
 		flavour = l->inv->open_modules ? CONFIG_FLAVOUR_OPEN : CONFIG_FLAVOUR_PROPRIETARY;
 	set_firmware_path(l);
+	has = modtree_look(l->path);
+	if (modtree_has(&has, CONFIG_FLAVOUR_AUTO) && !modtree_has(&has, flavour) && !l->inv->driver)
+		return wrong_flavour(l, &has, err);
 	open = flavour == CONFIG_FLAVOUR_AUTO ? is_open_first(l) : flavour == CONFIG_FLAVOUR_OPEN;
 	r = load_from(l, open, err);
 	if (flavour != CONFIG_FLAVOUR_AUTO || (r != KMOD_ABSENT && r != -ENODEV))

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../modtree.h"
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -21,14 +22,6 @@ static const char *const unit_dirs[] = {
 	"/usr/lib/systemd/system", "/lib/systemd/system",
 };
 
-/* Without modules in the tree the kernel's own are loaded, and whoever puts those there must run. */
-static bool has_modules(const char *path)
-{
-	cleanup_free char *modules = mem_printf("%s/modules", path), *open = mem_printf("%s/modules-open", path);
-
-	return access(modules, F_OK) == 0 || access(open, F_OK) == 0;
-}
-
 /* 1, 0 or -errno. */
 static int is_ours_to_load(const char *root, const char *kernel, const struct config *conf, struct err *err)
 {
@@ -43,8 +36,13 @@ static int is_ours_to_load(const char *root, const char *kernel, const struct co
 	r = store_read(&store, conf, err);
 	if (r == 0)
 		tree = store_to_load(&store, os);
-	if (tree)
-		r = has_modules(arena_printf(&arena, "%s/%s/%s", store.driver_path, tree->driver, tree->os));
+	/* Without modules in the tree the kernel's own are loaded, and whoever puts those there must run. */
+	if (tree) {
+		struct modtree has =
+			modtree_look(arena_printf(&arena, "%s/%s/%s", store.driver_path, tree->driver, tree->os));
+
+		r = modtree_has(&has, conf->module_flavour);
+	}
 	store_free(&store);
 	return r;
 }

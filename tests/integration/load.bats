@@ -155,7 +155,7 @@ bats_require_minimum_version 1.5.0
 @test "MIG instances that came later: status names their nodes" {
 	fakehost_mig "$dir" 0 1 0
 	local node nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf")
-	node=nvidia-caps/$(basename "$(ls "$dir"/dev/nvidia-caps/nvidia-cap?* | sort -V | tail -n 1)")
+	node=nvidia-caps/$(find "$dir/dev/nvidia-caps" -type c -printf '%f\n' | sort -V | tail -n 1)
 	run "${nvcoreos[@]}" status
 	[[ "$output" == *" $node"* && "$output" != *"/dev/$node is missing"* ]]
 	rm "$dir/dev/$node"
@@ -255,6 +255,12 @@ bats_require_minimum_version 1.5.0
 	one_line 'nvidia.ko: no module, or damaged*: install the modules again'
 	[ "$(head -c "$(echo -n "${modules%/*}/firmware" | wc -c)" "$firmware")" = "${modules%/*}/firmware" ]
 	echo more >>"$modules/nvidia.ko"
+	echo 'module-flavour=open' >>"$dir/conf"
+	nvload
+	[ "$status" = 1 ]
+	[ "$stderr" = "nvcoreos-load: E23: no installed driver fits: ${modules%/*} has proprietary modules only, and module-flavour is open: \
+set module-flavour=auto, or install the modules of that flavour" ]
+	sed -i '$d' "$dir/conf"
 	one_line "$modules/nvidia.ko: damaged: its content is not what the tree's manifest says: install the modules again"
 	# What takes longer than load-timeout ends there, by its own clock: this one takes minutes to read.
 	truncate -s 100G "$modules/nvidia.ko"

@@ -89,6 +89,7 @@ generate() {
 	generate /g/normal /g/early /g/late
 	[ -z "$made" ]
 	mkdir -p "$R/opt/nvidia/535.261.03/3975.2.0/modules"
+	touch "$R/opt/nvidia/535.261.03/3975.2.0/modules/nvidia.ko"
 	echo '{}' >"$R/opt/nvidia/535.261.03/3975.2.0/start.json"
 	ln -s 535.261.03/3975.2.0 "$R/opt/nvidia/current"
 	generate /g/normal /g/early /g/late

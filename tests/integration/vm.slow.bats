@@ -271,6 +271,12 @@ no_traces() {
 	is now-unload 0 'unloaded nvidia_modeset, nvidia_uvm, nvidia'
 	is now-unload-modules 1 0
 	is now-unload-again 0 'nothing is loaded'
+	is now-unload-nodes 0 'nvidia-modeset nvidia0 nvidia1 nvidiactl'
+}
+
+@test "a driver that is loaded alone gets no nvidia-uvm of another version" {
+	is own-skew 1 "nvcoreos: E23: *: nvidia-uvm in the kernel's directory is $DRIVER, and driver 999.1 is loaded: install driver 999.1 *"
+	is own-skew-modules 0 1
 }
 
 @test "in a user namespace: one sentence and no attempt" {

@@ -31,6 +31,8 @@ static const char *host(const char *current, const char *state)
 	return dir;
 }
 
+static enum config_flavour flavour = CONFIG_FLAVOUR_AUTO;
+
 static int link_in(const char *dir, struct err *err)
 {
 	cleanup_free char *late = mem_printf("%s/late", dir);
@@ -38,6 +40,7 @@ static int link_in(const char *dir, struct err *err)
 
 	config_init(&conf);
 	config_set_root(&conf, dir);
+	conf.module_flavour = flavour;
 	return generator_link(dir, "6.6.54-flatcar", &conf, late, err);
 }
 
@@ -68,9 +71,19 @@ TEST(open_modules_alone)
 {
 	const char *dir = host("535.261.03/3975.2.0", NULL);
 	cleanup_free char *from = mem_printf("%s/" TREE "modules", dir), *to = mem_printf("%s-open", from);
+	cleanup_free char *link = mem_printf("%s/late/nvidia.service", dir);
 
 	CHECK_INT(rename(from, to), 0);
 	expect(dir, "/" UNIT);
+	CHECK_INT(unlink(link), 0);
+	/* An empty directory has none, and `load` does not take what module-flavour excludes. */
+	flavour = CONFIG_FLAVOUR_PROPRIETARY;
+	expect(dir, NULL);
+	CHECK_INT(mkdir(from, 0755), 0);
+	expect(dir, NULL);
+	flavour = CONFIG_FLAVOUR_OPEN;
+	expect(dir, "/" UNIT);
+	flavour = CONFIG_FLAVOUR_AUTO;
 }
 
 TEST(no_tree_to_load)
