@@ -14,9 +14,10 @@
 #define LOAD_LIMIT_S(timeout) (2 * (timeout) + 5)
 
 /*
- * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or no uvm major, or dev-root no
- * nvidiactl, nvidia-uvm or node of a GPU or MIG device that proc-root shows. *ret_what names what is missing (static), NULL where nothing is to be done: nothing is
- * missing, there is no GPU, or load-modules is no. -errno with ERR_HOST.
+ * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or
+ * no uvm major, or dev-root no nvidiactl, nvidia-uvm or node of a GPU or MIG device that proc-root shows. *ret_what names what is
+ * missing (static), NULL where nothing is to be done: nothing is missing, there is no such GPU, or load-modules is no. -errno with
+ * ERR_HOST.
  */
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what,
 		 struct err *err) must_check;
