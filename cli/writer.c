@@ -22,7 +22,7 @@ int writer_begin(struct writer *w, const struct cli *cli, struct err *err)
 		return w->lock;
 	r = store_read(&w->store, &cli->conf, err);
 	if (r == 0) {
-		r = store_check_rights(&w->store, err);
+		r = store_check_trees(&w->store, err);
 		if (r == 0)
 			r = osver_read(&w->store.arena, cli->root, NULL, &w->os, err);
 		if (r < 0)

@@ -254,10 +254,10 @@ static int check_rights(const char *path, const char *link_hint, struct err *err
 {
 	struct stat st;
 
-	if (is_link(path))
-		return refuse_link(path, link_hint, err);
-	if (stat(path, &st) < 0)
+	if (lstat(path, &st) < 0)
 		return is_gone(errno) ? 0 : err_set(err, ERR_STORE, errno, "%s", path);
+	if (S_ISLNK(st.st_mode))
+		return refuse_link(path, link_hint, err);
 	if (st.st_mode & (S_IWGRP | S_IWOTH)) {
 		err_set(err, ERR_STORE, 0, "%s: others than root may write there", path);
 		err_hint(err, "run 'chmod go-w %s', and install what lies there again if others had the chance", path);
@@ -297,8 +297,13 @@ int store_check_rights(const struct store *s, struct err *err)
 {
 	int r = check_rights(s->driver_path, STORE_HINT, err);
 
-	if (r == 0)
-		r = check_rights(s->cuda_path, STORE_HINT, err);
+	return r < 0 ? r : check_rights(s->cuda_path, STORE_HINT, err);
+}
+
+int store_check_trees(const struct store *s, struct err *err)
+{
+	int r = 0;
+
 	for (size_t i = 0; r == 0 && i < s->n_drivers; i++)
 		r = check_driver(s, &s->drivers[i], err);
 	for (size_t i = 0; r == 0 && i < s->n_toolkits; i++) {

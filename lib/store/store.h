@@ -36,10 +36,12 @@ struct store {
  */
 int store_read(struct store *ret, const struct config *conf, struct err *err) must_check;
 /*
- * What containers are given must be root's alone to change: refuses a store that others may write to, or a tree in it, or that is another
- * user's, and a symlink. One that is not there is passed over. -EPERM, -ENOTDIR with ERR_STORE.
+ * What containers are given must be root's alone to change: refuses a store that others may write to, or that is another user's, and a
+ * symlink. One that is not there is passed over. -EPERM, -ENOTDIR with ERR_STORE.
  */
 int store_check_rights(const struct store *s, struct err *err) must_check;
+/* The same for all drivers' directories, trees and toolkits in them: what a start need not pay for, and no bad one may cost the others. */
+int store_check_trees(const struct store *s, struct err *err) must_check;
 /*
  * Whether a tree may be made at <store>/<parent>/<name>, or <store>/<name> (parent NULL): links are not followed, and the
  * directory of a driver must be root's alone. -EPERM, -ENOTDIR with ERR_STORE.

@@ -338,6 +338,19 @@ static int rights_with(const char *path, mode_t mode, const struct store *s, str
 	return r;
 }
 
+static int trees_with(const char *path, mode_t mode, const struct store *s, struct err *err)
+{
+	int r;
+
+	*err = (struct err)ERR_INIT;
+	CHECK_INT(chmod(path, mode), 0);
+	/* A start is not kept from the other trees. */
+	CHECK_INT(store_check_rights(s, err), 0);
+	r = store_check_trees(s, err);
+	CHECK_INT(chmod(path, 0755), 0);
+	return r;
+}
+
 TEST(what_others_may_write_to_is_no_store)
 {
 	static const mode_t bad[] = { 0777, 0775, 0757, 01777, 0722 };
@@ -368,9 +381,9 @@ TEST(what_others_may_write_to_is_no_store)
 	cleanup_free char *driver = mem_printf("%s/550.10", c.driver_store), *tree = mem_printf("%s/1.2.3", driver);
 	cleanup_free char *toolkit = mem_printf("%s/12.4.1", c.cuda_store);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		CHECK(rights_with(driver, bad[i], &s, &err) < 0);
-		CHECK(rights_with(tree, bad[i], &s, &err) < 0);
-		CHECK(rights_with(toolkit, bad[i], &s, &err) < 0);
+		CHECK(trees_with(driver, bad[i], &s, &err) < 0);
+		CHECK(trees_with(tree, bad[i], &s, &err) < 0);
+		CHECK(trees_with(toolkit, bad[i], &s, &err) < 0);
 	}
 	if (geteuid() == 0) {
 		CHECK_INT(chown(c.driver_store, 1000, 0), 0);
