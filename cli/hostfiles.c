@@ -145,7 +145,7 @@ static int is_ours(int rootfd, const struct cli *cli, const struct hoststate *s,
 
 	if (r < 0 || !f.exists)
 		return r;
-	digest_of(f.text.buf, f.text.len, hex);
+	digest_of(f.text.buf ? f.text.buf : "", f.text.len, hex);
 	if (strlist_has(&s->digests, hex) || (text && str_eq(hex, digest_of(text, strlen(text), now))))
 		return 1;
 	err_set(err, ERR_HOST, 0, "%s: %s", path,
@@ -174,7 +174,7 @@ static int write_file(int rootfd, const struct cli *cli, const struct hoststate 
 	}
 	if (r >= 0)
 		r = rootfile_read(rootfd, path, ERR_HOST, &f, err);
-	if (r < 0 || (f.exists && str_eq(f.text.buf ? f.text.buf : "", text)))
+	if (r < 0 || !text || (f.exists && str_eq(f.text.buf ? f.text.buf : "", text)))
 		return r;
 	strbuf_puts(&b, text);
 	return rootfile_write(rootfd, &f, &b, err);
@@ -198,7 +198,7 @@ static void note(const struct cli *cli, struct hoststate *s, int rootfd, const c
 	char hex[DIGEST_HEX];
 
 	hoststate_note(s, rootfd, path);
-	if (!strlist_has(&s->digests, digest_of(text, strlen(text), hex)))
+	if (text && !strlist_has(&s->digests, digest_of(text, strlen(text), hex)))
 		strlist_add(&s->arena, &s->digests, arena_strdup(&s->arena, hex));
 }
 

@@ -38,7 +38,7 @@ static int refuse(const char *name, const char *users, struct err *err)
 static int check(const struct inventory_dir *sys, struct arena *a, const char *name, struct err *err)
 {
 	struct strlist holders, others = { 0 };
-	const char *count;
+	const char *count = NULL;
 	int r = inventory_text_list(sys, a, arena_printf(a, "module/%s/holders", name), &holders, err);
 
 	if (r == 0)

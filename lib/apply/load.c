@@ -92,7 +92,7 @@ static int has_gpu(const struct hostroot *root, bool *ret, struct err *err)
 {
 	struct inventory_dir sys = { root->sys, "sys-root" };
 	cleanup_arena struct arena a = ARENA_INIT;
-	struct inventory_pci_holder holder;
+	struct inventory_pci_holder holder = { 0 };
 	struct strlist names;
 	int r = inventory_text_list(&sys, &a, INVENTORY_PCI_DEVICES, &names, err);
 
