@@ -10,7 +10,6 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "host/buildid.h"
 #include "host/osver.h"
 #include "store/build.h"
 #include "store/classify.h"
@@ -296,7 +295,6 @@ static int take_all(struct search *s, struct err *err)
 static int import_tree(struct search *s, struct import_result *ret, const struct config *conf, struct err *err)
 {
 	struct manifest *m = &s->b.manifest;
-	char build_id[BUILDID_HEX];
 	int r = build_begin(&s->b, conf->driver_store, err);
 
 	s->b.guard = s->guard;
@@ -308,8 +306,6 @@ static int import_tree(struct search *s, struct import_result *ret, const struct
 	m->os = arena_strdup(&m->arena, ret->os);
 	manifest_add_source(m, *s->dir ? s->dir : "/", NULL);
 	r = take_all(s, err);
-	if (m->n_modules && buildid_read(conf->sys_root, build_id))
-		m->build_id = arena_strdup(&m->arena, build_id);
 	for (size_t i = 0; i < m->n_files; i++)
 		ret->files += !m->files[i].link;
 	if (r == 0)

@@ -24,7 +24,7 @@ struct import_from {
 	const char *dir;	   /* the root directory to look below; "" or "/": this host */
 	const char *host;	   /* the root of the host whose OS version the tree is for */
 	const char *loaded;	   /* the driver of the loaded module where dir is that host's, else NULL */
-	const struct guard *guard; /* build.h; NULL: none */
+	const struct guard *guard; /* guard.h; NULL: none */
 };
 
 /*

@@ -37,7 +37,7 @@ struct install_options {
 	const char *root;						/* of the host */
 	void (*progress)(void *data, const struct install_progress *p); /* NULL: nobody wants to know */
 	void *data;
-	const struct guard *guard; /* build.h; NULL: none */
+	const struct guard *guard; /* guard.h; NULL: none */
 };
 
 /*

@@ -21,17 +21,9 @@ why_not() {
 	vm_needs 2>&1 || :
 }
 
-# Each step writes "NAME| line" for all that it printed and "NAME= status" at its end.
 guest_script() {
 	cat <<'END'
-say() {
-	name=$1
-	shift
-	"$@" >/tmp/said 2>&1 </dev/null
-	status=$?
-	sed "s/^/$name| /" /tmp/said
-	echo "$name= $status"
-}
+. /vm-steps
 start() {
 	runc run --detach --bundle /bundle c && runc exec c /bin/sh /oracle
 }
