@@ -3,6 +3,7 @@
 # hook-recorder.sh RECORD HOOK ARG...: an OCI hook that runs another one and writes down what it did, in RECORD: rc, stderr; mounts,
 # fds (of the container's init) and root (its files), each .before and .after; trace where RECORD/want-trace is there.
 # RECORD/only-hook: guarded.hook-before and -after too, see oracles.bash. RECORD/environment: variables for the hook, with a trace.
+# RECORD/want-slow: it takes its time over each mount, for whoever wants to see it at work.
 # devices: its rules on cgroup v1. RECORD/want-fds: SIGCHLD, SIGTERM and SIGHUP are ignored, and the hook inherits descriptors 3 to 40 of host directories; want-closed: and none of these of the three.
 record=$1
 shift
@@ -29,6 +30,9 @@ if [ -e "$record/want-trace" ]; then
 	variables=()
 	[ ! -e "$record/environment" ] || mapfile -t variables < <(sed 's/^/-E/' "$record/environment")
 	run=(timeout -s KILL 20 strace -f -y -s 4096 -o "$record/trace" "${variables[@]}" "$@")
+fi
+if [ -e "$record/want-slow" ]; then
+	run=(timeout -s KILL 20 strace -f -o /dev/null -e trace=move_mount -e inject=move_mount:delay_enter=20000 "$@")
 fi
 cat >"$record/state"
 pid=$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$record/state")
