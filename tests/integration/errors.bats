@@ -23,7 +23,7 @@ why_not() {
 setup_file() {
 	# shellcheck source=tests/lib/vm.sh
 	. "$NVC_LIB/vm.sh"
-	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT RELEASE OTHER_RELEASE
+	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT RELEASE CONFIG_DIFFERS=
 	local rc=0 other
 	WHY_NOT=$(why_not)
 	[ -z "$WHY_NOT" ] || return 0
@@ -32,7 +32,7 @@ setup_file() {
 	[ $rc != 3 ] || return 0
 	[ $rc = 0 ]
 	RELEASE=$(cat "$KERNEL/release")
-	OTHER_RELEASE=$(cat "$other/release")
+	[ "$(layout_version "$KERNEL")" = "$(layout_version "$other")" ] || CONFIG_DIFFERS=yes
 	make_guest "$BATS_FILE_TMPDIR/guest" "$other" &&
 		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/errors.sh" "$BATS_FILE_TMPDIR/image" &&
 		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE"
@@ -40,6 +40,11 @@ setup_file() {
 
 setup() {
 	[ -z "$WHY_NOT" ] || skip_or_fail "$WHY_NOT"
+}
+
+# layout_version KERNEL: what its configuration makes of the layout of modules.
+layout_version() {
+	find "$1/headers" -name Module.symvers -exec awk '$2 == "module_layout" { print $1 }' {} +
 }
 
 # wrong_versions WHICH IN OUT: the version of one symbol that OUT was built against is wrong: of module_layout, or of the first "other".
@@ -142,6 +147,11 @@ loads() {
 }
 
 @test "built for a kernel of another configuration: the symbols are named before anything is loaded" {
+	# Debian 13's two configurations differ in nothing that a module sees, and then its kernel takes it.
+	if [ -z "$CONFIG_DIFFERS" ]; then
+		loads config
+		return
+	fi
 	refused config 'nvidia: needs another version of module_layout than this kernel has'
 	step config-verify
 	[[ $output == *'nvidia_uvm: needs another version of '* ]]
