@@ -254,13 +254,16 @@ coverage:
 	$(Q)$(MAKE) --no-print-directory COVERAGE=1 -j$$(nproc) units
 	$(Q)tests/lib/coverage.sh build/coverage
 
+# What takes longest begins first, so that no lane is left with it at the end.
+LONGEST := $(patsubst %,tests/integration/%.slow.bats,readme hostile kill boot realmodules)
+
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
 	$(Q)$(MAKE) --no-print-directory all units lint analyze
 	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
-	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/*.slow.bats)
-	$(Q)CVE_FULL=1 CVE_STORM=$${CVE_STORM:-60} tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/integration/cve-*.bats)
+	$(Q)tests/lib/run-lanes.sh $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/*.slow.bats))
+	$(Q)CVE_FULL=1 CVE_STORM=$${CVE_STORM:-60} tests/lib/run-lanes.sh $(wildcard tests/integration/cve-*.bats)
 	$(Q)$(MAKE) --no-print-directory check-weakened
 
 # Shows that the tests of hostile images can fail: each rule is taken out of a copy of the tree, and they must notice.
