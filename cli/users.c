@@ -4,16 +4,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define NAMED_MAX 5
+#define COMM_MAX 15
 
 struct search {
 	const char *proc_root;
@@ -42,9 +45,24 @@ static bool holds(const struct search *s, const char *pid)
 	return found;
 }
 
+/* The kernel cuts a name off, and "nvidia-persiste" is no name of a unit; the program's file has the whole one. */
+static const char *whole_name(const struct search *s, const char *pid, const char *comm, char exe[PATH_MAX])
+{
+	cleanup_free char *path = mem_printf("%s/%s/exe", s->proc_root, pid);
+	ssize_t n = strlen(comm) < COMM_MAX ? 0 : readlink(path, exe, PATH_MAX - 1);
+	const char *slash;
+
+	if (n <= 0)
+		return comm;
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	return slash && str_starts(slash + 1, comm) ? slash + 1 : comm;
+}
+
 static void add(struct search *s, const char *pid)
 {
 	cleanup_free char *path = mem_printf("%s/%s/comm", s->proc_root, pid), *comm = NULL;
+	char exe[PATH_MAX];
 	size_t len;
 
 	if (s->found++ >= NAMED_MAX)
@@ -52,7 +70,7 @@ static void add(struct search *s, const char *pid)
 	if (fd_read_file_at(AT_FDCWD, path, 64, &comm, &len) < 0)
 		comm = mem_strdup("process");
 	comm[strcspn(comm, "\n")] = '\0';
-	strbuf_printf(&s->names, "%s%s (%s)", s->found > 1 ? ", " : "", comm, pid);
+	strbuf_printf(&s->names, "%s%s (%s)", s->found > 1 ? ", " : "", whole_name(s, pid, comm, exe), pid);
 }
 
 int users_check(const char *proc_root, const uint32_t *majors, size_t n, struct err *err)

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "tap.h"
 
 /* A process in a made-up /proc whose fd 3 is that. */
@@ -18,6 +19,37 @@ static void process(const char *proc, const char *pid, const char *comm, const c
 	tap_write(proc, name, line);
 	tap_write(proc, other, "");
 	CHECK(!fd || symlink(fd, link) == 0);
+}
+
+/* The same, and its program. */
+static void program(const char *proc, const char *pid, const char *comm, const char *exe)
+{
+	cleanup_free char *link = mem_printf("%s/%s/exe", proc, pid);
+
+	process(proc, pid, comm, "/dev/null");
+	CHECK(symlink(exe, link) == 0);
+}
+
+TEST(a_name_is_whole)
+{
+	/* A name that was not cut off is the process's own, and so is one that is not the program's. */
+	static const struct {
+		const char *comm, *exe, *what;
+	} rows[] = {
+		{ "nvidia-persiste", "/opt/bin/nvidia-persistenced", "GPUs are in use by nvidia-persistenced (12)" },
+		{ "python3", "/usr/bin/python3.11", "GPUs are in use by python3 (12)" },
+		{ "a-worker-of-man", "/usr/bin/python3.11", "GPUs are in use by a-worker-of-man (12)" },
+	};
+	static const uint32_t mem[] = { 1 };
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const char *proc = tap_tmpdir();
+
+		program(proc, "12", rows[i].comm, rows[i].exe);
+		CHECK(users_check(proc, mem, 1, &err) < 0);
+		CHECK_STR(err.what, rows[i].what);
+	}
 }
 
 TEST(who_holds_a_device)
