@@ -300,7 +300,7 @@ vm_settle() {
 	local root=$1 units=$1/etc/systemd/system name
 	echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 	echo vm >"$root/etc/hostname"
-	cp "$2" "$root/vm-run"
+	cp "$2" "$root/vm-run" && cp "$vm_here/../fixtures/vm/steps.sh" "$root/vm-steps" || return
 	vm_run_unit >"$units/vm-run.service"
 	ln -sf ../vm-run.service "$units/multi-user.target.wants/vm-run.service"
 	for name in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service \
