@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # A host's whole boot, in a virtual machine: systemd as the first process, its units and generator, Docker with systemd's cgroups, what
-# the installer image puts there, and stand-ins for NVIDIA's modules in the store. It boots twice, with GPUs and then without; guest.sh is
-# what it runs, and each test here looks at what one of its steps wrote.
+# the installer image puts there, and stand-ins for NVIDIA's modules and persistence daemon in the store. It boots twice, with GPUs and then
+# without; guest.sh is what it runs, and each test here looks at what one of its steps wrote.
 # BOOT_CONTAINERS: how many containers start at once (20).
 
 bats_require_minimum_version 1.5.0
@@ -90,7 +90,14 @@ make_modules() {
 	printf 'overlay\nstandin-gpu\n' >"$guest/etc/modules-load.d/vm.conf"
 	echo 'options standin-gpu gpus=2' >"$guest/etc/modprobe.d/vm.conf"
 	tar -C "$good" -czf "$archives/modules-$OS-$DRIVER.tar.gz" nvidia.ko nvidia-uvm.ko nvidia-modeset.ko &&
-		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$archives" "$DRIVER" >/dev/null
+		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$archives" "$DRIVER" >/dev/null && add_daemon "$archives/tools-$DRIVER.tar"
+}
+
+# add_daemon TAR: to the driver's tools, of which TAR.gz has the others.
+add_daemon() {
+	local tmp=$BATS_FILE_TMPDIR/daemon
+	mkdir -p "$tmp" && cc -O1 -Wall -Wextra -o "$tmp/nvidia-persistenced" "$NVC_TESTS/fixtures/boot/nvidia-persistenced.c" -ldl &&
+		gunzip "$1.gz" && tar -C "$tmp" --append -f "$1" nvidia-persistenced && gzip "$1"
 }
 
 # The installer, as its image runs it: there its own root has the programs in PREFIX.
@@ -153,9 +160,36 @@ second() {
 	[[ $output != *nvcoreos* ]]
 }
 
-@test "NVIDIA's daemons: no program, no NVSwitch: not started, and nothing has failed" {
-	is nvidia-persistenced 0 ActiveState=inactive ConditionResult=no Result=success
+@test "nvidia-persistenced.service: the driver's own daemon, as its user, with no right of root's, holds the GPUs" {
+	is nvidia-persistenced 0 ActiveState=active ConditionResult=yes Result=success
 	is nvidia-persistenced-enabled 0 enabled
+	is daemon 0 nvidia-persiste nvidia-persistenced 0000000000000000 1 /dev/nvidia0 /dev/nvidia1 /dev/nvidiactl
+	is daemon-files 0 'nvidia-persistenced 755 directory' 'nvidia-persistenced 644 regular file' 'nvidia-persistenced 777 socket'
+}
+
+@test "a persistence daemon at work: status says so, and unload takes nothing away and says how to go on" {
+	step daemon-status
+	[[ $status = 0 && $'\n'$output == *$'\npersistenced  running'* ]]
+	step daemon-json
+	[[ $status = 0 && $output == *'"persistenced": true'* ]]
+	is daemon-holds 1 "nvcoreos: E*: GPUs are in use by nvidia-persistenced (+([0-9])): *'systemctl stop nvidia-persistenced'*"
+	is daemon-modules 0 nvidia nvidia_modeset nvidia_uvm
+}
+
+@test "the persistence daemon is stopped: nothing of it is left, and the modules go" {
+	is daemon-stop 0
+	is daemon-stopped 0 ActiveState=inactive ConditionResult=yes Result=success
+	is daemon-left 2 '*No such file*'
+	step daemon-gone
+	[[ $status = 0 && $'\n'$output == *$'\npersistenced  not running'* ]]
+	is unload 2 'unloaded nvidia_modeset, nvidia_uvm, nvidia' '*No such file*'
+}
+
+@test "NVIDIA's daemons: no program, no module, no NVSwitch: not started, and nothing has failed" {
+	for what in program modules; do
+		is no-$what-start 0
+		is no-$what 0 ActiveState=inactive ConditionResult=no Result=success
+	done
 	is nvidia-fabricmanager 0 ActiveState=inactive ConditionResult=no Result=success
 }
 
