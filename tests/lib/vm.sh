@@ -264,17 +264,19 @@ vm_boot() {
 
 # --- one with a disk, and systemd on it --------------------------------------
 
+vm_systemd='systemd systemd-sysv dbus udev kmod procps curl docker.io'
+
 # vm_ask_systemd_root SUITE
 vm_ask_systemd_root() {
 	aptlists_update "$1" main || return
 	# Until Debian 12 the client came with docker.io.
-	# shellcheck disable=SC2046 # a list of names
-	"$vm_here/roots.sh" --with "$1" systemd systemd-sysv dbus udev kmod procps docker.io $(aptlists_names "$1" docker-cli)
+	# shellcheck disable=SC2046,SC2086 # lists of names
+	"$vm_here/roots.sh" --with "$1" $vm_systemd $(aptlists_names "$1" docker-cli)
 }
 
-# vm_systemd_root: prints a cached root of roots.sh with systemd as its init, and Docker.
+# vm_systemd_root: prints a cached root of roots.sh with systemd as its init, Docker, and curl.
 vm_systemd_root() {
-	vm_newest "$(aptlists_cache)/vm/systemd-$(vm_suite)" vm_ask_systemd_root "$(vm_suite)"
+	vm_newest "$(aptlists_cache)/vm/systemd-$(vm_suite)-$(cksum <<<"$vm_systemd" | cut -d' ' -f1)" vm_ask_systemd_root "$(vm_suite)"
 }
 
 # What the guest runs when all has started, its words on the console as those of vm_second_init.
