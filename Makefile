@@ -172,7 +172,7 @@ bundle: all $(BUNDLE)/nvcoreos $(BUNDLE)/nvcoreos-load $(BUNDLE)/nvcoreos-image
 $(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit $(if $(COVERAGE_FLAGS),-DTAP_COVERAGE)
 
 # What tests/unit/faults.c stands in for.
-FAULT_CALLS := cap_set_proc clock_gettime clock_nanosleep fchmod fchown flock fstat64 fstatat64 fstatfs64 fsync mkdirat mknodat open64 openat64 poll read renameat seccomp_load \
+FAULT_CALLS := cap_set_proc clock_gettime clock_nanosleep fchmod fchown flock fstat64 fstatat64 fstatfs64 fsync mkdirat mknodat open64 openat64 poll read renameat renameat2 seccomp_load \
 	setfsgid setfsuid setns stat64 statx symlinkat syscall write
 FAULTS := $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS))
 

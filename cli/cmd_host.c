@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cli.h"
 #include "hostview.h"
+#include "protect.h"
 #include "store/repair.h"
 
 static int parse_method(const char *word, enum hostview_method *ret)
@@ -18,7 +19,8 @@ static int parse_method(const char *word, enum hostview_method *ret)
 
 static int run(struct cli *cli, bool enable, enum hostview_method method, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
+	const struct guard guard = protect_guard(cli);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, &guard, err);
 	int r;
 
 	if (lock < 0)

@@ -36,10 +36,10 @@ static void print_result(const struct cli *cli, const struct import_result *r)
 
 static int import(struct cli *cli, const char *dir, bool use, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
+	const struct guard guard = protect_guard(cli);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, &guard, err);
 	struct import_result result;
 	char buf[LOADED_MAX];
-	const struct guard guard = protect_guard(cli);
 	struct import_from from = { .dir = dir, .host = cli->root, .guard = &guard };
 	int r;
 

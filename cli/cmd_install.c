@@ -91,7 +91,8 @@ static int run(struct cli *cli, struct install_result *result, char **sources, i
 
 static int install(struct cli *cli, char **sources, int n, bool use, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, err);
+	const struct guard guard = protect_guard(cli);
+	cleanup_fd int lock = repair_lock(&cli->conf, cli->root, &guard, err);
 	struct install_result result;
 	int r;
 

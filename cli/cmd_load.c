@@ -10,15 +10,17 @@
 #include "base/str.h"
 #include "cli.h"
 #include "hostview.h"
+#include "protect.h"
 #include "store/repair.h"
 
 /* After an OS update. Whatever is in its way keeps no modules from being loaded: a start finds its tree by the loaded driver. */
 static void move_current(const struct cli *cli)
 {
+	const struct guard guard = protect_guard(cli);
 	struct err local = ERR_INIT;
 	char line[ERR_MSG_MAX + 512];
 
-	if (repair_follow_os(&cli->conf, cli->root, &local) < 0)
+	if (repair_follow_os(&cli->conf, cli->root, &guard, &local) < 0)
 		log_warning("current stays where it is: %s", err_line(&local, line, sizeof(line)));
 }
 

@@ -173,14 +173,14 @@ void protect_free(struct protect *p)
 	free(p);
 }
 
-static int may_go(void *data, const char *path, bool moved, struct err *err)
+static int may_go(const void *data, const char *path, const char *was, struct err *err)
 {
 	const struct cli *cli = data;
 	struct mounts *m = NULL;
 	pid_t user = 0;
 	int r;
 
-	if (moved)
+	if (was)
 		starts_wait(cli->conf.proc_root);
 	r = mounts_read(&m, cli->conf.proc_root, err);
 	if (r < 0)
@@ -189,11 +189,11 @@ static int may_go(void *data, const char *path, bool moved, struct err *err)
 	mounts_free(m);
 	if (r < 0 || !user)
 		return r;
-	err_set(err, ERR_BUSY, EBUSY, "%s: it is mounted for process %d", path, (int)user);
+	err_set(err, ERR_BUSY, EBUSY, "%s: it is mounted for process %d", was ? was : path, (int)user);
 	return err_hint(err, "end the containers that use it, then do it again");
 }
 
-struct guard protect_guard(struct cli *cli)
+struct guard protect_guard(const struct cli *cli)
 {
 	return (struct guard){ .may_go = may_go, .data = cli };
 }

@@ -29,6 +29,6 @@ void protect_free(struct protect *p);
 int protect_check(const struct cli *cli, const struct store *s, const char *os, const struct store_tree *t,
 		  struct err *err) must_check;
 /* For what replaces or deletes a tree: not while a container has it mounted. ERR_BUSY then. `cli` must outlive it. */
-struct guard protect_guard(struct cli *cli);
+struct guard protect_guard(const struct cli *cli);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "host/osver.h"
 #include "oci/json.h"
+#include "protect.h"
 #include "select.h"
 #include "store/manifest.h"
 #include "store/repair.h"
@@ -15,9 +16,10 @@
 
 int writer_begin(struct writer *w, const struct cli *cli, struct err *err)
 {
+	const struct guard guard = protect_guard(cli);
 	int r;
 
-	*w = (struct writer){ .lock = repair_lock(&cli->conf, cli->root, err) };
+	*w = (struct writer){ .lock = repair_lock(&cli->conf, cli->root, &guard, err) };
 	if (w->lock < 0)
 		return w->lock;
 	r = store_read(&w->store, &cli->conf, err);

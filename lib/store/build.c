@@ -529,15 +529,16 @@ static int exchange(struct build *b, const char *to)
 /* The old tree and the new one change places; what is left in the staging directory goes with build_free. */
 static int replace_tree(struct build *b, const char *to, struct err *err)
 {
-	cleanup_free char *old = mem_printf("%s/%s", b->store, b->staging);
-	int r = exchange(b, to);
+	cleanup_free char *old = mem_printf("%s/%s", b->store, b->staging), *path = mem_printf("%s/%s", b->store, to);
+	int r = exchange(b, to), back;
 
 	if (r < 0)
-		return err_set(err, ERR_STORE, -r, "%s/%s", b->store, to);
-	r = b->guard ? b->guard->may_go(b->guard->data, old, true, err) : 0;
-	if (r < 0 && exchange(b, to) < 0) {
-		/* It is in use: then it stays, under whatever name. */
-		log_warning("%s stays: %s", old, strerror(errno));
+		return err_set(err, ERR_STORE, -r, "%s", path);
+	r = guard_ask(b->guard, old, path, err);
+	back = r < 0 ? exchange(b, to) : 0;
+	if (back < 0) {
+		/* It is in use: then it stays, under whatever name, and the new one in its place. */
+		guard_stays(err, path, old, -back);
 		b->staging[0] = '\0';
 	}
 	return r;
@@ -576,8 +577,8 @@ int build_publish(struct build *b, const char *parent, const char *name, bool *r
 		return there;
 	if (there == EXISTING_SAME)
 		return build_settle(b->store, parent, err);
-	if (replaces && b->guard)
-		r = b->guard->may_go(b->guard->data, path, false, err);
+	if (replaces)
+		r = guard_ask(b->guard, path, NULL, err);
 	staged = mem_printf("%s/%s", b->store, b->staging);
 	if (r == 0 && b->label)
 		r = label_tree(staged, b->label, err);

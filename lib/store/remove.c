@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "store/repair.h"
 #include "store/usage.h"
 
@@ -17,13 +16,15 @@ const char *remove_name(struct arena *a, const struct store_tree *t)
 	return t->is_cuda ? arena_printf(a, "cuda/%s", t->cuda) : arena_printf(a, "%s/%s", t->driver, t->os);
 }
 
-static int take_away(int storefd, const char *path, const char *gone)
+/* To a name that nothing has: what an earlier run could not move back may be in use still. */
+static int take_away(int storefd, const char *path, struct arena *a, const char *name, const char **ret_gone)
 {
-	int r = fd_remove_tree(storefd, gone);
+	struct stat st;
 
-	if (r < 0)
-		return r;
-	return renameat(AT_FDCWD, path, storefd, gone) < 0 ? -errno : 0;
+	*ret_gone = name;
+	for (unsigned i = 2; fstatat(storefd, *ret_gone, &st, AT_SYMLINK_NOFOLLOW) == 0; i++)
+		*ret_gone = arena_printf(a, "%s.%u", name, i);
+	return renameat(AT_FDCWD, path, storefd, *ret_gone) < 0 ? -errno : 0;
 }
 
 /* A container may have been started between the last look at mounts and the moment in which nobody found the tree any more. */
@@ -31,10 +32,10 @@ static int ask_again(const char *store, int storefd, const char *path, const cha
 		     struct err *err)
 {
 	cleanup_free char *moved = mem_printf("%s/%s", store, gone);
-	int r = guard ? guard->may_go(guard->data, moved, true, err) : 0;
+	int r = guard_ask(guard, moved, path, err);
 
 	if (r < 0 && renameat2(storefd, gone, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
-		log_warning("%s stays: %s", moved, strerror(errno));
+		guard_stays(err, path, moved, errno);
 	return r;
 }
 
@@ -50,15 +51,16 @@ int remove_tree(struct store *s, const struct store_tree *t, const struct guard 
 {
 	const char *store = t->is_cuda ? s->cuda_path : s->driver_path;
 	const char *parent = t->is_cuda ? NULL : arena_printf(&s->arena, "%s/%s", store, t->driver);
-	const char *gone = t->is_cuda ? arena_printf(&s->arena, REPAIR_REMOVED "%s", t->cuda)
-				      : arena_printf(&s->arena, REPAIR_REMOVED "%s-%s", t->driver, t->os);
+	const char *name = t->is_cuda ? arena_printf(&s->arena, REPAIR_REMOVED "%s", t->cuda)
+				      : arena_printf(&s->arena, REPAIR_REMOVED "%s-%s", t->driver, t->os),
+		   *gone;
 	cleanup_fd int fd = fd_open_dir(store);
 	uint64_t bytes = usage_of(t->path).freed;
 	int r;
 
 	if (fd < 0)
 		return err_set(err, ERR_STORE, -fd, "%s", store);
-	r = take_away(fd, t->path, gone);
+	r = take_away(fd, t->path, &s->arena, name, &gone);
 	if (r == 0) {
 		r = ask_again(store, fd, t->path, gone, guard, err);
 		if (r < 0)

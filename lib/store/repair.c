@@ -26,16 +26,25 @@ static bool is_leftover(const char *name)
 
 /*
  * The writers' lock is the driver store's. Where two configurations share the CUDA store alone, a run that lives holds its staging
- * directory locked.
+ * directory locked. And what was a tree a container may have taken before nobody found it any more.
  */
-static bool is_alive(int store, const char *name)
+static bool may_go(const char *store, int storefd, const char *name, const struct guard *guard)
 {
-	cleanup_fd int fd = openat(store, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = openat(storefd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_free char *path = mem_printf("%s/%s", store, name);
+	struct err why = ERR_INIT;
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (fd < 0)
+		return true;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return false;
+	if (guard_ask(guard, path, path, &why) == 0)
+		return true;
+	log_warning("%s stays: %s", path, why.what);
+	return false;
 }
 
-static void remove_leftovers(const char *store)
+static void remove_leftovers(const char *store, const struct guard *guard)
 {
 	int fd = fd_open_dir(store);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -46,7 +55,8 @@ static void remove_leftovers(const char *store)
 		return;
 	}
 	while ((e = readdir(d))) {
-		int r = is_leftover(e->d_name) && !is_alive(fd, e->d_name) ? fd_remove_tree(fd, e->d_name) : 0;
+		int r = is_leftover(e->d_name) && may_go(store, fd, e->d_name, guard) ? fd_remove_tree(fd, e->d_name)
+										      : 0;
 
 		if (r < 0)
 			log_warning("%s/%s: %s", store, e->d_name, strerror(-r));
@@ -96,7 +106,7 @@ static int repair_current(const struct config *conf, const char *root, struct er
 	return r;
 }
 
-int repair_lock(const struct config *conf, const char *root, struct err *err)
+int repair_lock(const struct config *conf, const char *root, const struct guard *guard, struct err *err)
 {
 	const struct store paths = { .driver_path = conf->driver_store, .cuda_path = conf->cuda_store };
 	struct err why = ERR_INIT;
@@ -106,16 +116,16 @@ int repair_lock(const struct config *conf, const char *root, struct err *err)
 
 	if (lock < 0)
 		return lock;
-	remove_leftovers(conf->driver_store);
-	remove_leftovers(conf->cuda_store);
+	remove_leftovers(conf->driver_store, guard);
+	remove_leftovers(conf->cuda_store, guard);
 	if (repair_current(conf, root, &why) < 0)
 		log_warning("%s", err_line(&why, line, sizeof(line)));
 	return lock;
 }
 
-int repair_follow_os(const struct config *conf, const char *root, struct err *err)
+int repair_follow_os(const struct config *conf, const char *root, const struct guard *guard, struct err *err)
 {
-	cleanup_fd int lock = repair_lock(conf, root, err);
+	cleanup_fd int lock = repair_lock(conf, root, guard, err);
 	struct store s;
 	int r = lock < 0 ? lock : store_read(&s, conf, err);
 

@@ -169,6 +169,51 @@ slowly() {
 	done
 }
 
+# The container's tree is read through its mount.
+is_read() {
+	grep -q . "/proc/$KEEPER/root$BATS_TEST_TMPDIR/mnt/$1"
+}
+
+end_keeper() {
+	kill "$KEEPER"
+	wait "$KEEPER" || :
+	KEEPER=
+}
+
+@test "a tree that a container took in the last moment and that cannot be moved back is nobody's to delete until it ends" {
+	said=$BATS_TEST_TMPDIR/said
+	echo "log-file=$BATS_TEST_TMPDIR/log" >"$BATS_TEST_TMPDIR/conf"
+	mount --bind /proc "$HOST/proc"
+	for verb in 'remove --yes 535.98' 'prune --keep 0' "install $TOOLS"; do
+		nvc --quiet install "$LIBRARIES"
+		nvc --quiet install "$ARCHIVES/libraries-535.98.tar.gz"
+		old=$HOST/opt/nvidia/535.98/3975.2.0 library=lib64/libcuda.so.535.98 first=renameat failed=renameat2:error=EIO
+		[[ $verb != install* ]] || old=$TREE library=lib64/libcuda.so.550.10 first=syncfs failed=renameat2:error=EIO:when=2
+		# shellcheck disable=SC2086 # words
+		strace -f -o /dev/null -e "trace=$first,renameat2" -e "inject=$first:delay_enter=2000000:when=1" -e "inject=$failed" \
+			"$NVCOREOS_BUILD/nvcoreos" --root "$HOST" --config "$BATS_TEST_TMPDIR/conf" $verb >"$said" 2>&1 3>&- &
+		job=$!
+		sleep 1
+		keep_mounted "$old"
+		rc=0
+		wait $job || rc=$?
+		echo "$verb: $rc: $(cat "$said")"
+		[ $rc = 1 ]
+		grep -q "E54: in use: $old: it is mounted for process $KEEPER: .* could not be moved back (Input/output error), stays as \." "$said"
+		grep -q "warning: $old cannot be moved back, and stays as $HOST/opt/nvidia/\..* while it is in use: Input/output error" "$BATS_TEST_TMPDIR/log"
+		is_read "$library"
+		# Whatever changes the store now leaves it alone; when it is free, it goes.
+		nvc --quiet use 550.10
+		is_read "$library"
+		run -0 nvc verify
+		end_keeper
+		nvc --quiet use 550.10
+		[ -z "$(find "$HOST/opt/nvidia" -maxdepth 1 -name '.[sr]*')" ]
+		[[ $verb = install* ]] || [ ! -e "$old" ]
+		[[ $verb != install* ]] || [ -x "$TREE/bin/nvidia-smi" ]
+	done
+}
+
 @test "remove waits for hooks that are at work" {
 	nvc --quiet install "$LIBRARIES"
 	nvc --quiet install "$ARCHIVES/libraries-535.98.tar.gz"

@@ -130,6 +130,8 @@ WRAP(int, "poll", poll, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
 WRAP(ssize_t, "read", read, (int fd, void *buf, size_t n), (fd, buf, n))
 WRAP(ssize_t, "write", write, (int fd, const void *buf, size_t n), (fd, buf, n))
 WRAP(int, "renameat", renameat, (int a, const char *from, int b, const char *to), (a, from, b, to))
+WRAP(int, "renameat2", renameat2, (int a, const char *from, int b, const char *to, unsigned flags),
+     (a, from, b, to, flags))
 WRAP(int, "symlinkat", symlinkat, (const char *target, int dir, const char *name), (target, dir, name))
 WRAP(int, "setns", setns, (int fd, int type), (fd, type))
 /* Of the libraries that are linked only their calls in our code are seen, not what these call in turn. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/build.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "store/digest.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -148,6 +150,66 @@ TEST(a_damaged_tree_is_replaced)
 		if (i < ARRAY_SIZE(damage))
 			tap_write(dir, damage[i], "{");
 	}
+}
+
+/* A container took the old tree in the last moment; *data: the way back is closed too. */
+static int refuse_moved(const void *data, const char *path, const char *was, struct err *err)
+{
+	const bool *closed = data;
+
+	if (!was)
+		return 0;
+	CHECK(strstr(path, "/.staging-") && str_ends(was, "/" DRIVER "/os"));
+	if (*closed)
+		faults_arm("renameat2", 1, EIO);
+	return err_set(err, ERR_BUSY, EBUSY, "%s: it is mounted", was);
+}
+
+/* Completes the tree of one library by a second one. */
+static int complete(const char *dir, const char *in, bool closed, struct err *err)
+{
+	const struct guard guard = { refuse_moved, &closed };
+	struct build b = BUILD_INIT;
+	bool already = false;
+	int r;
+
+	begin(&b, dir, err);
+	b.guard = &guard;
+	CHECK_INT(take(&b, in, "l0", "libcuda.so." DRIVER, NULL, err), 0);
+	CHECK_INT(take(&b, in, "l1", "libnvidia-ml.so." DRIVER, NULL, err), 0);
+	CHECK_INT(build_finish_driver(&b, err), 0);
+	r = build_publish(&b, DRIVER, "os", &already, err);
+	build_free(&b);
+	return r;
+}
+
+TEST(a_tree_that_may_not_be_replaced_is_back_or_stays_whole_beside_the_new_one)
+{
+	static const char more[] = DRIVER "/os/lib64/libnvidia-ml.so." DRIVER;
+	const char *dir = tap_tmpdir(), *in = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct build b = BUILD_INIT;
+	bool already = false;
+
+	fixture_library(in, "l0", "libcuda.so.1", "1");
+	fixture_library(in, "l1", "libnvidia-ml.so.1", "1");
+	begin(&b, dir, &err);
+	CHECK_INT(take(&b, in, "l0", "libcuda.so." DRIVER, NULL, &err), 0);
+	REQUIRE(build_finish_driver(&b, &err) == 0);
+	REQUIRE(build_publish(&b, DRIVER, "os", &already, &err) == 0);
+	build_free(&b);
+
+	CHECK_INT(complete(dir, in, false, &err), -EBUSY);
+	CHECK(fixture_exists(dir, DRIVER "/os/start.json") && !fixture_exists(dir, more));
+	CHECK(!fixture_has_staging(dir));
+	CHECK(!strstr(err.hint, "moved back"));
+
+	CHECK_INT(complete(dir, in, true, &err), -EBUSY);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(err.code, ERR_BUSY);
+	CHECK(strstr(err.hint, "could not be moved back (Input/output error), stays as .staging-"));
+	CHECK(fixture_exists(dir, DRIVER "/os/start.json") && fixture_exists(dir, more));
+	CHECK(fixture_has_staging(dir));
 }
 
 TEST(a_driver_under_another_name_is_refused)

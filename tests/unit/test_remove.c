@@ -2,9 +2,11 @@
 #include "store/remove.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "faults.h"
 #include "store/store.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -93,5 +95,53 @@ TEST(what_is_gone_already_is_an_error)
 	CHECK_INT(remove_tree(&w.store, &t, NULL, NULL, &w.err), 0);
 	CHECK_INT(remove_tree(&w.store, &t, NULL, NULL, &w.err), -ENOENT);
 	CHECK_INT(w.err.code, ERR_STORE);
+	unmake(&w);
+}
+
+/* The container that took the tree in the last moment; then the way back is closed too. */
+static int refuse(const void *data, const char *path, const char *was, struct err *err)
+{
+	CHECK(str_ends(path, "/.removed-535.98-3975.2.0"));
+	CHECK(str_ends(was, "/opt/nvidia/535.98/3975.2.0"));
+	if (data)
+		faults_arm("renameat2", 1, EIO);
+	return err_set(err, ERR_BUSY, EBUSY, "%s: it is mounted", was);
+}
+
+TEST(what_the_guard_refuses_is_moved_back)
+{
+	const struct guard guard = { refuse, NULL };
+	struct store_tree t;
+	struct world w;
+
+	REQUIRE(make(&w));
+	REQUIRE(store_find(&w.store, "535.98/3975.2.0", "3975.2.0", &t, &w.err) == 0);
+	CHECK_INT(remove_tree(&w.store, &t, &guard, NULL, &w.err), -EBUSY);
+	CHECK(fixture_exists(w.dir, "opt/nvidia/535.98/3975.2.0/start.json"));
+	CHECK(!fixture_exists(w.dir, "opt/nvidia/.removed-535.98-3975.2.0"));
+	CHECK(!strstr(w.err.hint, "moved back"));
+	unmake(&w);
+}
+
+TEST(what_cannot_be_moved_back_stays_whole_and_is_said)
+{
+	static const char left[] = "opt/nvidia/.removed-535.98-3975.2.0/start.json";
+	const struct guard guard = { refuse, "x" };
+	struct store_tree t;
+	struct world w;
+
+	REQUIRE(make(&w));
+	REQUIRE(store_find(&w.store, "535.98/3975.2.0", "3975.2.0", &t, &w.err) == 0);
+	CHECK_INT(remove_tree(&w.store, &t, &guard, NULL, &w.err), -EBUSY);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(w.err.code, ERR_BUSY);
+	CHECK(strstr(w.err.hint, "could not be moved back (Input/output error), stays as .removed-535.98-3975.2.0, "));
+	CHECK(fixture_exists(w.dir, left));
+	/* The same tree once more, which goes: what stays is not touched. */
+	tap_write(w.dir, "opt/nvidia/535.98/3975.2.0/start.json", "{}");
+	CHECK_INT(remove_tree(&w.store, &t, NULL, NULL, &w.err), 0);
+	CHECK(!fixture_exists(w.dir, "opt/nvidia/535.98/3975.2.0"));
+	CHECK(!fixture_exists(w.dir, "opt/nvidia/.removed-535.98-3975.2.0.2"));
+	CHECK(fixture_exists(w.dir, left));
 	unmake(&w);
 }

@@ -32,15 +32,20 @@ static void point(const char *dir, const char *target)
 	CHECK(symlink(target, path) == 0);
 }
 
-static void repair(const struct config *c, const char *dir)
+static void repair_with(const struct config *c, const char *dir, const struct guard *guard)
 {
 	struct err err = ERR_INIT;
 	unsigned before = tap_open_fds();
-	int lock = repair_lock(c, dir, &err);
+	int lock = repair_lock(c, dir, guard, &err);
 
 	CHECK(lock >= 0);
 	fd_close(lock);
 	CHECK_INT(tap_open_fds(), before);
+}
+
+static void repair(const struct config *c, const char *dir)
+{
+	repair_with(c, dir, NULL);
 }
 
 TEST(leftovers_go_and_nothing_else)
@@ -123,7 +128,7 @@ TEST(current_follows_the_os)
 		struct store s;
 
 		tap_write(dir, "etc/os-release", release);
-		CHECK_INT(repair_follow_os(&c, dir, &err), 0);
+		CHECK_INT(repair_follow_os(&c, dir, NULL, &err), 0);
 		CHECK_STR(fixture_readlink(dir, "opt/nvidia/current"), cases[i].after);
 		REQUIRE(store_read(&s, &c, &err) == 0);
 		CHECK_STR(s.selected, "535.98");
@@ -165,7 +170,7 @@ TEST(a_held_lock_is_an_error)
 	int lock = store_lock(&c, &err);
 
 	tap_write(dir, "opt/nvidia/.staging-9-0/x", "x");
-	CHECK_INT(repair_lock(&c, dir, &err), -EWOULDBLOCK);
+	CHECK_INT(repair_lock(&c, dir, NULL, &err), -EWOULDBLOCK);
 	CHECK_INT(err.code, ERR_BUSY);
 	CHECK(fixture_exists(dir, "opt/nvidia/.staging-9-0/x"));
 	fd_close(lock);
@@ -188,5 +193,34 @@ TEST(the_staging_directory_of_a_run_that_lives_stays)
 	fd_close(take_fd(fd));
 	repair(&c, dir);
 	CHECK(!fixture_exists(dir, "opt/cuda/.staging-9-1"));
+	config_free(&c);
+}
+
+/* A container may have what a run could not put back, or what a run that was killed had moved. */
+static int is_in_use(const void *data, const char *path, const char *was, struct err *err)
+{
+	CHECK_STR(was, path);
+	return str_ends(path, data) ? err_set(err, ERR_BUSY, EBUSY, "%s: in use", path) : 0;
+}
+
+TEST(what_is_in_use_stays_until_it_is_not)
+{
+	static const char *const names[] = { ".removed-535.98-3975.2.0", ".staging-9-0" };
+	struct config c;
+	const char *dir = make_host(&c);
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct guard guard = { is_in_use, names[i] };
+		cleanup_free char *used = mem_printf("opt/nvidia/%s/x", names[i]);
+		cleanup_free char *other = mem_printf("opt/nvidia/%s/x", names[!i]);
+
+		tap_write(dir, used, "x");
+		tap_write(dir, other, "x");
+		repair_with(&c, dir, &guard);
+		CHECK(fixture_exists(dir, used));
+		CHECK(!fixture_exists(dir, other));
+		repair_with(&c, dir, &(const struct guard){ is_in_use, "nothing" });
+		CHECK(!fixture_exists(dir, used));
+	}
 	config_free(&c);
 }
