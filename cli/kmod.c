@@ -159,6 +159,53 @@ static int probe_all(struct kmod_list *list, const char *params)
 	return r;
 }
 
+static bool is_there(const struct kmod_module *m)
+{
+	int state = kmod_module_get_initstate(m);
+
+	return state == KMOD_MODULE_LIVE || state == KMOD_MODULE_BUILTIN;
+}
+
+/* Of a module and what it stands on, the first that is not there: libkmod does not say which one failed. The caller unrefs it. */
+static struct kmod_module *find_failed(struct kmod_module *m)
+{
+	struct kmod_list *list cleanup(cleanup_modules_p) = kmod_module_get_dependencies(m), *i;
+
+	kmod_list_foreach(i, list)
+	{
+		struct kmod_module *depend = kmod_module_get_module(i);
+
+		if (!is_there(depend))
+			return depend;
+		kmod_module_unref(depend);
+	}
+	return kmod_module_ref(m);
+}
+
+/* The file is named, and NVIDIA's archives do not mend the kernel's own. */
+static int own_failed(int r, struct kmod_list *list, const char *name, struct err *err)
+{
+	struct kmod_module *first cleanup(cleanup_module_p) = kmod_module_get_module(list);
+	struct kmod_module *m cleanup(cleanup_module_p) = find_failed(first);
+	const char *path = kmod_module_get_path(m), *hint, *reason = kmod_reason(-r, &hint);
+	bool mends = true;
+
+	if (!path || str_starts(kmod_module_get_name(m), "nvidia"))
+		return failed(r, path ? path : name, err);
+	if (r == -ENOENT && access(path, F_OK) < 0)
+		reason = "it is gone";
+	else if (r == -EINVAL || r == -ENOEXEC)
+		reason = "damaged, or built for another kernel";
+	else
+		mends = false;
+	if (mends)
+		hint = "install this kernel's own modules again";
+	err_set(err, ERR_LOAD, 0, "%s: %s (%s)", path, reason, strerror(-r));
+	if (hint)
+		err_hint(err, "%s", hint);
+	return r;
+}
+
 int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err)
 {
 	struct kmod_list *list cleanup(cleanup_modules_p) = NULL;
@@ -169,7 +216,8 @@ int kmod_load_own(struct kmod *k, const char *name, const char *params, struct e
 		return failed(r, name, err);
 	if (!list)
 		return KMOD_ABSENT;
-	return result(probe_all(list, params), name, err);
+	r = probe_all(list, params);
+	return r == -EEXIST || r >= 0 ? 0 : own_failed(r, list, name, err);
 }
 
 char *kmod_own_version(struct kmod *k, const char *name)

@@ -7,9 +7,9 @@
 
 /*
  * Takes out of the directory `dev` the nodes whose majors the kernel chose when the modules came, and their links in char/: the next
- * driver gets these majors, and the nodes are open to all. `inv` was read before the modules went; only what has a name and a number
- * that load_nodes_make gives goes. Those of major 195, which is NVIDIA's for ever, stay. What cannot be removed is logged.
+ * driver gets these majors, and the nodes are open to all. `was` was read before the modules went, and `now` after it where not all of
+ * them did (NULL: all): what has its major still stays. Only what has a name and a number that load_nodes_make gives goes. Those of major 195, which is NVIDIA's for ever, stay. What cannot be removed is logged.
  */
-void load_forget_nodes(int dev, const struct inventory *inv);
+void load_forget_nodes(int dev, const struct inventory *was, const struct inventory *now);
 
 #endif

@@ -176,6 +176,19 @@ static int check_gpu(const struct config *conf, const struct hostroot *root, str
 	return err_hint(err, "there is nothing to load");
 }
 
+/* Of the modules that went before one that did not. */
+static void forget_some(const struct hostroot *root, const struct inventory *was)
+{
+	struct inventory now cleanup(inventory_free) = { .arena = ARENA_INIT };
+	struct err local = ERR_INIT;
+	char line[ERR_MSG_MAX];
+
+	if (inventory_read(&now, root, &local) < 0)
+		log_warning("device nodes of modules that are gone stay: %s", err_line(&local, line, sizeof(line)));
+	else
+		load_forget_nodes(root->dev, was, &now);
+}
+
 static int unload(const struct config *conf, struct err *err)
 {
 	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
@@ -188,12 +201,14 @@ static int unload(const struct config *conf, struct err *err)
 		r = hostroot_open(&root, conf, err);
 	if (r == 0)
 		r = inventory_read(&inv, &root, err);
-	if (r == 0)
-		r = load_modules_remove(&mods, err);
-
 	if (r < 0)
 		return r;
-	load_forget_nodes(root.dev, &inv);
+	r = load_modules_remove(&mods, err);
+	if (r < 0) {
+		forget_some(&root, &inv);
+		return r;
+	}
+	load_forget_nodes(root.dev, &inv, NULL);
 	for (size_t i = 0; i < mods.names.n; i++)
 		printf("%s%s", i ? ", " : "unloaded ", mods.names.v[i]);
 	puts(mods.names.n ? "" : "nothing is loaded");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -137,17 +138,35 @@ static int load_one(struct loader *l, const struct modset *set, size_t i, struct
 	return r == KMOD_ABSENT ? load_own(l, modules[i].renamed, params, err) : r;
 }
 
-/* Takes those out again that this run has put in: nothing stays half loaded. */
-static void take_back(struct loader *l, const bool *was_there, size_t n)
+/* What the kernel is left with, behind what is to be done about the error. */
+static void add_hint(struct err *err, const char *left)
 {
+	char old[sizeof(err->hint)];
+
+	if (!err)
+		return;
+	snprintf(old, sizeof(old), "%s", *err->hint ? err->hint : err_code_hint(err->code));
+	err_hint(err, "%s; %s", old, left);
+}
+
+/* Takes those out again that this run has put in: nothing stays half loaded, and what does is said in *err. */
+static void take_back(struct loader *l, const bool *was_there, size_t n, struct err *err)
+{
+	struct strlist left = { 0 };
 	char line[ERR_MSG_MAX];
 
 	while (n--) {
 		struct err local = ERR_INIT;
 
-		if (!was_there[n] && kmod_remove(l->kmod, modules[n].name, &local) < 0)
-			log_warning("%s", err_line(&local, line, sizeof(line)));
+		if (was_there[n] || kmod_remove(l->kmod, modules[n].name, &local) >= 0)
+			continue;
+		log_warning("%s", err_line(&local, line, sizeof(line)));
+		strlist_add(&l->out->arena, &left, modules[n].name);
 	}
+	if (left.n)
+		add_hint(err, arena_printf(&l->out->arena,
+					   "%s stays loaded, and goes with 'nvcoreos unload' once nothing uses it",
+					   load_busy_join(&l->out->arena, &left)));
 }
 
 /* KMOD_ABSENT where there is no nvidia at all. set NULL: the kernel's own. */
@@ -171,7 +190,7 @@ static int load_all(struct loader *l, const struct modset *set, struct err *err)
 				return r;
 			if (r == KMOD_ABSENT)
 				r = err_set(&local, ERR_LOAD, ENOENT, "%s", modules[i].name);
-			take_back(l, was_there, i);
+			take_back(l, was_there, i, &local);
 			if (err)
 				*err = local;
 			return r;
@@ -320,9 +339,11 @@ int load_modules_remove(struct load_modules *ret, struct err *err)
 		if (r == 0)
 			strlist_add(&ret->arena, &ret->names, load_busy_order[i]);
 	}
+	/* A load that finds nvidia and nvidia-uvm loads nothing. */
 	if (r < 0 && ret->names.n)
-		err_hint(err, "%s went before it, and 'nvcoreos load' loads them again",
-			 load_busy_join(&ret->arena, &ret->names));
+		add_hint(err, arena_printf(&ret->arena,
+					   "%s went before it, and 'nvcoreos load' loads them again once all are out",
+					   load_busy_join(&ret->arena, &ret->names)));
 	return r < 0 ? r : 0;
 }
 

@@ -19,7 +19,8 @@ struct load_modules {
 /*
  * Loads nvidia and nvidia-uvm, and where it can nvidia-modeset and nvidia-drm: from the tree of the loaded
  * driver, else of `current`, else of the selected driver, if it has modules for this OS version; else from the
- * running kernel's own. -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE; load_modules_free is due either way.
+ * running kernel's own. -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE: what was loaded then is out again, and the hint names what is
+ * not; load_modules_free is due either way.
  */
 int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
 			struct err *err) must_check;

@@ -10,7 +10,7 @@ load vm
 why_not() {
 	local name
 	[ "$(id -u)" = 0 ] || echo 'needs root'
-	for name in cc strip objcopy xz modinfo openssl; do
+	for name in cc strip objcopy xz modinfo openssl strace; do
 		command -v "$name" >/dev/null || echo "not installed: $name"
 	done
 	for name in nvcoreos nvcoreos-load; do
@@ -93,13 +93,25 @@ change_nvidia() {
 	done
 }
 
+# A module that says that it stands on one of the kernel's own, and that one, packed: whole in its place, and half of it beside.
+depend_on_overlay() {
+	local dir=$1 info=$BATS_FILE_TMPDIR/modinfo own
+	objcopy --dump-section .modinfo="$info" "$dir/nvidia.ko" && printf 'depends=overlay\0' >>"$info" &&
+		objcopy --update-section .modinfo="$info" "$dir/nvidia.ko" || return
+	own=$(find "$guest/lib/modules" -name 'overlay.ko*')
+	[[ $own = *.xz ]] || { xz --check=crc32 "$own" && own=$own.xz; } || return
+	depmod -b "$guest" "$RELEASE" && head -c $(($(stat -c %s "$own") / 2)) "$own" >"$standin/overlay-half"
+}
+
 make_modules() {
-	local set tmp=$BATS_FILE_TMPDIR/modules src=$NVC_TESTS/fixtures/modules good init config
+	local set tmp=$BATS_FILE_TMPDIR/modules src=$NVC_TESTS/fixtures/modules good init config held
 	good=$(vm_modules "$KERNEL" "$src") && init=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_UVM_ERRNO=16) &&
+		held=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_UVM_WAITS) &&
 		config=$(vm_modules "$1" "$src") || return
 	DRIVER=$(modinfo -F version "$good/nvidia.ko")
 	cp "$good/standin-gpu.ko" "$standin/" && find "$KERNEL/headers" -name Module.symvers -exec cp {} "$standin/" \; || return
-	mkdir -p "$tmp" && cp -R "$good" "$tmp/good" && cp -R "$init" "$tmp/init" && cp -R "$config" "$tmp/config" && change_nvidia || return
+	mkdir -p "$tmp" && cp -R "$good" "$tmp/good" && cp -R "$init" "$tmp/init" && cp -R "$config" "$tmp/config" && cp -R "$held" "$tmp/held" &&
+		cp -R "$good" "$tmp/depends" && depend_on_overlay "$tmp/depends" && change_nvidia || return
 	for set in "$tmp"/*; do
 		mkdir -p "$standin/modules/${set##*/}" &&
 			tar -C "$set" -czf "$standin/modules/${set##*/}/modules-$OS-$DRIVER.tar.gz" nvidia.ko nvidia-uvm.ko || return
@@ -109,7 +121,7 @@ make_modules() {
 make_guest() {
 	local guest=$1 standin=$1/standin
 	OS=debian-12-$RELEASE
-	cp -a "$ROOT" "$guest" && mkdir -p "$standin" && vm_install "$guest" && vm_own "$guest" "$KERNEL" && make_modules "$2" &&
+	cp -a "$ROOT" "$guest" && mkdir -p "$standin" && vm_install "$guest" && vm_program "$guest" "$(command -v strace)" /usr/sbin/strace && vm_own "$guest" "$KERNEL" && make_modules "$2" &&
 		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/archives" "$DRIVER" >/dev/null || return
 	printf 'ID=debian\nVERSION_ID="12"\n' >"$guest/etc/os-release"
 	echo "$DRIVER" >"$standin/driver"
@@ -192,6 +204,39 @@ loads() {
 	step init-verify
 	[ "$status" = 0 ]
 	refused init '' 'nvidia-uvm: a device number that it needs is taken (Device or resource busy): see /proc/devices *'
+}
+
+@test "the second module does not start, and somebody has opened the first: what stays is said, and unload takes it later" {
+	is held-load 1 "nvcoreos: E22: *: nvidia-uvm: a device number that it needs is taken (*): see /proc/devices for who has major 195; \
+nvidia stays loaded, and goes with 'nvcoreos unload' once nothing uses it"
+	step held-traces
+	[[ $'\n'$output == *$'\nnvidia\n'* && $output != *nvidia_uvm* ]]
+	is held-free 0 'unloaded nvidia'
+}
+
+# uvm_alone_is_gone STEP: what the kernel and /dev have after a half unload; the free major's nodes are gone.
+uvm_alone_is_gone() {
+	step "$1"
+	[[ $'\n'$output == *$'\nnvidia\n'* && $output != *nvidia[-_]uvm* && $output == */dev/nvidia-caps*/dev/nvidiactl* ]]
+}
+
+@test "unload: one module goes and the next does not: what went is said, and its nodes go" {
+	is left-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from *"
+	is left 1 "nvcoreos-load: E54: in use: nvidia is used: end what uses the GPUs, the console among it, or reboot; \
+nvidia_uvm went before it, and 'nvcoreos load' loads them again once all are out"
+	uvm_alone_is_gone left-traces
+	is left-again 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from *; made 2 device nodes"
+	is left-fault 1 "nvcoreos: E57: unloading the NVIDIA kernel modules failed: nvidia stays loaded: Input/output error: see 'dmesg', or reboot; \
+nvidia_uvm went before it, and 'nvcoreos load' loads them again once all are out"
+	uvm_alone_is_gone left-fault-traces
+	is left-end 0 'unloaded nvidia'
+}
+
+@test "one of the kernel's own modules, which another stands on, is damaged or gone: its file is named" {
+	refused damaged '' "/lib/modules/$RELEASE/*/overlay.ko.xz: damaged, or built for another kernel (*): install this kernel's own modules again"
+	refused missing '' "/lib/modules/$RELEASE/*/overlay.ko.xz: it is gone (*): install this kernel's own modules again"
+	is depends-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from /opt/depends/*; made *"
+	is depends-loaded 0 1
 }
 
 @test "modprobe.d has no say: install, blacklist, alias, options" {
