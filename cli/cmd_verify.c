@@ -130,11 +130,14 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const str
 	const struct modcheck_origin origin = { manifest->driver, manifest->build_id };
 	struct err why = ERR_INIT;
 	struct modcheck m;
-	int r = modprove_dir(&m, dir, open, &origin, &src, &why);
+	int r = modprove_dir(&m, dir, open, &origin, &src, &why), failed = 0;
 
-	if (r <= 0)
-		return r < 0 ? take_failure(j, p, r, &why, err) : 0;
-	p->done = true;
+	/* Of a kernel that tells nothing, what the modules say of themselves is known all the same. */
+	if (r < 0)
+		failed = take_failure(j, p, r, &why, err);
+	if (r == 0 || (r < 0 && r != -ENODATA))
+		return failed;
+	p->done |= r > 0 || m.n_findings;
 	p->n_findings += m.n_findings;
 	p->symbols += m.symbols;
 	p->versions += m.versions;
@@ -143,7 +146,7 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const str
 	for (size_t i = 0; i < m.findings.n; i++)
 		strlist_add(&p->arena, &p->findings, m.findings.v[i]);
 	modcheck_free(&m);
-	return 0;
+	return failed;
 }
 
 /* Whether the files that would be parsed are those that were installed. */

@@ -247,28 +247,33 @@ static const char *signature_policy(struct arena *a, const char *sys_root)
 	return NULL;
 }
 
+int kernelsyms_name(struct arena *a, struct modcheck_kernel *ret, const struct kernelsyms_source *src, struct err *err)
+{
+	struct utsname uts;
+
+	*ret = (struct modcheck_kernel){ 0 };
+	if (uname(&uts) < 0)
+		return err_set(err, ERR_HOST, errno, "uname");
+	ret->release = arena_strdup(a, src->kernel ? path_base(src->kernel) : uts.release);
+	if (!src->kernel)
+		ret->wants_signature = signature_policy(a, src->sys_root);
+	return 0;
+}
+
 int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfile *k,
 		    const struct kernelsyms_source *src, const struct modcheck_module *wanted, size_t n_wanted,
 		    struct err *err)
 {
 	struct reader r = { .a = a, .kernel = ret };
 	char build_id[BUILDID_HEX];
-	struct utsname uts;
-	int e;
+	int e = kernelsyms_name(a, ret, src, err);
 
-	*ret = (struct modcheck_kernel){ 0 };
-	if (uname(&uts) < 0)
-		return err_set(err, ERR_HOST, errno, "uname");
-	ret->release = arena_strdup(a, src->kernel ? path_base(src->kernel) : uts.release);
+	if (e < 0)
+		return e;
 	collect_wanted(&r, wanted, n_wanted);
-	if (src->kernel) {
-		e = read_named(&r, k, src->kernel, err);
-	} else {
-		ret->wants_signature = signature_policy(a, src->sys_root);
-		if (buildid_read(src->sys_root, build_id))
-			ret->build_id = arena_strdup(a, build_id);
-		e = read_running(&r, k, src, err);
-	}
+	if (!src->kernel && buildid_read(src->sys_root, build_id))
+		ret->build_id = arena_strdup(a, build_id);
+	e = src->kernel ? read_named(&r, k, src->kernel, err) : read_running(&r, k, src, err);
 	if (e < 0)
 		return e;
 	if (r.vermagic[0])

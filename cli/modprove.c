@@ -24,6 +24,7 @@ struct work {
 	bool open;
 	const struct modcheck_origin *origin;
 	const struct kernelsyms_source *src;
+	bool blind;	     /* nothing of the kernel is read */
 	volatile size_t *at; /* the module that the child reads; the set's number of them: the kernel's own */
 	pid_t parent;
 };
@@ -63,7 +64,8 @@ static int prove(const struct work *w, struct modcheck *ret, struct err *err)
 		r = read_modules(w, &a, k, &modules, err);
 	*w->at = r == 0 ? w->set->n : *w->at;
 	if (r == 0)
-		r = kernelsyms_read(&a, &kernel, k, w->src, modules, w->set->n, err);
+		r = w->blind ? kernelsyms_name(&a, &kernel, w->src, err)
+			     : kernelsyms_read(&a, &kernel, k, w->src, modules, w->set->n, err);
 	if (r == 0)
 		modcheck_run(ret, modules, w->set->n, &kernel, w->origin);
 	return r;
@@ -164,14 +166,28 @@ int modprove_set(struct modcheck *ret, const struct modset *set, bool open, cons
 		 const struct kernelsyms_source *src, struct err *err)
 {
 	struct work w = { .set = set, .open = open, .origin = origin, .src = src };
+	struct err why = ERR_INIT, local = ERR_INIT;
 	void *shared = mmap(NULL, sizeof(*w.at), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int r;
 
 	if (shared == MAP_FAILED)
 		return err_set(err, ERR_LOAD, errno, "memory");
 	w.at = shared;
-	r = ask_child(&w, ret, err);
+	r = ask_child(&w, ret, &why);
+	if (r < 0 && why.code == ERR_HOST) {
+		/* Of what driver they are, and what else they say of themselves, needs no kernel. */
+		w.blind = true;
+		r = ask_child(&w, ret, &local);
+		if (r < 0)
+			why = local;
+		else
+			r = -ENODATA;
+	} else if (r == -ENODATA) {
+		r = -EINVAL;
+	}
 	munmap(shared, sizeof(*w.at));
+	if (r < 0 && err)
+		*err = why;
 	return r;
 }
 

@@ -16,7 +16,8 @@
 
 /*
  * Checks a set of modules, which are of the open flavour where `open` and of that origin, against the kernel. 0 with *ret, whose
- * modcheck_free is due; -errno with ERR_LOAD (a file that is no module) or ERR_HOST (a kernel of which nothing is known).
+ * modcheck_free is due; -errno with ERR_LOAD (a file that is no module); -ENODATA with ERR_HOST where nothing is known of the kernel:
+ * *ret has what the modules say of themselves then (whose they are, of what driver, for what release), and modcheck_free is due too.
  */
 int modprove_set(struct modcheck *ret, const struct modset *set, bool open, const struct modcheck_origin *origin,
 		 const struct kernelsyms_source *src, struct err *err) must_check;

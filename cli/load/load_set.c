@@ -62,21 +62,21 @@ static int check_fit(const struct modset *set, bool open, const struct manifest 
 	struct err local = ERR_INIT;
 	char line[ERR_MSG_MAX + 256];
 	struct modcheck m;
+	bool blind;
 	int r = modprove_set(&m, set, open, &origin, &src, &local);
 
-	if (r == 0) {
-		if (m.rebuilt)
-			log_info("the modules were installed for another build of this kernel");
-		r = refuse_unfit(&m, err);
-		modcheck_free(&m);
+	if (r < 0 && r != -ENODATA) {
+		if (err)
+			*err = local;
 		return r;
 	}
-	if (local.code == ERR_HOST) {
+	blind = r < 0;
+	if (m.rebuilt)
+		log_info("the modules were installed for another build of this kernel");
+	r = refuse_unfit(&m, err);
+	if (r == 0 && blind)
 		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
-		return 0;
-	}
-	if (err)
-		*err = local;
+	modcheck_free(&m);
 	return r;
 }
 

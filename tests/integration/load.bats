@@ -5,7 +5,7 @@
 load helpers
 
 setup() {
-	need_build nvcoreos-load && need_root mknod flock setpriv gcc xz
+	need_build nvcoreos-load && need_root mknod flock setpriv gcc xz jq
 	dir=$(mktemp -d "${BATS_TEST_TMPDIR}/XXXXXX")
 	fakehost_make "$dir" 2 535.261.03 511
 	mkdir -p "$dir/store" "$dir/cuda"
@@ -272,6 +272,42 @@ set module-flavour=auto, or install the modules of that flavour" ]
 	one_line "$modules/nvidia.ko.gz: no form of a module that can be read: take it away, or make it a .ko, .ko.xz or .ko.zst"
 	rm "$modules/nvidia.ko.gz"
 	one_line 'nvidia-drm.ko.xz: no module, or damaged: install the modules again'
+}
+
+# module FILE VERSION
+module() {
+	printf '.data\n.quad printk\n.section .modinfo,"a"\n.asciz "version=%s"\n' "$2" | gcc -c -x assembler -o "$1" -
+}
+
+@test "of a kernel that tells nothing, modules of another driver are not loaded all the same" {
+	local os modules=$BATS_TEST_TMPDIR/modules tree
+	[ ! -e "/lib/modules/$(uname -r)" ] || skip 'this kernel has modules: nothing is tried on it'
+	# shellcheck source=/dev/null
+	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
+	"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_TEST_TMPDIR/archives" 535.261.03 >/dev/null
+	mkdir "$modules"
+	module "$modules/nvidia.ko" 535.261.03
+	module "$modules/nvidia-uvm.ko" 535.261.03
+	tar -C "$modules" -czf "$BATS_TEST_TMPDIR/archives/modules-$os-535.261.03.tar.gz" nvidia.ko nvidia-uvm.ko
+	"$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet install --use "$BATS_TEST_TMPDIR"/archives/*.tar.gz
+	rm "$dir/proc/driver/nvidia/version"
+	# The kernel takes none of these, whatever they say.
+	nvload
+	[ "$status" = 1 ]
+	echo "$stderr"
+	[[ "$stderr" == 'nvcoreos-load: E22: '*': nvidia: '* ]]
+	grep -q 'the modules are loaded unproven: E26: .* tell no symbol' "$dir/nvcoreos.log"
+	: >"$dir/nvcoreos.log"
+	tree=$(echo "$dir/store/535.261.03"/*)
+	module "$tree/modules/nvidia-uvm.ko" 550.163.01
+	jq --arg sum "$(sha256sum <"$tree/modules/nvidia-uvm.ko" | cut -d' ' -f1)" \
+		'(.files[] | select(.path == "modules/nvidia-uvm.ko")).sha256 = $sum' "$tree/manifest.json" >"$BATS_TEST_TMPDIR/manifest"
+	cp "$BATS_TEST_TMPDIR/manifest" "$tree/manifest.json"
+	nvload
+	[ "$status" = 1 ]
+	[ "$stderr" = "nvcoreos-load: E22: loading the NVIDIA kernel modules failed: nvidia_uvm: is of driver 550.163.01, not 535.261.03: \
+install the modules of this OS version; 'nvcoreos verify' names all" ]
+	run ! grep unproven "$dir/nvcoreos.log"
 }
 
 @test "the second of two loaders waits, and gives up at load-timeout" {

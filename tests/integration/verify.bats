@@ -146,6 +146,15 @@ module() {
 	} | gcc -c -x assembler -o "$file" -
 }
 
+# other_module FILE: this one in the place of the installed one, and the manifest says so.
+other_module() {
+	local file=$T/modules/$1
+	cp "$BATS_TEST_TMPDIR/$1" "$file"
+	jq --arg path "modules/$1" --arg sum "$(sha256sum <"$file" | cut -d' ' -f1)" --argjson size "$(stat -c %s "$file")" \
+		'(.files[] | select(.path == $path)) |= (.sha256 = $sum | .size = $size)' "$T/manifest.json" >"$BATS_TEST_TMPDIR/manifest"
+	cp "$BATS_TEST_TMPDIR/manifest" "$T/manifest.json"
+}
+
 # no_module FILE: the tree is whole, and verify says that this file in it is no module.
 no_module() {
 	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
@@ -200,6 +209,24 @@ no_module() {
 	echo "$output"
 	[[ $output == *': nvidia: is of driver 550.163.01, not 535.98'* ]]
 	[[ ${lines[-1]} == *'E22: '* ]]
+}
+
+@test "of a kernel that tells nothing, what a module says of itself is looked at all the same" {
+	module nvidia.ko name=nvidia version=535.98 license=NVIDIA
+	with_modules nvidia.ko
+	run -0 verify 535.98
+	echo "$output"
+	[ -e "/lib/modules/$(uname -r)" ] || [[ $output == *': its modules are not proven: '*' tell no symbol'* ]]
+	module nvidia.ko name=nvidia version=550.163.01 license=NVIDIA
+	other_module nvidia.ko
+	run -1 verify 535.98
+	echo "$output"
+	[[ $output == *': whole ('*': nvidia: is of driver 550.163.01, not 535.98'* ]]
+	[ -e "/lib/modules/$(uname -r)" ] || [[ $output == *': its modules are not proven: '*' tell no symbol'* ]]
+	[[ ${lines[-1]} == *'E22: '*'do not fit the kernel'* ]]
+	run -1 verify --json 535.98
+	[ "$(sed '/^nvcoreos: /d' <<<"$output" | jq -c '.trees[0].modules | [.fit, .found]')" = \
+		'[false,["nvidia: is of driver 550.163.01, not 535.98"]]' ]
 }
 
 @test "of many findings each module has its first, and the rest is counted" {
