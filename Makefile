@@ -73,7 +73,7 @@ HOOK_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(H
 endif
 
 # These parts need libraries that only the tool links.
-CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c install.c import.c build.c runfile.c source.c toolkit.c verify.c))
+CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c install.c import.c build.c packed.c runfile.c source.c toolkit.c verify.c))
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c

@@ -100,10 +100,12 @@ static void noreturn_fn child(const struct archive_source *src, bool is_dir, int
 		_exit(2);
 	if (is_dir)
 		walker_run(&w, in);
-	else if (!guard || guard() == 0)
-		decoder_run(&w, in, src->offset, src->compression);
-	else
+	else if (guard && guard() < 0)
 		_exit(2);
+	else if (src->packed)
+		decoder_run_packed(&w, in, src->compression);
+	else
+		decoder_run(&w, in, src->offset, src->compression);
 	_exit(w.status);
 }
 

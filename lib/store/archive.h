@@ -40,6 +40,7 @@ struct archive_source {
 	int fd; /* a regular file or a directory; stays the caller's and must outlive the stream, which reads it */
 	uint64_t offset; /* where in a file the archive begins; it ends with the file */
 	enum decoder_compression compression;
+	bool packed; /* no archive: one file, compressed alone, which comes as the entry "packed" */
 };
 
 /* Starts reading an archive, or what lies in a directory. -errno with ERR_IO. */

@@ -18,6 +18,7 @@
 #include "store/digest.h"
 #include "store/label.h"
 #include "store/modinfo.h"
+#include "store/packed.h"
 #include "store/start.h"
 #include "store/store.h"
 #include "store/verify.h"
@@ -117,6 +118,20 @@ static int check_machine(struct build *b, const struct build_file *f, const stru
 	return str_eq(b->manifest.arch, arch) ? 0 : refuse(f, "for another machine than the rest", err);
 }
 
+/* As modinfo_read; -EBADMSG too where what is packed cannot be unpacked. */
+static int read_modinfo(const struct build_file *f, struct modinfo *ret)
+{
+	cleanup_fd int unpacked = -EBADF;
+	struct err why = ERR_INIT;
+
+	if (!packed_is(f->name))
+		return modinfo_read(f->fd, ret);
+	unpacked = packed_open(f->name, f->fd, &why);
+	if (unpacked < 0)
+		return why.code == ERR_ARCHIVE ? -EBADMSG : unpacked;
+	return modinfo_read(unpacked, ret);
+}
+
 static int add_module(struct build *b, const struct build_file *f, const char *path, struct err *err)
 {
 	struct manifest_module m = { .path = path, .version = "", .vermagic = "", .depends = "" };
@@ -129,7 +144,7 @@ static int add_module(struct build *b, const struct build_file *f, const char *p
 		refuse(f, "a kernel module packed with gzip", err);
 		return err_hint(err, "pack it as .ko.xz or .ko.zst, or leave it unpacked");
 	}
-	r = modinfo_read(f->fd, &info);
+	r = read_modinfo(f, &info);
 	if (r < 0 && r != -ENOEXEC)
 		return r == -EBADMSG ? refuse(f, "damaged kernel module", err)
 				     : err_set(err, ERR_IO, -r, "%s", f->name);

@@ -105,7 +105,7 @@ static enum decoder_compression compression(struct archive *a)
 	}
 }
 
-static int open_filters(struct decoder *d, enum decoder_compression expected)
+static int open_raw(struct decoder *d, enum decoder_compression expected)
 {
 	struct archive_entry *e;
 	enum decoder_compression found;
@@ -125,6 +125,15 @@ static int open_filters(struct decoder *d, enum decoder_compression expected)
 		return records_error(d->w, false, "not compressed with bzip2, xz, gzip or zstd");
 	if (expected != DECODER_ANY && expected != found)
 		return records_error(d->w, false, "compressed in another way than its name says");
+	return 0;
+}
+
+static int open_filters(struct decoder *d, enum decoder_compression expected)
+{
+	int r = open_raw(d, expected);
+
+	if (r < 0)
+		return r;
 	if (archive_read_support_format_tar(d->tar) != ARCHIVE_OK ||
 	    archive_read_open(d->tar, d, NULL, read_block, NULL) != ARCHIVE_OK)
 		return records_error(d->w, false, reason(d->tar));
@@ -301,7 +310,45 @@ static int run(struct decoder *d, enum decoder_compression expected)
 	return r == 0 ? records_end(d->w) : r;
 }
 
-void decoder_run(struct records *w, int in, uint64_t offset, enum decoder_compression expected)
+/* All of one file: what it unpacks to must be known before its data is told. */
+static int read_packed(struct decoder *d, struct strbuf *ret)
+{
+	la_ssize_t n;
+
+	while ((n = archive_read_data(d->raw, d->block, CHUNK)) > 0) {
+		if (ret->len + (size_t)n > DECODER_PACKED_MAX)
+			return records_error(d->w, false, "it unpacks to more than any module");
+		strbuf_add(ret, d->block, (size_t)n);
+	}
+	if (n < 0)
+		return records_error(d->w, false, reason(d->raw));
+	return (uint64_t)archive_filter_bytes(d->raw, -1) == d->size
+		       ? 0
+		       : records_error(d->w, false, "something follows the compressed data");
+}
+
+static int run_packed(struct decoder *d, enum decoder_compression expected)
+{
+	struct strbuf all = STRBUF_INIT;
+	struct record record = { .type = RECORD_FILE };
+	int r = open_raw(d, expected);
+
+	if (r == 0)
+		r = read_packed(d, &all);
+	record.size = all.len;
+	if (r == 0)
+		r = records_entry(d->w, &record, "packed", NULL);
+	for (size_t o = 0; r == 0 && o < all.len; o += CHUNK)
+		r = records_chunk(d->w, all.buf + o, all.len - o < CHUNK ? all.len - o : CHUNK);
+	if (r == 0)
+		r = records_chunk(d->w, NULL, 0);
+	strbuf_free(&all);
+	return r == 0 ? records_end(d->w) : r;
+}
+
+typedef int run_fn(struct decoder *d, enum decoder_compression expected);
+
+static void decode(struct records *w, int in, uint64_t offset, enum decoder_compression expected, run_fn *fn)
 {
 	struct decoder d = { .w = w, .in = in, .offset = offset };
 	struct stat st;
@@ -315,9 +362,19 @@ void decoder_run(struct records *w, int in, uint64_t offset, enum decoder_compre
 		records_error(w, false, "cannot be read");
 	} else {
 		d.size = (uint64_t)st.st_size - offset;
-		run(&d, expected);
+		fn(&d, expected);
 	}
 	archive_read_free(d.tar);
 	archive_read_free(d.raw);
 	free(d.block);
+}
+
+void decoder_run(struct records *w, int in, uint64_t offset, enum decoder_compression expected)
+{
+	decode(w, in, offset, expected, run);
+}
+
+void decoder_run_packed(struct records *w, int in, enum decoder_compression expected)
+{
+	decode(w, in, 0, expected, run_packed);
 }

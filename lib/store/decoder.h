@@ -23,5 +23,8 @@ uint64_t decoder_limit(uint64_t n);
  * not looked at.
  */
 void decoder_run(struct records *w, int in, uint64_t offset, enum decoder_compression expected);
+/* The same of one file that was compressed alone: it comes as the one entry "packed", of DECODER_PACKED_MAX bytes at most. */
+#define DECODER_PACKED_MAX (256u << 20) /* the largest module, several times over */
+void decoder_run_packed(struct records *w, int in, enum decoder_compression expected);
 
 #endif

@@ -93,7 +93,7 @@ static bool is_installed(const struct job *j)
 
 static struct archive_source archive_of(const struct source *s)
 {
-	return (struct archive_source){ s->path, s->fd, s->offset, s->name.compression };
+	return (struct archive_source){ s->path, s->fd, s->offset, s->name.compression, false };
 }
 
 /* Of a .run's files: neither sources and documents, nor its own installer. */

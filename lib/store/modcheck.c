@@ -188,7 +188,7 @@ static void check_name(struct modcheck *m, const struct modcheck_module *module)
 		finding(m, module->name, arena_printf(&m->arena, "calls itself %s", module->claimed));
 }
 
-/* As when they are installed, where what is packed cannot be read: what has no version is not the driver's own. */
+/* As when they are installed: what has no version is not the driver's own. */
 static void check_driver(struct modcheck *m, const struct modcheck_module *module, const char *driver)
 {
 	if (!driver || !str_starts(module->name, "nvidia") || !str_is_version(module->version) ||

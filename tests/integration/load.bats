@@ -221,6 +221,19 @@ bats_require_minimum_version 1.5.0
 	[[ "$stderr" = "nvcoreos-load: E23: no installed driver fits: no NVIDIA modules for "*" in $dir/store, nor in /lib/modules/$(uname -r): "* ]]
 }
 
+# module FILE VERSION
+module() {
+	printf '.data\n.quad printk\n.section .modinfo,"a"\n.asciz "version=%s"\n' "$2" | gcc -c -x assembler -o "$1" -
+}
+
+# other_module FILE DIR: this one in the place of the one in a tree's directory of modules, and the manifest says so.
+other_module() {
+	cp "$1" "$2/"
+	jq --arg path "modules/${1##*/}" --arg sum "$(sha256sum <"$1" | cut -d' ' -f1)" \
+		'(.files[] | select(.path == $path)).sha256 = $sum' "$2/../manifest.json" >"$BATS_TEST_TMPDIR/manifest"
+	cp "$BATS_TEST_TMPDIR/manifest" "$2/../manifest.json"
+}
+
 @test "a tree's modules are looked at, and what is none, damaged or unknown is named in one sentence" {
 	local os firmware modules=$BATS_TEST_TMPDIR/modules
 	# shellcheck source=/dev/null
@@ -228,13 +241,15 @@ bats_require_minimum_version 1.5.0
 	"$NVC_TESTS/fixtures/sample-driver/build.sh" "$BATS_TEST_TMPDIR/archives" 535.261.03 >/dev/null
 	mkdir "$modules"
 	echo 'no module' >"$modules/nvidia.ko"
-	# What is packed libkmod alone reads, and it ends the process where the names of the sections stand beyond all of them.
-	gcc -c -x c -o "$modules/nvidia-drm.ko" /dev/null
-	printf '\377' | dd of="$modules/nvidia-drm.ko" bs=1 seek=62 conv=notrunc status=none
-	xz "$modules/nvidia-drm.ko"
+	module "$modules/nvidia-drm.ko" 535.261.03
+	xz -k "$modules/nvidia-drm.ko"
 	tar -C "$modules" -czf "$BATS_TEST_TMPDIR/archives/modules-$os-535.261.03.tar.gz" nvidia.ko nvidia-drm.ko.xz
 	"$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet install --use "$BATS_TEST_TMPDIR"/archives/*.tar.gz
+	# What is packed libkmod alone reads here, and it ends the process where the names of the sections stand beyond all of them.
+	printf '\377' | dd of="$modules/nvidia-drm.ko" bs=1 seek=62 conv=notrunc status=none
+	xz "$modules/nvidia-drm.ko" -c >"$BATS_TEST_TMPDIR/nvidia-drm.ko.xz"
 	modules=$(echo "$dir/store/535.261.03"/*/modules)
+	other_module "$BATS_TEST_TMPDIR/nvidia-drm.ko.xz" "$modules"
 	rm "$dir/proc/driver/nvidia/version"
 	one_line() {
 		nvload
@@ -274,11 +289,6 @@ set module-flavour=auto, or install the modules of that flavour" ]
 	one_line 'nvidia-drm.ko.xz: no module, or damaged: install the modules again'
 }
 
-# module FILE VERSION
-module() {
-	printf '.data\n.quad printk\n.section .modinfo,"a"\n.asciz "version=%s"\n' "$2" | gcc -c -x assembler -o "$1" -
-}
-
 @test "of a kernel that tells nothing, modules of another driver are not loaded all the same" {
 	local os modules=$BATS_TEST_TMPDIR/modules tree
 	[ ! -e "/lib/modules/$(uname -r)" ] || skip 'this kernel has modules: nothing is tried on it'
@@ -299,10 +309,8 @@ module() {
 	grep -q 'the modules are loaded unproven: E26: .* tell no symbol' "$dir/nvcoreos.log"
 	: >"$dir/nvcoreos.log"
 	tree=$(echo "$dir/store/535.261.03"/*)
-	module "$tree/modules/nvidia-uvm.ko" 550.163.01
-	jq --arg sum "$(sha256sum <"$tree/modules/nvidia-uvm.ko" | cut -d' ' -f1)" \
-		'(.files[] | select(.path == "modules/nvidia-uvm.ko")).sha256 = $sum' "$tree/manifest.json" >"$BATS_TEST_TMPDIR/manifest"
-	cp "$BATS_TEST_TMPDIR/manifest" "$tree/manifest.json"
+	module "$BATS_TEST_TMPDIR/nvidia-uvm.ko" 550.163.01
+	other_module "$BATS_TEST_TMPDIR/nvidia-uvm.ko" "$tree/modules"
 	nvload
 	[ "$status" = 1 ]
 	[ "$stderr" = "nvcoreos-load: E22: loading the NVIDIA kernel modules failed: nvidia_uvm: is of driver 550.163.01, not 535.261.03: \

@@ -128,7 +128,7 @@ with_modules() {
 	os=$(. /etc/os-release && echo "$ID-$VERSION_ID-$(uname -r)")
 	rm -rf "$HOST/store"
 	tar -C "$BATS_TEST_TMPDIR" -czf "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz" "$@"
-	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-535.98.tar.gz" "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz"
+	gpu_nvcoreos "$HOST" install "$HOST/archives/libraries-535.98.tar.gz" "$BATS_TEST_TMPDIR/modules-$os-535.98.tar.gz" || return
 	T=$(echo "$HOST"/store/535.98/*)
 	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n' >"$BATS_TEST_TMPDIR/symvers"
 }
@@ -153,6 +153,15 @@ other_module() {
 	jq --arg path "modules/$1" --arg sum "$(sha256sum <"$file" | cut -d' ' -f1)" --argjson size "$(stat -c %s "$file")" \
 		'(.files[] | select(.path == $path)) |= (.sha256 = $sum | .size = $size)' "$T/manifest.json" >"$BATS_TEST_TMPDIR/manifest"
 	cp "$BATS_TEST_TMPDIR/manifest" "$T/manifest.json"
+}
+
+# pack SUFFIX: nvidia.ko beside itself.
+pack() {
+	if [ "$1" = xz ]; then
+		xz -kf -0 "$BATS_TEST_TMPDIR/nvidia.ko"
+	else
+		zstd -qf "$BATS_TEST_TMPDIR/nvidia.ko"
+	fi
 }
 
 # no_module FILE: the tree is whole, and verify says that this file in it is no module.
@@ -189,26 +198,52 @@ no_module() {
 @test "a packed module whose headers make no sense, or that unpacks to more than any module, is no module" {
 	module nvidia.ko name=nvidia license=NVIDIA
 	module nvidia-uvm.ko name=nvidia_uvm
-	truncate -s 600M "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
-	zstd -q "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	zstd -qk "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
 	with_modules nvidia.ko nvidia-uvm.ko.zst
+	truncate -s 600M "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	zstd -qf "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	other_module nvidia-uvm.ko.zst
 	no_module nvidia-uvm.ko.zst
 	module nvidia-uvm.ko name=nvidia_uvm
+	xz -k "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
+	with_modules nvidia.ko nvidia-uvm.ko.xz
 	# Where the names of the sections stand: an index beyond all of them.
 	printf '\377' | dd of="$BATS_TEST_TMPDIR/nvidia-uvm.ko" bs=1 seek=62 conv=notrunc status=none
 	xz -f "$BATS_TEST_TMPDIR/nvidia-uvm.ko"
-	with_modules nvidia.ko nvidia-uvm.ko.xz
+	other_module nvidia-uvm.ko.xz
 	no_module nvidia-uvm.ko.xz
 }
 
-@test "a packed module of another driver, which install cannot read, is found" {
-	module nvidia.ko name=nvidia version=550.163.01 license=NVIDIA
-	xz "$BATS_TEST_TMPDIR/nvidia.ko"
-	with_modules nvidia.ko.xz
-	run -1 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+# not_installed FILE WHY
+not_installed() {
+	run -1 with_modules "$1"
 	echo "$output"
-	[[ $output == *': nvidia: is of driver 550.163.01, not 535.98'* ]]
-	[[ ${lines[-1]} == *'E22: '* ]]
+	[[ ${lines[-1]} == *"E50: archive refused: "*": $1: $2"* ]]
+	[ -z "$(find "$HOST/store" -name 'nvidia*.ko*')" ]
+}
+
+@test "a packed module is installed as what it unpacks to: not where it is damaged, too large, or of another driver" {
+	local pack
+	for pack in xz zst; do
+		rm -f "$BATS_TEST_TMPDIR"/nvidia.ko*
+		module nvidia.ko name=nvidia version=535.98 license=NVIDIA
+		pack "$pack"
+		with_modules "nvidia.ko.$pack"
+		[ "$(jq -r '.modules[] | .name + " " + .version' "$T/manifest.json")" = 'nvidia 535.98' ]
+		run -0 verify --kernel "$BATS_TEST_TMPDIR/symvers" 535.98
+		head -c 100 "$BATS_TEST_TMPDIR/nvidia.ko.$pack" >"$BATS_TEST_TMPDIR/half" && mv "$BATS_TEST_TMPDIR/half" "$BATS_TEST_TMPDIR/nvidia.ko.$pack"
+		not_installed "nvidia.ko.$pack" 'damaged kernel module'
+		module nvidia.ko name=nvidia version=550.163.01 license=NVIDIA
+		pack "$pack"
+		not_installed "nvidia.ko.$pack" 'of driver 550.163.01, not 535.98'
+		printf x >>"$BATS_TEST_TMPDIR/nvidia.ko.$pack"
+		not_installed "nvidia.ko.$pack" 'damaged kernel module'
+		truncate -s 300M "$BATS_TEST_TMPDIR/nvidia.ko"
+		pack "$pack"
+		not_installed "nvidia.ko.$pack" 'damaged kernel module'
+	done
+	mv "$BATS_TEST_TMPDIR/nvidia.ko.zst" "$BATS_TEST_TMPDIR/nvidia.ko.xz"
+	not_installed nvidia.ko.xz 'damaged kernel module'
 }
 
 @test "of a kernel that tells nothing, what a module says of itself is looked at all the same" {
