@@ -34,7 +34,7 @@ setup_file() {
 	[ $rc = 0 ]
 	make_guest "$BATS_FILE_TMPDIR/guest" &&
 		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/guest.sh" "$BATS_FILE_TMPDIR/image" &&
-		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE"
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 180
 }
 
 setup() {
@@ -77,10 +77,11 @@ make_modules() {
 	vm_index "$standin/indexed" "$KERNEL" "$tmp/own" || return
 	# As long as the right word, so that nothing else changes.
 	sed -i 's/ mod_unload modversions/ mod_upload modversions/' "$tmp/vermagic/nvidia.ko"
+	cp -R "$tmp/own" "$tmp/optional" && sed -i 's/ mod_unload modversions/ mod_upload modversions/' "$tmp/optional/nvidia-modeset.ko"
 	xz --check=crc32 "$tmp/own"/*.ko
 	# shellcheck disable=SC2086 # a list of names
 	modules_archive good "$good" $names && modules_archive missing "$missing" $names &&
-		modules_archive vermagic "$tmp/vermagic" $names &&
+		modules_archive vermagic "$tmp/vermagic" $names && modules_archive optional "$tmp/optional" $names &&
 		modules_archive packed "$tmp/own" nvidia.ko.xz nvidia-uvm.ko.xz nvidia-modeset.ko.xz
 }
 
@@ -137,6 +138,14 @@ no_traces() {
 	is missing-verify 1 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: nvidia_uvm: needs standin_fops_that_nobody_exports, which nothing exports" \
 		'nvcoreos: E22: *: the modules of * do not fit the kernel: *'
 	is good-verify 0 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: its modules fit the kernel (* symbols, *)"
+}
+
+@test "a module that is not needed does not load: the container starts, and the log has the warning" {
+	is optional-install 0 "installed: $DRIVER/$OS" "/opt/optional/current -> $DRIVER/$OS"
+	is optional 0 'stand-in 195:255'
+	step optional-log
+	[[ $output == *' nvcoreos-load['*'] warning: E22: loading the NVIDIA kernel modules failed: nvidia-modeset: built for another kernel, or damaged ('*'): '* ]]
+	[[ $output != *'] error: '* ]]
 }
 
 @test "installing loads nothing" {
