@@ -35,7 +35,7 @@ setup_file() {
 	[ "$(layout_version "$KERNEL")" = "$(layout_version "$other")" ] || LAYOUT_DIFFERS=yes
 	make_guest "$BATS_FILE_TMPDIR/guest" "$other" &&
 		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/errors.sh" "$BATS_FILE_TMPDIR/image" &&
-		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 180
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 600
 }
 
 setup() {

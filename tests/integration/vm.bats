@@ -34,7 +34,7 @@ setup_file() {
 	[ $rc = 0 ]
 	make_guest "$BATS_FILE_TMPDIR/guest" &&
 		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/guest.sh" "$BATS_FILE_TMPDIR/image" &&
-		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 180
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 600
 }
 
 setup() {

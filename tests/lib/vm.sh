@@ -259,7 +259,7 @@ vm_run() {
 
 # vm_boot KERNEL IMAGE CONSOLE [SECONDS [MEGABYTES [WORDS]]]: with the file system in memory of vm_pack.
 vm_boot() {
-	vm_run "$1" "$3" "${4:-120}" "${6-}" -m "${5:-1024}" -smp 1 -initrd "$2"
+	vm_run "$1" "$3" "${4:-300}" "${6-}" -m "${5:-1024}" -smp 1 -initrd "$2"
 }
 
 # --- one with a disk, and systemd on it --------------------------------------
