@@ -327,6 +327,11 @@ struct json *json_clone(const struct json *j)
 	return out(json_deep_copy(in(j)));
 }
 
+bool json_same(const struct json *a, const struct json *b)
+{
+	return json_equal(in(a), in(b));
+}
+
 char *json_dump(const struct json *j, unsigned indent)
 {
 	char *s;

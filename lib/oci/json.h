@@ -65,6 +65,8 @@ void json_append(struct json *array, struct json *value);
 void json_remove(struct json *object, const char *key);
 /* A deep copy that the caller owns. (Not json_copy: jansson has a function of that name.) */
 struct json *json_clone(const struct json *j) must_check;
+/* Whether both say the same, whatever the order of members. NULL is the same as nothing. */
+bool json_same(const struct json *a, const struct json *b);
 /*
  * Text that the caller frees; indent 0 is one line without spaces, objects keep the order of their making.
  * Ends without a newline.

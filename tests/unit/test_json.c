@@ -167,7 +167,10 @@ TEST(writers)
 	CHECK_STR(line,
 		  "{\"z\":\"a/b\\\"\\n\",\"i\":-9223372036854775808,\"t\":true,\"\\\\xfe\":[\"\\\\xff!\",false]}");
 	copy = json_clone(j);
+	CHECK(json_same(j, copy));
+	CHECK(!json_same(j, NULL) && !json_same(NULL, NULL));
 	json_set_int(j, "z", 1);
+	CHECK(!json_same(j, copy));
 	pretty = json_dump(copy, 2);
 	CHECK(str_starts(pretty, "{\n  \"z\": \"a/b\\\"\\n\",\n") && str_ends(pretty, "\n}"));
 	whole = json_dump(json_get(j, "z"), 0);
