@@ -8,6 +8,7 @@ SYSCONFDIR ?= /etc
 BINLINK ?= /usr/local/bin
 BUILD ?= build
 CC ?= cc
+CXX ?= c++
 PKG_CONFIG ?= pkg-config
 -include config.mak
 
@@ -33,6 +34,7 @@ endif
 FUZZ_CC ?= clang
 ifeq ($(FUZZING),1)
 override CC := $(FUZZ_CC)
+override CXX := $(FUZZ_CC)++
 override OPT := -O1 -g
 override SANITIZE := fuzzer-no-link,address,undefined
 BUILD := build/fuzz
@@ -54,6 +56,8 @@ endif
 CPPFLAGS += -Ilib -Ibuild/gen -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
 	-DNVCOREOS_PREFIX='"$(PREFIX)"' -DNVCOREOS_SYSCONFDIR='"$(SYSCONFDIR)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
+# For the one file that knows a library of C++; it throws nothing.
+CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra -fno-exceptions -fno-rtti $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
 LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
 
 # Each library has one file that knows it; only what links that file needs the library.
@@ -64,6 +68,8 @@ pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
 CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod
 LOAD_PKGS := libkmod nettle
+# libarchive brings the same one along, through what it needs itself: a static one beside it would be a second.
+CXX_LIBS := -lstdc++ -lm
 
 # Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.
 ifeq ($(SANITIZE),)
@@ -80,15 +86,16 @@ RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c modset.c modtree.c) lib/store/digest.c
 GENERATOR_SRC := $(wildcard cli/systemd/*.c) cli/modtree.c
 IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
-CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) $(CLI_ONLY)
+CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/systemd/generator.c
+UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc cli/systemd/generator.c
 
-# The fuzz targets, all in one program, and the file of the tool that they need beside lib/.
+# The fuzz targets, all in one program, and the files of the tool that they need beside lib/.
+FUZZ_PARTS := $(wildcard cli/engine*.c) cli/tomledit.c cli/toml.cc cli/rootfile.c
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c
 
-obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(patsubst %.cc,%.c,$(1)))
 LIB := $(BUILD)/libnvcoreos.a
 PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load $(BUILD)/nvcoreos-generator
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -96,7 +103,7 @@ UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 all: $(PROGRAMS)
 
 # Paths and flags are compiled in: objects are made anew when they change.
-FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS)
+FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS) $(CXX) $(CXXFLAGS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
@@ -112,6 +119,11 @@ $(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/obj/%.o: %.cc Makefile $(BUILD)/flags
+	$(say) CXX $<
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB): $(call obj,$(LIB_SRC))
 	$(say) AR $@
@@ -131,7 +143,7 @@ $(BUILD)/nvcoreos-generator: $(call obj,$(GENERATOR_SRC)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(HOOK_LINK)
 
-CLI_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+CLI_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 LOAD_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
 
 $(BUILD)/nvcoreos: $(call obj,$(CLI_SRC)) $(LIB)
@@ -183,18 +195,18 @@ $(BUILD)/libunit.a: $(call obj,$(UNIT_PARTS))
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUILD)/obj/tests/unit/faults.o $(BUILD)/libunit.a $(LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) $(FAULTS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS))
+	$(Q)$(CC) $(LDFLAGS) $(FAULTS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
 $(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS += -Itests/fuzz -Itests/unit
 
-$(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC)) $(call obj,$(CLI_ONLY)) $(LIB)
+$(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC)) $(call obj,$(CLI_ONLY) $(FUZZ_PARTS)) $(LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
 # The same targets without libFuzzer: each runs its corpus once.
-$(BUILD)/replay: $(call obj,$(FUZZ_SRC) tests/fuzz/replay.c) $(call obj,$(CLI_ONLY)) $(LIB)
+$(BUILD)/replay: $(call obj,$(FUZZ_SRC) tests/fuzz/replay.c) $(call obj,$(CLI_ONLY) $(FUZZ_PARTS)) $(LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS))
+	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
 # The installer image, with ARCHIVES in it.
 IMAGE ?= nvcoreos-installer:$(VERSION)

@@ -43,6 +43,8 @@ c=$(libraries "$dir/nvcoreos" | grep '/libc\.so\.')
 	install -m 0644 "$file" "$root/lib/$(basename "$file")"
 	licence "$file"
 done
+# It has no library: the tool is compiled with it.
+licence "$(echo '#include <toml++/toml.h>' | "${CXX:-c++}" -std=c++17 -E -M -x c++ - | tr ' ' '\n' | grep '/toml++/toml\.h$')"
 # Only what is ours: a host's /etc is its operator's, and its /usr may be read-only.
 install -m 0644 "$dir/root${SYSCONFDIR:-/etc}/nvcoreos/nvcoreos.conf" "$root/share/nvcoreos/nvcoreos.conf"
 find "$dir/root" -mindepth 1 -maxdepth 1 ! -path "$dir/root/$(cut -d/ -f2 <<<"$prefix")" -exec rm -rf {} +

@@ -31,7 +31,9 @@ clang_tidy() {
 
 cpp_check() {
 	"${CPPCHECK:-cppcheck}" --enable=warning,performance,portability --std=c11 --language=c -j "$(nproc)" --quiet \
-		--inline-suppr --error-exitcode=1 "${flags[@]}" lib hook cli
+		--inline-suppr --error-exitcode=1 "${flags[@]}" -i cli/toml.cc lib hook cli &&
+		"${CPPCHECK:-cppcheck}" --enable=warning,performance,portability --std=c++17 --language=c++ --quiet \
+			--error-exitcode=1 "${flags[@]}" cli/toml.cc
 }
 
 # step NAME PROGRAM FUNCTION

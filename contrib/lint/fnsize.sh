@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 # In this style a function begins behind a { in the first column and ends with such a }.
 # shellcheck disable=SC2016 # awk's
-find lib hook cli -name '*.[ch]' | sort | xargs awk '
+find lib hook cli -name '*.[ch]' -o -name '*.cc' | sort | xargs awk '
 	FNR == 1 { if (NR > 1) file_end(); lines = 0; start = 0; last = "" }
 	{ name = FILENAME; lines = FNR }
 	/^[A-Za-z_].*\(/ && !/;[ \t]*$/ { last = $0; sub(/\(.*/, "", last); sub(/.*[ *]/, "", last) }

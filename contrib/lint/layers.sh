@@ -110,7 +110,7 @@ check_calls() {
 	done < <(calls "$file" "$names")
 }
 
-mapfile -t files < <(find lib hook cli -name '*.[ch]' | sort)
+mapfile -t files < <(find lib hook cli -name '*.[ch]' -o -name '*.cc' | sort)
 for file in "${files[@]}"; do
 	check_layer "$file"
 	case $file in lib/plan/*.c) check_pure "$file" ;; esac
@@ -122,6 +122,7 @@ one_owner sys/capability.h lib/apply/caps.c
 one_owner libkmod.h cli/kmod.c cli/kmodfile.c
 one_owner libmount.h cli/mounts.c
 one_owner 'libmount/libmount.h' cli/mounts.c
+one_owner 'toml\+\+/toml\.hp*' cli/toml.cc
 one_owner archive.h lib/store/decoder.c
 one_owner archive_entry.h lib/store/decoder.c
 one_owner nettle/base16.h lib/store/digest.c

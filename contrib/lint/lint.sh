@@ -27,7 +27,7 @@ have() {
 }
 
 sources() {
-	find lib hook cli tests -name '*.[ch]' -print0
+	find lib hook cli tests \( -name '*.[ch]' -o -name '*.cc' \) -print0
 }
 
 format() {
@@ -41,7 +41,7 @@ licence() {
 			echo "$file: no SPDX line"
 			rc=1
 		}
-	done < <(find lib hook cli tests contrib \( -name '*.[ch]' -o -name '*.sh' -o -name '*.bash' -o -name '*.bats' \) -type f)
+	done < <(find lib hook cli tests contrib \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.bash' -o -name '*.bats' \) -type f)
 	return "$rc"
 }
 
