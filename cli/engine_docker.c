@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/path.h"
+#include "engine.h"
 #include "oci/json.h"
 #include "oci/splice.h"
 
-#define PROGRAM "nvcoreos-runtime"
 #define UNIT_DEFAULT "    "
 
 /* A daemon.json in work: a copy of the text, and how its writer indents. */
@@ -17,11 +16,6 @@ struct work {
 	char unit[17];
 	bool pretty;
 };
-
-bool engine_docker_name_ok(const char *name)
-{
-	return str_is_name(name) && !str_eq(name, "runc") && !str_starts(name, "io.containerd.");
-}
 
 static bool is_blank(const struct strbuf *b)
 {
@@ -242,11 +236,6 @@ static char *runtime_path(const struct strbuf *b, const char *name)
 	return mem_strdup(json_get_str(runtime, "path", json_get_str(runtime, "runtimeType", "?")));
 }
 
-static bool is_ours(const char *path)
-{
-	return path && str_eq(path_base(path), PROGRAM);
-}
-
 bool engine_docker_has_ours(const struct strbuf *text)
 {
 	char why[64];
@@ -256,7 +245,7 @@ bool engine_docker_has_ours(const struct strbuf *text)
 	void *iter = NULL;
 
 	while (json_next(json_get(j, "runtimes"), &iter, &name, &value))
-		if (is_ours(json_get_str(value, "path", NULL)))
+		if (engine_is_ours(json_get_str(value, "path", NULL)))
 			return true;
 	return false;
 }
@@ -268,7 +257,7 @@ char *engine_docker_default(const struct strbuf *text, bool *ret_ours)
 	const char *name = json_str(json_get(j, "default-runtime"));
 	cleanup_free char *path = name ? runtime_path(text, name) : NULL;
 
-	*ret_ours = is_ours(path);
+	*ret_ours = engine_is_ours(path);
 	return name ? mem_strdup(name) : NULL;
 }
 
@@ -290,7 +279,7 @@ static int add(struct work *w, const struct engine_docker *e, struct err *err)
 {
 	cleanup_free char *path = runtime_path(&w->b, e->name);
 
-	if (path && !is_ours(path)) {
+	if (path && !engine_is_ours(path)) {
 		err_set(err, ERR_ENGINE, 0, "%s: runtimes.%s is %s", e->file, e->name, path);
 		return err_hint(err, "choose another --name, or take that runtime out first");
 	}
@@ -318,7 +307,7 @@ static void take_out(struct work *w, const struct engine_docker *e)
 	bool ours;
 	cleanup_free char *name = engine_docker_default(&w->b, &ours);
 
-	if (path && !is_ours(path))
+	if (path && !engine_is_ours(path))
 		return;
 	if (name && str_eq(name, e->name)) {
 		if (e->old_default)
@@ -347,3 +336,60 @@ int engine_docker_remove(struct strbuf *text, const struct engine_docker *e, str
 	}
 	return work_end(&w, text, e->file, r, err);
 }
+
+static bool name_ok(const char *name)
+{
+	return str_is_name(name) && !str_eq(name, "runc") && !str_starts(name, "io.containerd.");
+}
+
+static int edit(const struct engine_ask *ask, struct engine_file *f, struct err *err)
+{
+	const struct engine_docker e = {
+		.file = f->was.path,
+		.name = ask->name,
+		.path = ask->path,
+		.config = ask->config,
+		.set_default = ask->set_default,
+		.cdi = ask->cdi,
+		.old_default = ask->old_default,
+	};
+	int r;
+
+	if (!ask->remove) {
+		if (!f->was.exists)
+			strbuf_puts(&f->text, ENGINE_DOCKER_NEW);
+		f->there = true;
+		return engine_docker_add(&f->text, &e, err);
+	}
+	r = engine_docker_remove(&f->text, &e, err);
+	if (f->text.len && str_eq(f->text.buf, ENGINE_DOCKER_NEW))
+		f->there = false;
+	return r;
+}
+
+static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
+{
+	struct engine_file *f = engine_plan_read(ask, plan, ask->file, err);
+	cleanup_free char *before = NULL, *after = NULL;
+	int r = f ? edit(ask, f, err) : -EINVAL;
+
+	if (r < 0)
+		return r;
+	before = engine_docker_default(&f->was.text, &plan->was_default);
+	after = engine_docker_default(&f->text, &plan->is_default);
+	plan->has_ours = engine_docker_has_ours(&f->text);
+	if (before && !plan->was_default)
+		plan->old_default = arena_strdup(ask->arena, before);
+	return 0;
+}
+
+const struct engine engine_docker = {
+	.name = "docker",
+	.file = "/etc/docker/daemon.json",
+	.user_file = "docker/daemon.json",
+	.restart = "systemctl restart docker",
+	.takes_options = true,
+	.wants_alias = true,
+	.name_ok = name_ok,
+	.plan = plan,
+};

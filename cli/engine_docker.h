@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/str.h"
 
-#define ENGINE_DOCKER_FILE "/etc/docker/daemon.json"
 /* A file that was made by us begins as this one, and a file that is this again may go. */
 #define ENGINE_DOCKER_NEW "{\n}\n"
 
@@ -21,9 +20,6 @@ struct engine_docker {
 	bool cdi;		 /* add: switch features.cdi on; remove: take it out */
 	const char *old_default; /* remove: the default-runtime to put back, or NULL */
 };
-
-/* Whether docker takes this name for a runtime that somebody adds. */
-bool engine_docker_name_ok(const char *name);
 
 /*
  * Adds to the text of a daemon.json (blank text counts as {}). 0; -errno with ERR_ENGINE, and the text

@@ -96,6 +96,47 @@ int rootfile_read(int rootfd, const char *path, enum err_code code, struct rootf
 	return r == -ELOOP ? err_hint(err, "it is a symlink: name the file itself") : r;
 }
 
+int rootfile_read_through(int rootfd, const char *path, enum err_code code, struct rootfile *ret, struct err *err)
+{
+	cleanup_fd int fd = path_open(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	char *text = NULL;
+	size_t len;
+	int r = fd;
+
+	*ret = (struct rootfile){ .path = path, .mode = 0644, .text = STRBUF_INIT };
+	if (fd >= 0)
+		r = fd_read_all(fd, FILE_SIZE_MAX, &text, &len);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return err_set(err, code, -r, "%s", path);
+	strbuf_add(&ret->text, text, len);
+	free(text);
+	ret->exists = true;
+	return 0;
+}
+
+int rootfile_names(int rootfd, const char *path, struct arena *arena, struct strlist *names, struct err *err)
+{
+	int fd = path_open(rootfd, path, O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (fd == -ENOENT)
+		return 0;
+	if (!d) {
+		int e2 = fd < 0 ? -fd : errno;
+
+		fd_close(fd);
+		return err_set(err, ERR_ENGINE, e2, "%s", path);
+	}
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.')
+			strlist_add(arena, names, e->d_name);
+	closedir(d);
+	return 0;
+}
+
 /* fd_replace_file knows no owner: the file gets it under a name beside, before it takes the place of the old one. */
 static int replace_at(int dir, const char *name, const struct rootfile *f, const struct strbuf *text)
 {

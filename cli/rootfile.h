@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 struct rootfile {
@@ -25,6 +26,15 @@ int rootfile_open_root(const char *root, struct err *err) must_check;
  * rootfile_free.
  */
 int rootfile_read(int rootfd, const char *path, enum err_code code, struct rootfile *ret, struct err *err) must_check;
+/* The same for a file that is only read: a symlink is followed, below the root. */
+int rootfile_read_through(int rootfd, const char *path, enum err_code code, struct rootfile *ret,
+			  struct err *err) must_check;
+/*
+ * Adds the names in the directory `path` to the list, hidden ones excepted, in any order; a directory that is absent is empty.
+ * -errno with ERR_ENGINE.
+ */
+int rootfile_names(int rootfd, const char *path, struct arena *arena, struct strlist *names,
+		   struct err *err) must_check;
 /*
  * Puts the text there by one rename, synced, with the mode and owner that f names; makes the directory. -errno
  * with ERR_IO.

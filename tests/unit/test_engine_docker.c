@@ -161,13 +161,13 @@ TEST(removes_only_ours)
 
 TEST(names)
 {
-	CHECK(engine_docker_name_ok("nvcoreos"));
-	CHECK(engine_docker_name_ok("nvidia"));
-	CHECK(!engine_docker_name_ok("runc"));
-	CHECK(!engine_docker_name_ok("io.containerd.runc.v2"));
-	CHECK(!engine_docker_name_ok("a b"));
-	CHECK(!engine_docker_name_ok(""));
-	CHECK(!engine_docker_name_ok("../x"));
+	CHECK(engine_docker.name_ok("nvcoreos"));
+	CHECK(engine_docker.name_ok("nvidia"));
+	CHECK(!engine_docker.name_ok("runc"));
+	CHECK(!engine_docker.name_ok("io.containerd.runc.v2"));
+	CHECK(!engine_docker.name_ok("a b"));
+	CHECK(!engine_docker.name_ok(""));
+	CHECK(!engine_docker.name_ok("../x"));
 }
 
 TEST(unified_diff)
@@ -281,7 +281,7 @@ TEST(verb_default_runtime)
 	tap_write(h.dir, "etc/docker/daemon.json", before);
 	CHECK_INT(RUN(&h, "docker", "--set-as-default", "--name", "gpu"), 0);
 	CHECK(strstr(content(&h, JSON_FILE), "\"default-runtime\":\"gpu\""));
-	CHECK(strstr(content(&h, CONF_FILE), "\nno-gpu=ignore\n"));
+	CHECK(strstr(content(&h, CONF_FILE), "\nno-gpu=ignore\naccept-environment=privileged\n"));
 	CHECK(strstr(content(&h, CONF_FILE), "before: crun\n"));
 	CHECK_INT(RUN(&h, "docker", "--set-as-default", "--name", "gpu"), 0);
 	CHECK(strstr(content(&h, CONF_FILE), "before: crun\n"));
@@ -340,9 +340,9 @@ TEST(verb_refuses)
 	cleanup_free char *link = NULL, *gone = NULL;
 
 	host_init(&h);
-	CHECK(RUN(&h, "podman") < 0);
+	CHECK(RUN(&h, "nerdctl") < 0);
 	CHECK_INT(h.err.code, ERR_USAGE);
-	CHECK(strstr(h.err.hint, "docker"));
+	CHECK(strstr(h.err.hint, "docker, containerd, crio, podman"));
 	CHECK(RUN(&h, "docker", "--nope") < 0);
 	CHECK_INT(h.err.code, ERR_USAGE);
 	CHECK(strstr(h.err.what, "--nope"));

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Podman: a file in containers.conf.d, which it reads behind containers.conf at each call. */
+#include "engine_dropin.h"
+
+static const char *const runtime_table[] = { "engine", "runtimes" };
+
+static void add(struct tomledit *t, const struct engine_ask *ask)
+{
+	cleanup_json struct json *members = json_new_object();
+	struct json *paths = json_new_array();
+
+	json_append(paths, json_new_string(ask->path));
+	json_set(members, ask->name, paths);
+	tomledit_table(t, runtime_table, ARRAY_SIZE(runtime_table), members);
+}
+
+/* It takes the first that is there; whose runtime it is the first one tells. */
+static const char *program(const struct json *entry)
+{
+	return json_str(json_at(entry, 0));
+}
+
+static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
+{
+	static const struct engine_dropin_style style = {
+		.engine = &engine_podman,
+		.vendor = "/usr/share/containers/containers.conf",
+		.suffix = ".conf",
+		.defaults = runtime_table,
+		.n_defaults = 1,
+		.key = "runtime",
+		.runtimes = runtime_table,
+		.n_runtimes = 2,
+		.add = add,
+		.program = program,
+	};
+
+	return engine_dropin_plan(&style, ask, plan, err);
+}
+
+const struct engine engine_podman = {
+	.name = "podman",
+	.file = "/etc/containers/containers.conf",
+	.user_file = "containers/containers.conf",
+	.restart = "",
+	.name_ok = engine_name_ok,
+	.plan = plan,
+};
