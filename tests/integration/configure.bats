@@ -1,0 +1,135 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# `nvcoreos configure` on the files that engines come with, and the engines on the result.
+
+load helpers
+load configure
+
+setup() {
+	need_build nvcoreos
+	configure_host
+}
+
+# need_cmd CMD
+need_cmd() {
+	command -v "$1" >/dev/null || skip_or_fail "not installed: $1"
+}
+
+@test "containerd: the package's own file, its default, none, an empty one, version 1: nothing is lost, and all goes back" {
+	need_cmd containerd
+	local dir=$BATS_TEST_TMPDIR/files file
+	mkdir "$dir"
+	printf 'version = 2\n\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri"]\n    [plugins."io.containerd.grpc.v1.cri".cni]\n      bin_dir = "/usr/lib/cni"' >"$dir/debian"
+	[ ! -e /etc/containerd/config.toml ] || cp /etc/containerd/config.toml "$dir/package"
+	containerd config default >"$dir/default"
+	systemd_cgroup <"$dir/default" >"$dir/systemd"
+	sed 's/$/\r/' "$dir/default" >"$dir/crlf"
+	: >"$dir/empty"
+	printf 'root = "/r"\n[plugins.cri.containerd.runtimes.kata]\n  runtime_type = "io.containerd.kata.v2"\n[plugins.cri.containerd.runtimes.runc]\n  runtime_type = "io.containerd.runc.v2"\n' >"$dir/version1"
+	for file in debian package default systemd crlf empty version1 none; do
+		[ $file != package ] || [ -e "$dir/package" ] || continue
+		echo "--- $file"
+		toml_there_and_back containerd "$dir/$file"
+	done
+}
+
+@test "containerd: the systemd cgroup driver of runc is ours too" {
+	need_cmd containerd
+	mkdir -p "$HOST/etc/containerd"
+	containerd config default | systemd_cgroup >"$HOST/etc/containerd/config.toml"
+	configure containerd --name nvidia
+	toml_dump containerd "$HOST/etc/containerd/config.toml" >"$BATS_TEST_TMPDIR/dump"
+	run sed -n '/runtimes.nvidia.options\]/,/^$/p' "$BATS_TEST_TMPDIR/dump"
+	echo "$output"
+	[[ $output == *'SystemdCgroup = true'* ]]
+}
+
+@test "containerd: a file that it cannot read is left as it is, and the sentence names file and line" {
+	mkdir -p "$HOST/etc/containerd"
+	printf 'version = 2\n[plugins\n' >"$HOST/etc/containerd/config.toml"
+	run configure containerd --set-as-default
+	echo "$output"
+	[ "$status" = 1 ]
+	[[ $output == 'nvcoreos: E55: '*'/etc/containerd/config.toml: line 2'* ]]
+	[ "$(cat "$HOST/etc/containerd/config.toml")" = $'version = 2\n[plugins' ]
+	[ ! -e "$HOST/etc/nvcoreos" ]
+}
+
+@test "docker: dockerd takes the file, and knows the runtime as its default" {
+	need_root dockerd docker jq
+	# shellcheck source=tests/lib/dockerd.sh
+	. "$NVC_LIB/dockerd.sh"
+	dockerd_able || skip_or_fail 'no dockerd can run here'
+	mkdir -p "$HOST/etc/docker"
+	printf '{"debug": true,\r\n "runtimes": {"other": {"path": "/bin/true"}}}' >"$HOST/etc/docker/daemon.json"
+	cp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
+	configure docker --set-as-default --name nvidia --cdi
+	# Older ones take features of any name and know no such check.
+	! dockerd --help | grep -q -- --validate || dockerd --validate --config-file "$HOST/etc/docker/daemon.json"
+	DK=$BATS_TEST_TMPDIR/d
+	DOCKERD_CONFIG=$(cat "$HOST/etc/docker/daemon.json") dockerd_start "$DK" /bin/true
+	run docker info --format '{{.DefaultRuntime}} {{(index .Runtimes "nvidia").Path}} {{(index .Runtimes "other").Path}} {{.Debug}}'
+	dockerd_stop "$DK"
+	echo "$output"
+	[ "$output" = "nvidia $OURS /bin/true true" ]
+	configure docker --remove --name nvidia --cdi
+	cmp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
+}
+
+# as_host CMD...: with the host's containers.conf.d and our runtime in its place.
+as_host() {
+	unshare -m --propagation private sh -c '
+		mkdir -p /etc/containers && mount --bind "$1/etc/containers" /etc/containers && mount -t tmpfs tmpfs /opt &&
+			mkdir -p /opt/nvcoreos/bin && cp "$2" /opt/nvcoreos/bin && shift 2 && exec "$@"' \
+		sh "$HOST" "$NVCOREOS_BUILD/nvcoreos-runtime" "$@" </dev/null 3>&-
+}
+
+@test "podman: it takes the file; the runtime is there, the default, and the others stay" {
+	need_root podman runc unshare
+	mkdir -p "$HOST/etc/containers"
+	cp -a /etc/containers/. "$HOST/etc/containers" 2>/dev/null || :
+	cp /usr/share/containers/containers.conf "$HOST/etc/containers/containers.conf" 2>/dev/null || :
+	find "$HOST/etc" -type f | sort >"$BATS_TEST_TMPDIR/files"
+	info() {
+		as_host podman --root "$BATS_TEST_TMPDIR/p" --runroot "$BATS_TEST_TMPDIR/r" "$@" info --format '{{.Host.OCIRuntime.Name}} {{.Host.OCIRuntime.Path}}'
+	}
+	before=$(info)
+	configure podman --cdi
+	[ "$(info)" = "$before" ]
+	[ "$(info --runtime nvcoreos)" = "nvcoreos $OURS" ]
+	configure podman --set-as-default
+	[ "$(info)" = "nvcoreos $OURS" ]
+	[[ "$(info --runtime runc)" == 'runc /'* ]]
+	configure podman --remove
+	[ "$(info)" = "$before" ]
+	find "$HOST/etc" -type f | sort | cmp "$BATS_TEST_TMPDIR/files" -
+}
+
+@test "a user without root: the files below ~/.config, and what only root can do is told" {
+	need_root setpriv
+	local home bin
+	# Where another user gets to.
+	home=$(mktemp -d /tmp/nvcoreos-configure.XXXXXX)
+	bin=$home/nvcoreos
+	install -m 755 "$NVCOREOS_BUILD/nvcoreos" "$bin"
+	chown 65534:65534 "$home"
+	as_user() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME="$home" PATH="$PATH" "$@"
+	}
+	as_user "$bin" configure docker >"$BATS_TEST_TMPDIR/docker" 2>&1
+	as_user "$bin" configure podman >"$BATS_TEST_TMPDIR/podman" 2>&1
+	as_user env XDG_CONFIG_HOME="$home/x" "$bin" configure containerd >"$BATS_TEST_TMPDIR/containerd" 2>&1
+	cat "$BATS_TEST_TMPDIR"/{docker,podman,containerd}
+	jq -e '.runtimes.nvcoreos' "$home/.config/docker/daemon.json"
+	[ -s "$home/.config/containers/containers.conf.d/50-nvcoreos.conf" ]
+	[ -s "$home/x/containerd/config.toml" ]
+	grep -q '^next: systemctl --user restart docker' "$BATS_TEST_TMPDIR/docker"
+	grep -q 'nvidia-container-runtime-hook' "$BATS_TEST_TMPDIR/docker"
+	for engine in docker podman; do
+		as_user "$bin" configure $engine --remove
+	done
+	as_user env XDG_CONFIG_HOME="$home/x" "$bin" configure containerd --remove
+	left=$(find "$home" -type f ! -path "$bin")
+	rm -rf "$home"
+	[ -z "$left" ]
+}
