@@ -25,12 +25,12 @@ toml_dump() {
 }
 
 # toml_kept CONTAINERD BEFORE AFTER: whatever this containerd knew before it knows now, but for what was asked to change, and for
-# zero values, which it spells out of its built-in runc alone.
+# what it spells out of its built-in runc alone: zero values, and a sandbox_mode that 1.7 takes for any runtime without one.
 toml_kept() {
 	local lost
 	toml_dump "$1" "$2" >"$BATS_TEST_TMPDIR/dump-before" && toml_dump "$1" "$3" >"$BATS_TEST_TMPDIR/dump-after" || return
 	lost=$(diff "$BATS_TEST_TMPDIR/dump-before" "$BATS_TEST_TMPDIR/dump-after" |
-		grep '^<' | grep -vE "imports = |default_runtime_name = |enable_cdi = false| = (''|\"\"|0|false)\$|^< *\$")
+		grep '^<' | grep -vE "imports = |default_runtime_name = |enable_cdi = false| = (''|\"\"|0|false)\$|sandbox_mode = \"podsandbox\"|^< *\$") || :
 	[ -z "$lost" ] || {
 		printf 'lost:\n%s\n' "$lost" >&2
 		return 1
