@@ -38,6 +38,8 @@ override CXX := $(FUZZ_CC)++
 override OPT := -O1 -g
 override SANITIZE := fuzzer-no-link,address,undefined
 BUILD := build/fuzz
+# These checks are in clang++'s runtime alone, and the program is linked as one of C.
+CXX_SANITIZE := -fno-sanitize=function,vptr
 SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 endif
 
@@ -56,8 +58,8 @@ endif
 CPPFLAGS += -Ilib -Ibuild/gen -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNVCOREOS_VERSION='"$(VERSION)"' \
 	-DNVCOREOS_PREFIX='"$(PREFIX)"' -DNVCOREOS_SYSCONFDIR='"$(SYSCONFDIR)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARNINGS) $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
-# For the one file that knows a library of C++; it throws nothing.
-CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra -fno-exceptions -fno-rtti $(HARDEN) $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
+# For the one file that knows a library of C++.
+CXXFLAGS += -std=c++17 $(OPT) -Wall -Wextra $(HARDEN) $(SANITIZE_FLAGS) $(CXX_SANITIZE) $(COVERAGE_FLAGS)
 LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack $(SANITIZE_FLAGS) $(COVERAGE_FLAGS)
 
 # Each library has one file that knows it; only what links that file needs the library.

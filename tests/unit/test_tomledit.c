@@ -60,6 +60,8 @@ TEST(refuses)
 		"{\"json\": true}",
 		"a = 1\rb = 2",
 		"a = [1",
+		"[#",
+		"[ #x]\na = 1\n",
 	};
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
