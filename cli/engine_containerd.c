@@ -200,7 +200,7 @@ int engine_containerd_add(struct strbuf *text, const struct engine_containerd *a
 	cleanup_tomledit struct tomledit t = { 0 };
 	cleanup_json struct json *before = NULL;
 	struct engine_containerd e = *ask;
-	struct cri c, was;
+	struct cri c = { 0 }, was = { 0 };
 	int r = tomledit_start(&t, text, e.file, e.name, err);
 
 	if (r == 0) {
@@ -264,7 +264,7 @@ static int check_removal(const struct tomledit *t, struct json *before, const st
 			 struct err *err)
 {
 	cleanup_json struct json *a = NULL, *b = NULL;
-	struct cri was, is;
+	struct cri was = { 0 }, is = { 0 };
 	int r = find_cri(before, e->file, &was, err);
 
 	if (r == 0)
@@ -359,7 +359,7 @@ static int make_dropin(const struct engine_ask *ask, const struct engine_file *m
 	cleanup_tomledit struct tomledit t = { 0 };
 	cleanup_strbuf struct strbuf head = STRBUF_INIT;
 	struct engine_containerd e = asked(ask, main);
-	struct cri c;
+	struct cri c = { 0 };
 	int r = find_cri(facts, e.file, &c, err);
 
 	engine_dropin_head(&engine_containerd, &head);
@@ -383,7 +383,7 @@ static int make_dropin(const struct engine_ask *ask, const struct engine_file *m
 static int check_default(struct json *after, const struct engine_ask *ask, bool wanted, const char *dir,
 			 struct err *err)
 {
-	struct cri c;
+	struct cri c = { 0 };
 	int r = find_cri(after, ask->file, &c, err);
 
 	if (r < 0 || !wanted || str_eq(default_name(after, &c), ask->name))
@@ -422,7 +422,7 @@ static int plan_dropin(const struct engine_ask *ask, struct engine_file *main, s
 	struct engine_dropin d = { .dir = dir, .suffix = ".toml" };
 	cleanup_json struct json *facts = tomledit_facts(&main->text, ask->file, err), *before = NULL, *after = NULL;
 	cleanup_json struct json *old = NULL, *rest = NULL, *ours = NULL;
-	struct cri c;
+	struct cri c = { 0 };
 	int r = facts ? engine_dropin_check(&engine_containerd, own, err) : -EINVAL;
 
 	if (r < 0)
@@ -450,7 +450,7 @@ static int plan_dropin(const struct engine_ask *ask, struct engine_file *main, s
 static bool is_default(const struct strbuf *main, const struct strbuf *own, bool own_there, const char *file)
 {
 	cleanup_json struct json *a = tomledit_facts(main, file, NULL), *b = NULL;
-	struct cri c;
+	struct cri c = { 0 };
 
 	if (a && own_there)
 		b = tomledit_facts(own, file, NULL);
@@ -466,7 +466,7 @@ static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct e
 	const char *dir = conf_d(ask);
 	cleanup_json struct json *facts = NULL;
 	struct engine_file *main = dir ? engine_plan_read(ask, plan, ask->file, err) : NULL, *own;
-	struct cri c;
+	struct cri c = { 0 };
 	bool by_dropin;
 	int r;
 

@@ -370,13 +370,13 @@ static int edit(const struct engine_ask *ask, struct engine_file *f, struct err 
 static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
 {
 	struct engine_file *f = engine_plan_read(ask, plan, ask->file, err);
-	cleanup_free char *before = NULL, *after = NULL;
+	cleanup_free char *before = NULL;
 	int r = f ? edit(ask, f, err) : -EINVAL;
 
 	if (r < 0)
 		return r;
 	before = engine_docker_default(&f->was.text, &plan->was_default);
-	after = engine_docker_default(&f->text, &plan->is_default);
+	free(engine_docker_default(&f->text, &plan->is_default));
 	plan->has_ours = engine_docker_has_ours(&f->text);
 	if (before && !plan->was_default)
 		plan->old_default = arena_strdup(ask->arena, before);

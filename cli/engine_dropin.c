@@ -203,21 +203,26 @@ int engine_dropin_plan(const struct engine_dropin_style *s, const struct engine_
 	r = engine_dropin_check(s->engine, f, err);
 	if (r < 0)
 		return ask->remove ? 0 : r;
-	is_default = !ask->remove && (ask->set_default || was_default(s, ask, f));
+	plan->was_default = was_default(s, ask, f);
+	if (ask->remove) {
+		/* Whatever state the others are in: it goes. */
+		f->there = false;
+		after = engine_dropin_facts(ask, &d, own, NULL, NULL);
+		plan->is_default = default_is_ours(s, after);
+		return 0;
+	}
+	is_default = ask->set_default || plan->was_default;
 	others = engine_dropin_facts(ask, &d, own, NULL, err);
 	if (!others)
 		return -EINVAL;
-	if (!ask->remove)
-		r = make_text(s, ask, f, is_default, &ours, err);
+	r = make_text(s, ask, f, is_default, &ours, err);
 	if (r < 0)
 		return r;
-	f->there = !ask->remove;
+	f->there = true;
 	after = engine_dropin_facts(ask, &d, own, ours, err);
 	if (!after)
 		return -EINVAL;
-	if (!ask->remove)
-		r = check_facts(s, ask, d.dir, others, after, is_default, err);
-	plan->was_default = was_default(s, ask, f);
+	r = check_facts(s, ask, d.dir, others, after, is_default, err);
 	plan->is_default = default_is_ours(s, after);
 	if (ask->cdi)
 		strlist_add(ask->arena, &plan->notes,

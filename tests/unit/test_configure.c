@@ -114,6 +114,10 @@ TEST(crio_and_what_others_say)
 	tap_write(h.dir, "etc/crio/crio.conf.d/98-bad.conf", "[crio");
 	CHECK(RUN(&h, "crio", "--name", "gpu") < 0);
 	CHECK(strstr(h.err.what, "98-bad.conf: line 1: "));
+	/* To take ours away nobody else's file is needed. */
+	tap_write(h.dir, file + 1, WRITTEN("crio"));
+	CHECK_INT(RUN(&h, "crio", "--remove"), 0);
+	CHECK_STR(content(&h, file), "absent");
 	config_free(&h.cli.conf);
 }
 
