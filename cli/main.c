@@ -51,13 +51,15 @@ const struct verb verbs[] = {
 	{ "plan", "BUNDLE | --env KEY=VALUE... [--rootfs DIR]", "what a container would get, and why", verb_plan,
 	  "  --env KEY=VALUE  a container with this environment instead of a bundle\n"
 	  "  --rootfs DIR     its root directory\n" },
-	{ "configure", "ENGINE", "make a container engine know nvcoreos", verb_configure,
+	{ "configure", "ENGINE [OPTION...]", "make a container engine know nvcoreos", verb_configure,
+	  "  ENGINE                docker, containerd, crio or podman\n"
 	  "  --name NAME           name of the runtime (default: nvcoreos)\n"
-	  "  --set-as-default      make it the engine's default runtime\n"
-	  "  --cdi                 turn CDI on\n"
-	  "  --engine-config FILE  the engine's configuration file\n"
+	  "  --set-as-default      make it the engine's default runtime; containers without a GPU then start\n"
+	  "                        all the same, and only privileged ones get GPUs by their environment\n"
+	  "  --cdi                 turn CDI on (crio and podman have it on)\n"
+	  "  --engine-config FILE  the engine's configuration file; crio and podman: ours goes into FILE.d\n"
 	  "  --dry-run             show the change only\n"
-	  "  --remove              take it out again\n" },
+	  "  --remove              take it out again: the files are as they were\n" },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -307,13 +307,33 @@ bool image_files_has_view(const char *root)
 	return there;
 }
 
-bool image_files_has_engine(const char *root)
+const char *const image_files_engines[] = { "docker", "containerd", "crio", "podman", NULL };
+
+static bool names_runtime(int rootfd, const char *path)
 {
-	cleanup_fd int rootfd = fd_open_dir(root);
 	struct rootfile f = { 0 };
-	bool ours = rootfd >= 0 && rootfile_read(rootfd, DOCKER, ERR_ENGINE, &f, NULL) == 0 && f.text.len &&
+	bool ours = rootfd >= 0 && rootfile_read(rootfd, path, ERR_ENGINE, &f, NULL) == 0 && f.text.len &&
 		    strstr(f.text.buf, NVCOREOS_PREFIX "/bin/nvcoreos-runtime");
 
 	rootfile_free(&f);
+	return ours;
+}
+
+bool image_files_has_engine(const char *root, const char *engine)
+{
+	static const struct {
+		const char *engine, *path;
+	} known[] = {
+		{ "docker", DOCKER },
+		{ "containerd", "/etc/containerd/config.toml" },
+		{ "containerd", "/etc/containerd/conf.d/50-nvcoreos.toml" },
+		{ "crio", "/etc/crio/crio.conf.d/50-nvcoreos.conf" },
+		{ "podman", "/etc/containers/containers.conf.d/50-nvcoreos.conf" },
+	};
+	cleanup_fd int rootfd = fd_open_dir(root);
+	bool ours = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		ours |= str_eq(known[i].engine, engine) && names_runtime(rootfd, known[i].path);
 	return ours;
 }

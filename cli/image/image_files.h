@@ -23,7 +23,9 @@ int image_files_install(const char *root, struct err *err) must_check;
 int image_files_uninstall(const char *root, struct err *err) must_check;
 /* Whether `nvcoreos host enable` has made files or mounts there: what they name would be gone. */
 bool image_files_has_view(const char *root);
-/* Whether docker's configuration names nvcoreos. */
-bool image_files_has_engine(const char *root);
+/* The engines that nvcoreos can configure, ended by NULL. */
+extern const char *const image_files_engines[];
+/* Whether that engine's configuration names nvcoreos. */
+bool image_files_has_engine(const char *root, const char *engine);
 
 #endif

@@ -22,7 +22,7 @@
 #define PROG "nvcoreos-image"
 #define USAGE \
 	"usage: docker run --rm --privileged -v /:/rootfs IMAGE [install|uninstall] [--use] " \
-	"[--configure docker]\nPuts nvcoreos and the drivers in the image on the host, or takes " \
+	"[--configure ENGINE]\nPuts nvcoreos and the drivers in the image on the host, or takes " \
 	"nvcoreos away again.\n"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -86,8 +86,9 @@ static int install(const struct options *o, struct arena *a, struct err *err)
 	if (r == 0 && o->engine)
 		r = configure(o, false, err);
 	if (r == 0)
-		printf("nvcoreos is installed in " NVCOREOS_PREFIX "%s\n",
-		       o->engine ? ": restart the engine, on systemd 'systemctl restart docker'" : "");
+		printf("nvcoreos is installed in " NVCOREOS_PREFIX "%s%s%s\n",
+		       o->engine ? ": restart the engine, on systemd 'systemctl restart " : "",
+		       o->engine ? o->engine : "", o->engine ? "'" : "");
 	return r;
 }
 
@@ -100,14 +101,24 @@ static int uninstall(struct options *o, struct err *err)
 		return err_hint(err, "run 'nvcoreos host disable' on the host, then uninstall");
 	}
 	/* Whoever configured it, and whenever: an engine that names a runtime which is gone starts no container. */
-	o->engine = "docker";
-	if (image_files_has_engine(o->root))
-		r = configure(o, true, err);
+	for (size_t i = 0; r == 0 && image_files_engines[i]; i++) {
+		o->engine = image_files_engines[i];
+		if (image_files_has_engine(o->root, o->engine))
+			r = configure(o, true, err);
+	}
 	if (r == 0)
 		r = image_files_uninstall(o->root, err);
 	if (r == 0)
 		puts("nvcoreos is gone; drivers and toolkits stay in the store");
 	return r;
+}
+
+static bool is_engine(const char *name)
+{
+	for (size_t i = 0; image_files_engines[i]; i++)
+		if (str_eq(image_files_engines[i], name))
+			return true;
+	return false;
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -120,7 +131,7 @@ static int parse(int argc, char **argv, struct options *o)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'c' && str_eq(optarg, "docker"))
+		if (c == 'c' && is_engine(optarg))
 			o->engine = optarg;
 		else if (c == 'r')
 			o->root = optarg;
