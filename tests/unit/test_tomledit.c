@@ -195,6 +195,8 @@ TEST(cannot_be_changed)
 		"[p.'x.y'.c]\n'k' = 1\n",
 		"[p.'x.y'.c]\nk = '''\nlong'''\n",
 		"[p.'x.y'.c]\nk = [\n1]\n",
+		/* What would be left of it says something else. */
+		"[p.'x.y'.c]\nk = \"\"\"\nz = 1\n#\"\"\"\n",
 		"p.'x.y'.c.k = 1\n",
 		"[p]\n'x.y'.c.k = 1\n",
 		"[[p.'x.y'.c]]\nz = 1\n",
