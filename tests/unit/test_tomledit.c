@@ -38,13 +38,13 @@ TEST(reads)
 	}
 }
 
-static void refuse(const struct strbuf *b)
+static void refuse(const struct strbuf *b, const char *why)
 {
 	struct err err = ERR_INIT;
 
 	CHECK(tomledit_facts(b, "the.file", &err) == NULL);
 	CHECK_INT(err.code, ERR_ENGINE);
-	CHECK(strstr(err.what, "the.file: "));
+	CHECK(strstr(err.what, "the.file: ") && strstr(err.what, why));
 }
 
 TEST(refuses)
@@ -67,33 +67,40 @@ TEST(refuses)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		set(&b, cases[i]);
-		refuse(&b);
+		refuse(&b, "");
 	}
 	strbuf_free(&b);
 	strbuf_add(&b, "a = 1\0b = 2\n", 12);
-	refuse(&b);
+	refuse(&b, "");
 }
 
 /* What would nest too deep, or is too long, costs nothing. */
 TEST(bounds)
 {
+	static const char ours[] = "too long or too deep", parser[] = "nested value depth";
 	static const struct {
-		const char *head, *again;
+		const char *head, *again, *why;
 		size_t n;
 	} cases[] = {
-		{ "a", ".a", 100000 },	      { "a = ", "[", 100000 }, { "[a", ".a", 100000 },
-		{ "a = ", "{a=", 50000 },     { "#", "#", 300000 },    { "a = [", "\n{a.a.a=[", 20000 },
-		{ "a", ".a", TOML_DOTS_MAX },
+		{ "a", ".a", ours, 100000 },
+		{ "a = ", "[", parser, 100000 },
+		{ "[a", ".a", ours, 100000 },
+		{ "a = ", "{a=", parser, 50000 },
+		{ "#", "#", ours, 300000 },
+		{ "a = [", "\n{a.a.a=[", parser, 20000 },
+		{ "a", ".a", ours, TOML_DOTS_MAX + 1 },
+		{ "a = 1\nb", ".a", "nested deeper", JSON_DEPTH_MAX },
 	};
-	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
 		set(&b, cases[i].head);
 		for (size_t n = 0; n < cases[i].n; n++)
 			strbuf_puts(&b, cases[i].again);
-		if (i == ARRAY_SIZE(cases) - 1)
-			strbuf_puts(&b, " = 1");
-		refuse(&b);
+		if (str_eq(cases[i].again, ".a"))
+			strbuf_puts(&b, *cases[i].head == '[' ? "]\n" : " = 1\n");
+		refuse(&b, cases[i].why);
 	}
 }
 
