@@ -88,10 +88,10 @@ RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelsyms.c modprove.c modset.c modtree.c) lib/store/digest.c
 GENERATOR_SRC := $(wildcard cli/systemd/*.c) cli/modtree.c
 IMAGE_SRC := $(wildcard cli/image/*.c) cli/rootfile.c
-CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc $(CLI_ONLY)
+CLI_SRC := $(filter-out cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc $(addprefix cli/load/,load_caps.c load_nodes.c) $(CLI_ONLY)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 # What unit tests may use besides lib/: everything of hook and tool that is no main.
-UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc cli/systemd/generator.c
+UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c load_nodes.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc cli/systemd/generator.c
 
 # The fuzz targets, all in one program, and the files of the tool that they need beside lib/.
 FUZZ_PARTS := $(wildcard cli/engine*.c) cli/tomledit.c cli/toml.cc cli/rootfile.c

@@ -14,6 +14,7 @@
 #include "host/hostroot.h"
 #include "host/inventory.h"
 #include "host/osver.h"
+#include "load/load_nodes.h"
 #include "oci/json.h"
 #include "plan/choose.h"
 #include "store/store.h"
@@ -36,7 +37,8 @@ struct status {
 	const struct store_driver *tree; /* that a start uses; NULL: none */
 	struct module *modules;
 	size_t n_modules;
-	struct strlist nodes, missing;
+	struct load_nodes seen;
+	struct strlist nodes, missing; /* of these */
 	bool persistenced;
 	struct strlist problems;
 	struct err first; /* of the problems */
@@ -79,43 +81,14 @@ static int read_modules(struct status *s, const struct cli *cli, struct err *err
 	return 0;
 }
 
-static void look_at_node(struct status *s, const char *name, uint32_t major, uint32_t minor)
+/* Those that `load` would make or mend. */
+static int look_at_nodes(struct status *s, const struct cli *cli, struct err *err)
 {
-	struct err why = ERR_INIT;
-	cleanup_fd int fd = inventory_open_node(s->root.dev, name, major, minor, &why);
+	int r = s->inv.driver ? load_nodes_look(&s->seen, &s->arena, &s->root, &cli->conf, &s->inv, err) : 0;
 
-	strlist_add(&s->arena, fd >= 0 ? &s->nodes : &s->missing, name);
-}
-
-/* Two compute instances may be of one GPU instance. */
-static void look_at_cap(struct status *s, uint32_t minor)
-{
-	const char *name = arena_printf(&s->arena, "nvidia-caps/nvidia-cap%u", minor);
-
-	if (!strlist_has(&s->nodes, name) && !strlist_has(&s->missing, name))
-		look_at_node(s, name, s->inv.major_caps, minor);
-}
-
-/* Those that every container needs, and those of each GPU and MIG device. */
-static void look_at_nodes(struct status *s)
-{
-	const struct inventory *inv = &s->inv;
-
-	if (inv->major != INVENTORY_NO_MAJOR) {
-		look_at_node(s, "nvidiactl", inv->major, 255);
-		for (size_t i = 0; i < inv->n_gpus; i++)
-			look_at_node(s, arena_printf(&s->arena, "nvidia%u", inv->gpus[i].minor), inv->major,
-				     inv->gpus[i].minor);
-	}
-	for (size_t i = 0; inv->major_caps != INVENTORY_NO_MAJOR && i < inv->n_gpus; i++)
-		for (size_t k = 0; k < inv->gpus[i].n_mig; k++) {
-			look_at_cap(s, inv->gpus[i].mig[k].gi_minor);
-			look_at_cap(s, inv->gpus[i].mig[k].ci_minor);
-		}
-	if (inv->major_uvm != INVENTORY_NO_MAJOR) {
-		look_at_node(s, "nvidia-uvm", inv->major_uvm, 0);
-		look_at_node(s, "nvidia-uvm-tools", inv->major_uvm, 1);
-	}
+	for (size_t i = 0; r == 0 && i < s->seen.n; i++)
+		strlist_add(&s->arena, s->seen.v[i].there ? &s->nodes : &s->missing, s->seen.v[i].name);
+	return r;
 }
 
 static void find_problems(struct status *s, const struct err *no_tree)
@@ -133,9 +106,9 @@ static void find_problems(struct status *s, const struct err *no_tree)
 		problem(s, ERR_NO_TREE, "install the modules of this OS version",
 			arena_printf(&s->arena, "driver %s has no tree for %s: a start uses the one for %s",
 				     s->tree->driver, s->os, s->tree->os));
-	for (size_t i = 0; i < s->missing.n; i++)
-		problem(s, ERR_NODE, "run 'nvcoreos load'",
-			arena_printf(&s->arena, "/dev/%s is missing or wrong", s->missing.v[i]));
+	for (size_t i = 0; i < s->seen.n; i++)
+		if (s->seen.v[i].wrong)
+			problem(s, ERR_NODE, "run 'nvcoreos load'", s->seen.v[i].wrong);
 	if (inv->driver && s->store.selected && !str_eq(inv->driver, s->store.selected))
 		problem(s, ERR_NOT_LOADED, "reboot, or run 'nvcoreos use --now'",
 			arena_printf(&s->arena, "driver %s is loaded, and %s is selected", inv->driver,
@@ -162,9 +135,10 @@ static int collect(struct status *s, const struct cli *cli, struct err *err)
 		return err_set(err, ERR_HOST, errno, "uname");
 	s->tree = choose_driver(&s->store, &s->inv, s->os, &no_tree);
 	s->persistenced = stat(arena_printf(&s->arena, "%s" PERSISTENCED, cli->root), &st) == 0;
-	look_at_nodes(s);
-	find_problems(s, &no_tree);
-	return 0;
+	r = look_at_nodes(s, cli, err);
+	if (r == 0)
+		find_problems(s, &no_tree);
+	return r;
 }
 
 static void print_text(const struct status *s)

@@ -31,8 +31,14 @@
 #define LOCK_FILE "load.lock"
 #define USAGE \
 	"Usage: " LOAD_PROGRAM \
-	" [--config FILE] [--nodes|--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing;\n" \
-	"or makes the nodes alone, of modules that are loaded; or unloads the modules.\n"
+	" [--config FILE] [--missing|--nodes|--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing,\n" \
+	"and gives the nodes the owner and mode that the driver says, unless --missing; or makes\n" \
+	"the nodes alone, of modules that are loaded; or unloads the modules.\n"
+
+struct args {
+	const char *file;
+	bool unload, nodes, missing;
+};
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -106,7 +112,21 @@ static int take_lock(const struct config *conf, enum err_code too_late, struct e
 	return take_fd(fd);
 }
 
-static void print_result(const struct inventory *inv, const struct load_modules *m, int made)
+static void print_nodes(const struct load_nodes_done *nodes)
+{
+	const int last = nodes->mended ? nodes->mended : nodes->made;
+
+	if (!last)
+		puts("all device nodes are there");
+	else if (!nodes->mended || !nodes->made)
+		printf("%s %d device node%s\n", nodes->mended ? "set owner and mode of" : "made", last,
+		       last == 1 ? "" : "s");
+	else
+		printf("made %d device node%s, set owner and mode of %d\n", nodes->made, nodes->made == 1 ? "" : "s",
+		       nodes->mended);
+}
+
+static void print_result(const struct inventory *inv, const struct load_modules *m, const struct load_nodes_done *nodes)
 {
 	for (size_t i = 0; i < m->warnings.n; i++)
 		fprintf(stderr, LOAD_PROGRAM ": warning: %s\n", m->warnings.v[i]);
@@ -117,17 +137,15 @@ static void print_result(const struct inventory *inv, const struct load_modules 
 		printf(" from %s; ", m->from);
 	else
 		printf("loaded already; ");
-	if (made)
-		printf("made %d device node%s\n", made, made == 1 ? "" : "s");
-	else
-		printf("all device nodes are there\n");
+	print_nodes(nodes);
 }
 
 /* With the lock held: the inventory is read anew, as another loader may have done the work meanwhile. */
-static int load_locked(const struct config *conf, const struct hostroot *root, struct err *err)
+static int load_locked(const struct config *conf, const struct hostroot *root, bool missing, struct err *err)
 {
 	struct inventory inv cleanup(inventory_free);
 	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
+	struct load_nodes_done nodes;
 	int r = inventory_read(&inv, root, err);
 
 	if (r == 0 && (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)) {
@@ -141,10 +159,11 @@ static int load_locked(const struct config *conf, const struct hostroot *root, s
 	if (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)
 		return err_set(err, ERR_LOAD, 0, "loaded from %s, but %s shows no %s", mods.from, conf->proc_root,
 			       inv.driver ? "major of nvidia-uvm" : "driver/nvidia/version");
-	r = load_nodes_make(root, conf, &inv, err);
-	if (r >= 0)
-		print_result(&inv, &mods, r);
-	return r < 0 ? r : 0;
+	/* Nodes of an earlier driver may be there still, and modules that are new may have new parameters. */
+	r = load_nodes_make(root, conf, &inv, !missing || mods.names.n, &nodes, err);
+	if (r == 0)
+		print_result(&inv, &mods, &nodes);
+	return r;
 }
 
 /* Loads nothing, so that what loading causes may run it. Modules that are gone again are no error. */
@@ -152,14 +171,15 @@ static int nodes_locked(const struct config *conf, const struct hostroot *root, 
 {
 	struct inventory inv cleanup(inventory_free);
 	struct load_modules none = { .arena = ARENA_INIT };
+	struct load_nodes_done nodes;
 	int r = inventory_read(&inv, root, err);
 
 	if (r < 0 || !inv.driver)
 		return r;
-	r = load_nodes_make(root, conf, &inv, err);
-	if (r >= 0)
-		print_result(&inv, &none, r);
-	return r < 0 ? r : 0;
+	r = load_nodes_make(root, conf, &inv, false, &nodes, err);
+	if (r == 0)
+		print_result(&inv, &none, &nodes);
+	return r;
 }
 
 static int check_gpu(const struct config *conf, const struct hostroot *root, struct err *err)
@@ -215,11 +235,6 @@ static int unload(const struct config *conf, struct err *err)
 	return 0;
 }
 
-struct args {
-	const char *file;
-	bool unload, nodes;
-};
-
 static int run(struct config *conf, const struct args *args, struct err *err)
 {
 	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
@@ -239,21 +254,27 @@ static int run(struct config *conf, const struct args *args, struct err *err)
 	lock = take_lock(conf, ERR_LOAD, err);
 	if (lock < 0)
 		return lock;
-	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, err);
+	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, args->missing, err);
 }
 
 static int parse_args(int argc, char **argv, struct args *ret)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' }, { "nodes", no_argument, NULL, 'n' },
-		{ "unload", no_argument, NULL, 'u' },	    { "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'v' },	    { 0 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "missing", no_argument, NULL, 'm' },
+		{ "nodes", no_argument, NULL, 'n' },
+		{ "unload", no_argument, NULL, 'u' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },
+		{ 0 },
 	};
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (o == 'c') {
 			ret->file = optarg;
+		} else if (o == 'm') {
+			ret->missing = true;
 		} else if (o == 'n') {
 			ret->nodes = true;
 		} else if (o == 'u') {
@@ -268,7 +289,7 @@ static int parse_args(int argc, char **argv, struct args *ret)
 			return -EINVAL;
 		}
 	}
-	return optind == argc && !(ret->nodes && ret->unload) ? 0 : -EINVAL;
+	return optind == argc && ret->nodes + ret->unload + ret->missing <= 1 ? 0 : -EINVAL;
 }
 
 int main(int argc, char **argv)

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host/inventory_text.h"
+#include "host/userns.h"
 #include "load_caps.h"
 
 #define MAJOR 195 /* the driver's for ever, should proc/devices not name it as we know it */
@@ -24,6 +25,7 @@
 #define CAPS_DIR "nvidia-caps"
 #define IMEX_DIR "nvidia-caps-imex-channels"
 #define MODE_USUAL 0666
+#define ALL_MODES 07777
 #define MODE_UNKNOWN 0600
 #define TEMPORARY ".nvcoreos-node"
 
@@ -32,6 +34,7 @@ struct node {
 	char name[32];
 	uint32_t major, minor;
 	mode_t mode;
+	uint32_t uid, gid;
 };
 
 struct maker {
@@ -41,20 +44,42 @@ struct maker {
 	struct arena arena;
 	mode_t mode;
 	uint32_t uid, gid;
-	int made;
+	bool mend;
+	struct load_nodes_done done;
+	/* Where nodes are only looked at. */
+	struct load_nodes *seen;
+	struct arena *seen_arena;
+	bool any_owner;
 };
 
-/* A symlink or anything else in its place is not right, wherever it leads. */
-static bool is_right(int dirfd, const struct node *n)
+static bool has_owner_and_mode(const struct stat *st, const struct node *n)
 {
-	struct stat st;
+	return (st->st_mode & ALL_MODES) == n->mode && st->st_uid == n->uid && st->st_gid == n->gid;
+}
 
-	return fstatat(dirfd, n->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISCHR(st.st_mode) &&
-	       st.st_rdev == makedev(n->major, n->minor);
+/* A symlink or anything else in its place is none, wherever it leads. fd (O_PATH), or -errno. */
+static int open_right(int dirfd, const struct node *n, struct stat *st)
+{
+	cleanup_fd int fd = openat(dirfd, n->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, st) < 0)
+		return -errno;
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(n->major, n->minor) ? take_fd(fd) : -ENODEV;
+}
+
+/* The very node that was looked at, whatever its name leads to by now. No mode is set on an O_PATH descriptor itself. */
+static int mend(int fd, const struct node *n)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fchownat(fd, "", n->uid, n->gid, AT_EMPTY_PATH) < 0 || chmod(path, n->mode) < 0)
+		return -errno;
+	return 0;
 }
 
 /* Made beside and renamed, so that nobody meets a node with a mode or owner that it will not keep. */
-static int make_in(const struct maker *m, int dirfd, const struct node *n)
+static int make_in(int dirfd, const struct node *n)
 {
 	int r = 0;
 
@@ -62,7 +87,7 @@ static int make_in(const struct maker *m, int dirfd, const struct node *n)
 		return -errno;
 	if (mknodat(dirfd, TEMPORARY, S_IFCHR, makedev(n->major, n->minor)) < 0)
 		return -errno;
-	if (fchownat(dirfd, TEMPORARY, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (fchownat(dirfd, TEMPORARY, n->uid, n->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    fchmodat(dirfd, TEMPORARY, n->mode, 0) < 0 || renameat(dirfd, TEMPORARY, dirfd, n->name) < 0)
 		r = -errno;
 	if (r < 0)
@@ -101,15 +126,64 @@ static void make_link(const struct maker *m, const struct node *n)
 		log_warning("dev-root/char/%s: %s", name, strerror(-r));
 }
 
+static const char *what_is_wrong(const struct maker *m, const char *name, const struct stat *st, const struct node *n)
+{
+	struct stat seen = *st;
+
+	if (m->any_owner) {
+		seen.st_uid = n->uid;
+		seen.st_gid = n->gid;
+	}
+	if (!m->mend || has_owner_and_mode(&seen, n))
+		return NULL;
+	return arena_printf(m->seen_arena, "/dev/%s has mode %03o and owner %u:%u, and the driver says %03o and %u:%u",
+			    name, st->st_mode & ALL_MODES, st->st_uid, st->st_gid, n->mode, n->uid, n->gid);
+}
+
+static void look_at_node(struct maker *m, const struct node *n)
+{
+	struct load_node seen = { .name = arena_printf(m->seen_arena, "%s%s%s", n->dir ? n->dir : "", n->dir ? "/" : "",
+						       n->name) };
+	struct err why = ERR_INIT;
+	cleanup_fd int fd = inventory_open_node(m->dev, seen.name, n->major, n->minor, &why);
+	struct stat st;
+
+	seen.there = fd >= 0 && fstat(fd, &st) == 0;
+	if (seen.there)
+		seen.wrong = what_is_wrong(m, seen.name, &st, n);
+	else
+		seen.wrong = arena_printf(m->seen_arena, "/dev/%s is missing or wrong", seen.name);
+	m->seen->v = arena_grow(m->seen_arena, m->seen->v, m->seen->n, sizeof(seen));
+	m->seen->v[m->seen->n++] = seen;
+}
+
+static int make_or_mend(struct maker *m, int dir, const struct node *n)
+{
+	struct stat st = { 0 };
+	cleanup_fd int fd = open_right(dir, n, &st);
+	int r = 0;
+
+	if (fd < 0) {
+		r = make_in(dir, n);
+		m->done.made += r == 0;
+	} else if (m->mend && !has_owner_and_mode(&st, n)) {
+		r = mend(fd, n);
+		m->done.mended += r == 0;
+	}
+	return r;
+}
+
 static int make_node(struct maker *m, const struct node *n, struct err *err)
 {
-	cleanup_fd int dir = open_subdir(m->dev, n->dir ? n->dir : ".");
-	int r = dir < 0 ? dir : 0;
+	cleanup_fd int dir = -EBADF;
+	int r;
 
-	if (r == 0 && !is_right(dir, n)) {
-		r = make_in(m, dir, n);
-		m->made += r == 0;
+	if (m->seen) {
+		look_at_node(m, n);
+		return 0;
 	}
+	dir = open_subdir(m->dev, n->dir ? n->dir : ".");
+	r = dir < 0 ? dir : make_or_mend(m, dir, n);
 	if (r < 0) {
 		err_set(err, ERR_NODE, -r, "dev-root/%s%s%s", n->dir ? n->dir : "", n->dir ? "/" : "", n->name);
 		return err_hint(
@@ -121,7 +195,7 @@ static int make_node(struct maker *m, const struct node *n, struct err *err)
 
 static int make(struct maker *m, const char *name, uint32_t major, uint32_t minor, struct err *err)
 {
-	struct node n = { .major = major, .minor = minor, .mode = m->mode };
+	struct node n = { .major = major, .minor = minor, .mode = m->mode, .uid = m->uid, .gid = m->gid };
 
 	if (major == INVENTORY_NO_MAJOR)
 		return 0;
@@ -142,6 +216,7 @@ static int make_gpus(struct maker *m, uint32_t major, struct err *err)
 	return r;
 }
 
+/* Their files tell no owner, and those of NVIDIA's own tools are root's, whoever has the GPUs. */
 static int make_caps(struct maker *m, struct err *err)
 {
 	struct load_caps caps;
@@ -167,9 +242,12 @@ static int make_imex(struct maker *m, const struct config *conf, struct err *err
 	if (m->inv->major_imex == INVENTORY_NO_MAJOR)
 		return 0;
 	for (size_t i = 0; r == 0 && i < conf->n_imex_channels; i++) {
-		struct node n = {
-			.dir = IMEX_DIR, .major = m->inv->major_imex, .minor = conf->imex_channels[i], .mode = m->mode
-		};
+		struct node n = { .dir = IMEX_DIR,
+				  .major = m->inv->major_imex,
+				  .minor = conf->imex_channels[i],
+				  .mode = m->mode,
+				  .uid = m->uid,
+				  .gid = m->gid };
 
 		snprintf(n.name, sizeof(n.name), "channel%u", n.minor);
 		r = make_node(m, &n, err);
@@ -263,14 +341,37 @@ static int make_all(struct maker *m, const struct config *conf, struct err *err)
 	return r < 0 ? r : make_fabric(m, err);
 }
 
-int load_nodes_make(const struct hostroot *root, const struct config *conf, const struct inventory *inv,
-		    struct err *err)
+int load_nodes_make(const struct hostroot *root, const struct config *conf, const struct inventory *inv, bool mend,
+		    struct load_nodes_done *ret, struct err *err)
 {
 	struct maker m = { .dev = root->dev, .proc = { root->proc, "proc-root" }, .inv = inv, .arena = ARENA_INIT };
 	int r;
 
+	/* A driver that tells nothing must not open a node that somebody has closed. */
+	m.mend = mend && inv->proc_params;
 	read_params(&m);
 	r = make_all(&m, conf, err);
 	arena_free(&m.arena);
-	return r < 0 ? r : m.made;
+	*ret = m.done;
+	return r;
+}
+
+int load_nodes_look(struct load_nodes *ret, struct arena *a, const struct hostroot *root, const struct config *conf,
+		    const struct inventory *inv, struct err *err)
+{
+	struct maker m = { .dev = root->dev,
+			   .proc = { root->proc, "proc-root" },
+			   .inv = inv,
+			   .arena = ARENA_INIT,
+			   .mend = inv->proc_params,
+			   .seen = ret,
+			   .seen_arena = a,
+			   .any_owner = !userns_is_first() };
+	int r;
+
+	*ret = (struct load_nodes){ 0 };
+	read_params(&m);
+	r = make_all(&m, conf, err);
+	arena_free(&m.arena);
+	return r;
 }

@@ -20,6 +20,8 @@
 #define CAP_SYS_MODULE_BIT 16
 #define CAPABILITY_NODE "nvidia-caps/nvidia-cap"
 #define LOAD_MISSING_GPU "device node of a GPU"
+#define UNLOAD "--unload"
+#define MISSING "--missing"
 #define IN_USER_NAMESPACE "in a user namespace kernel modules cannot be loaded"
 
 static bool has_uvm_major(const char *devices)
@@ -206,11 +208,13 @@ static int take_error(const char *program, bool unload, struct proc_result *res,
 	return hint ? err_hint(err, "%s", hint + 2) : -EINVAL;
 }
 
-static int run_program(const struct config *conf, bool unload, struct proc_result *ret, struct err *err)
+static int run_program(const struct config *conf, const char *option, struct proc_result *ret, struct err *err)
 {
+	const bool unload = option && str_eq(option, UNLOAD);
 	cleanup_free char *program = mem_printf("%s/" LOAD_PROGRAM, conf->libexec_dir);
 	cleanup_free char *file = mem_strdup(conf->file ? conf->file : "");
-	char name[] = LOAD_PROGRAM, option[] = "--config", verb[] = "--unload";
+	cleanup_free char *verb = mem_strdup(option ? option : "");
+	char name[] = LOAD_PROGRAM, config[] = "--config";
 	char *argv[5] = { name }, *envp[] = { NULL };
 	size_t n = 1;
 	const struct proc_program load = { .path = program,
@@ -220,10 +224,10 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 					   .prepare = caps_become_loader };
 	int r;
 
-	if (unload)
+	if (option)
 		argv[n++] = verb;
 	if (conf->file) {
-		argv[n++] = option;
+		argv[n++] = config;
 		argv[n++] = file;
 	}
 	r = proc_run(&load, ret, NULL);
@@ -240,7 +244,7 @@ static int run_program(const struct config *conf, bool unload, struct proc_resul
 
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
 {
-	return run_program(conf, false, ret, err);
+	return run_program(conf, NULL, ret, err);
 }
 
 int load_no_gpu(struct proc_result *res, struct err *err)
@@ -250,7 +254,7 @@ int load_no_gpu(struct proc_result *res, struct err *err)
 
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err)
 {
-	return run_program(conf, true, ret, err);
+	return run_program(conf, UNLOAD, ret, err);
 }
 
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what, struct err *err)
@@ -284,7 +288,7 @@ int load_ensure(const struct config *conf, const struct hostroot *root, struct e
 	r = check_right(root, &local);
 	if (r == 0) {
 		log_info("%s is missing: running %s/" LOAD_PROGRAM, what, conf->libexec_dir);
-		r = load_run(conf, &res, &local);
+		r = run_program(conf, MISSING, &res, &local);
 	}
 	/* It may be none of those that are asked for; the plan knows. */
 	if (r < 0 && str_eq(what, LOAD_MISSING_GPU)) {

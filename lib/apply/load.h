@@ -23,7 +23,7 @@ int load_missing(const struct config *conf, const struct hostroot *root, const c
 		 struct err *err) must_check;
 
 /*
- * Runs LIBEXEC/nvcoreos-load (empty environment, LOAD_LIMIT_S, its own capabilities alone) where load_missing says so. -errno
+ * Runs LIBEXEC/nvcoreos-load --missing (empty environment, LOAD_LIMIT_S, its own capabilities alone) where load_missing says so. -errno
  * with ERR_LOAD (its last line) or ERR_PRIVILEGE (no CAP_SYS_MODULE or in a user namespace: no attempt is made). Where
  * a GPU's node alone is missing, what goes wrong is only logged.
  */

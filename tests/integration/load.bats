@@ -104,20 +104,70 @@ bats_require_minimum_version 1.5.0
 	run -2 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --nodes --unload
 }
 
-@test "wrong nodes are replaced, right ones keep their mode" {
+@test "wrong nodes are replaced" {
 	rm "$dir/dev/nvidia0" "$dir/dev/nvidia1" "$dir/dev/nvidia-uvm"
 	mknod -m 600 "$dir/dev/nvidia0" c 1 3
 	ln -s /dev/null "$dir/dev/nvidia1"
 	echo text >"$dir/dev/nvidia-uvm"
-	chmod 660 "$dir/dev/nvidiactl"
 	nvload
 	[ "$status" = 0 ]
 	[ "$output" = 'driver 535.261.03: loaded already; made 3 device nodes' ]
 	[ "$(node nvidia0)" = 'character special file 195:0 666' ]
 	[ "$(node nvidia1)" = 'character special file 195:1 666' ]
 	[ "$(node nvidia-uvm)" = 'character special file 511:0 666' ]
-	[ "$(node nvidiactl)" = 'character special file 195:255 660' ]
 	[ -c /dev/null ]
+}
+
+@test "owner and mode of nodes that are there: status names them, load sets them" {
+	local nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf") inode
+	inode=$(stat -c %i "$dir/dev/nvidia0")
+	chmod 000 "$dir/dev/nvidia0" && chown 5:6 "$dir/dev/nvidia0"
+	chmod 666 "$dir/dev/nvidia-caps/nvidia-cap1"
+	run -1 "${nvcoreos[@]}" status
+	[[ "$output" == *"problem       /dev/nvidia0 has mode 000 and owner 5:6, and the driver says 666 and 0:0"$'\n'* ]]
+	[[ "$output" == *"problem       /dev/nvidia-caps/nvidia-cap1 has mode 666 and owner 0:0, and the driver says 400 and 0:0"$'\n'* ]]
+	nvload
+	[ "$status" = 0 ]
+	[ "$output" = 'driver 535.261.03: loaded already; set owner and mode of 2 device nodes' ]
+	# The same node: what a container has of it is that very one.
+	[ "$(stat -c '%a %u:%g %i' "$dir/dev/nvidia0")" = "666 0:0 $inode" ]
+	[ "$(node nvidia-caps/nvidia-cap1)" = 'character special file 510:1 400' ]
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; all device nodes are there' ]
+	run "${nvcoreos[@]}" status
+	[[ "$output" != *'/dev/'* ]]
+	# Another mode, as after an unload and a load with other parameters; capabilities have their own, and are root's.
+	sed -i 's/^DeviceFileMode: .*/DeviceFileMode: 432/; s/^DeviceFileGID: .*/DeviceFileGID: 44/' "$dir/proc/driver/nvidia/params"
+	rm "$dir/dev/nvidia1"
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; made 1 device node, set owner and mode of 5' ]
+	[ "$(stat -c '%a %g' "$dir"/dev/nvidia{0,1,ctl,-modeset,-uvm,-uvm-tools} | sort -u)" = '660 44' ]
+	[ "$(stat -c '%a %g' "$dir"/dev/nvidia-caps/nvidia-cap{1,2} | tr '\n' ' ')" = '400 0 444 0 ' ]
+}
+
+@test "owner and mode are load's alone: what runs for missing nodes sets none, nor does anybody where the driver tells none" {
+	local way
+	for way in --nodes --missing; do
+		chmod 660 "$dir/dev/nvidiactl"
+		rm "$dir/dev/nvidia1"
+		run -0 env -i "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" $way
+		[ "$output" = 'driver 535.261.03: loaded already; made 1 device node' ]
+		[ "$(node nvidiactl)" = 'character special file 195:255 660' ]
+	done
+	rm "$dir/proc/driver/nvidia/params"
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; all device nodes are there' ]
+	[ "$(node nvidiactl)" = 'character special file 195:255 660' ]
+}
+
+@test "owner and mode: no link is followed" {
+	mv "$dir/dev/nvidia0" "$dir/dev/victim"
+	chmod 600 "$dir/dev/victim"
+	ln -s victim "$dir/dev/nvidia0"
+	nvload
+	[ "$output" = 'driver 535.261.03: loaded already; made 1 device node' ]
+	[ "$(node victim)" = 'character special file 195:0 600' ]
+	[ "$(node nvidia0)" = 'character special file 195:0 666' ]
 }
 
 @test "owner and mode come from the module's parameters" {

@@ -171,7 +171,7 @@ TEST(arguments_and_environment)
 	h.conf.file = arena_printf(&h.conf.arena, "%s/some.conf", h.dir);
 	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
 	path = mem_printf("%s/libexec/args", h.dir);
-	want = mem_printf("--config %s/some.conf\n", h.dir);
+	want = mem_printf("--missing --config %s/some.conf\n", h.dir);
 	REQUIRE(fd_read_file_at(AT_FDCWD, path, 4096, &got, &len) == 0);
 	CHECK_STR(got, want);
 	free(got);
