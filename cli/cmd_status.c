@@ -216,16 +216,23 @@ static void print_json(const struct status *s)
 	puts(text);
 }
 
+static int no_gpu(const struct status *s, const struct cli *cli, struct err *err)
+{
+	if (s->inv.passthrough)
+		err_set(err, ERR_NO_GPU, 0, "%s", s->inv.passthrough);
+	else
+		err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
+	return err_hint(err, "nothing is to be done here");
+}
+
 static int show(struct status *s, const struct cli *cli, struct err *err)
 {
 	int r = collect(s, cli, err);
 
 	if (r < 0)
 		return r;
-	if (s->inv.passthrough)
-		return err_set(err, ERR_NO_GPU, 0, "%s", s->inv.passthrough);
-	if (!s->inv.has_pci_gpu && !s->inv.driver)
-		return err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
+	if (s->inv.passthrough || (!s->inv.has_pci_gpu && !s->inv.driver))
+		return no_gpu(s, cli, err);
 	if (cli->json)
 		print_json(s);
 	else if (!cli->quiet)

@@ -43,6 +43,9 @@ bats_require_minimum_version 1.5.0
 	run -0 "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --quiet gpus --refresh
 	[ -z "$output" ]
 	run -3 "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" gpus --refresh
+	# Who looks at a host is told nothing of containers' requests.
+	run -3 --separate-stderr "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" status
+	[ "$stderr" = "nvcoreos: E20: no NVIDIA GPU on this host: $dir/sys: No such device: nothing is to be done here" ]
 }
 
 @test "all GPUs kept for virtual machines: exit 3 with the reason, from the loader, the tool and a plan" {
@@ -61,7 +64,7 @@ bats_require_minimum_version 1.5.0
 	run -3 --separate-stderr "${nvcoreos[@]}" gpus
 	[ "$stderr" = "nvcoreos: ${held}nothing is to be done here" ]
 	run -3 --separate-stderr "${nvcoreos[@]}" status
-	[[ "$stderr" = "nvcoreos: $held"* ]]
+	[ "$stderr" = "nvcoreos: ${held}nothing is to be done here" ]
 	run --separate-stderr "${nvcoreos[@]}" plan --env NVIDIA_VISIBLE_DEVICES=all
 	[[ "$stderr" = "nvcoreos: $held"* ]]
 	# One that another driver holds is no such host.
@@ -211,6 +214,28 @@ bats_require_minimum_version 1.5.0
 	rm "$dir/dev/$node"
 	run -1 "${nvcoreos[@]}" status
 	[[ "$output" == *"problem       /dev/$node is missing or wrong"* ]]
+}
+
+@test "status looks at every node that load makes" {
+	local node nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf")
+	echo 'imex-channels=5' >>"$dir/conf"
+	sed -i 's/^Block devices:/238 nvidia-caps-imex-channels\n&/' "$dir/proc/devices"
+	nvload
+	run "${nvcoreos[@]}" status
+	[[ "$output" != *'problem       /dev/'* ]]
+	while read -r node; do
+		mv "$dir/dev/$node" "$dir/node"
+		run -1 "${nvcoreos[@]}" status
+		[[ "$output" == *"problem       /dev/$node is missing or wrong"* ]]
+		mv "$dir/node" "$dir/dev/$node"
+	done < <(cd "$dir/dev" && find . -type c -printf '%P\n')
+	# As load, status follows no link.
+	mv "$dir/dev/nvidia-caps" "$dir/elsewhere" && ln -s "$dir/elsewhere" "$dir/dev/nvidia-caps"
+	run -1 "${nvcoreos[@]}" status
+	[[ "$output" == *'problem       /dev/nvidia-caps/nvidia-cap1 is missing or wrong'* ]]
+	nvload
+	[ "$status" = 1 ]
+	[[ "$stderr" = 'nvcoreos-load: E25: '*'dev-root/nvidia-caps/nvidia-cap'* ]]
 }
 
 @test "capabilities that the driver names, with the mode that it gives them" {
