@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "generator.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/str.h"
 #include "host/osver.h"
 #include "store/store.h"
 
@@ -63,11 +65,45 @@ static char *find_unit(const char *root)
 	return NULL;
 }
 
+static bool is_wanted_in(int rootfd, const char *dir)
+{
+	int fd = path_open(rootfd, dir, O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	bool found = false;
+
+	if (!d) {
+		fd_close(fd);
+		return false;
+	}
+	while (!found && (e = readdir(d))) {
+		cleanup_free char *link = mem_printf("%s/" UNIT, e->d_name);
+		struct stat st;
+
+		/* Where the link leads does not count, as with systemd: the unit is the first of that name. */
+		found = (str_ends(e->d_name, ".wants") || str_ends(e->d_name, ".requires")) &&
+			fstatat(dirfd(d), link, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	}
+	closedir(d);
+	return found;
+}
+
+/* Under the alias a unit of the OS's that wants its own would start ours, whatever the administrator has said of it. */
+static bool is_enabled(const char *root)
+{
+	cleanup_fd int rootfd = fd_open_dir(*root ? root : "/");
+
+	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(unit_dirs); i++)
+		if (is_wanted_in(rootfd, unit_dirs[i]))
+			return true;
+	return false;
+}
+
 int generator_link(const char *root, const char *kernel, const struct config *conf, const char *dir, struct err *err)
 {
 	cleanup_free char *unit = find_unit(root);
 	cleanup_fd int dirfd = -EBADF;
-	int r = unit ? is_ours_to_load(root, kernel, conf, err) : 0;
+	int r = unit && is_enabled(root) ? is_ours_to_load(root, kernel, conf, err) : 0;
 
 	if (r <= 0)
 		return r;

@@ -7,7 +7,7 @@ bats_require_minimum_version 1.5.0
 load helpers
 
 setup() {
-	need_root make systemd-analyze systemd-sysusers systemd-tmpfiles chroot
+	need_root make systemctl systemd-analyze systemd-sysusers systemd-tmpfiles chroot
 	need_build nvcoreos nvcoreos-hook nvcoreos-runtime nvcoreos-load nvcoreos-generator
 	R=$BATS_TEST_TMPDIR/root
 	install_to "$R"
@@ -92,6 +92,10 @@ generate() {
 	touch "$R/opt/nvidia/535.261.03/3975.2.0/modules/nvidia.ko"
 	echo '{}' >"$R/opt/nvidia/535.261.03/3975.2.0/start.json"
 	ln -s 535.261.03/3975.2.0 "$R/opt/nvidia/current"
+	# It is not enabled, and the OS's own stays.
+	generate /g/normal /g/early /g/late
+	[ -z "$made" ]
+	systemctl --root="$R" enable nvcoreos.service
 	generate /g/normal /g/early /g/late
 	[ "$made" = 'normal/nvidia.service -> /etc/systemd/system/nvcoreos.service' ]
 	printf 'ID=flatcar\nVERSION_ID=4081.2.0\n' >"$R/etc/os-release"

@@ -14,7 +14,15 @@
 #define TREE "opt/nvidia/535.261.03/3975.2.0/"
 #define SELECTED "{\"format\":1,\"selected\":\"535.261.03\"}"
 
-/* A host with our unit and one tree, which `state` or `current` may make the one to load; its generator directory is dir/late. */
+static void want(const char *dir, const char *in)
+{
+	cleanup_free char *link = mem_printf("%s/%s/nvcoreos.service", dir, in), *other = mem_printf("%s/other", in);
+
+	tap_write(dir, other, "");
+	CHECK_INT(symlink("/" UNIT, link), 0);
+}
+
+/* A host with our unit, enabled, and one tree, which `state` or `current` may make the one to load; its generator directory is dir/late. */
 static const char *host(const char *current, const char *state)
 {
 	const char *dir = tap_tmpdir();
@@ -22,6 +30,7 @@ static const char *host(const char *current, const char *state)
 
 	tap_write(dir, "etc/os-release", OS_RELEASE);
 	tap_write(dir, UNIT, "[Unit]\n");
+	want(dir, "etc/systemd/system/multi-user.target.wants");
 	tap_write(dir, TREE "start.json", "{}");
 	tap_write(dir, TREE "modules/nvidia.ko", "x");
 	if (state)
@@ -96,6 +105,7 @@ TEST(no_tree_to_load)
 	/* No store at all. */
 	tap_write(dir, "etc/os-release", OS_RELEASE);
 	tap_write(dir, UNIT, "[Unit]\n");
+	want(dir, "etc/systemd/system/multi-user.target.wants");
 	expect(dir, NULL);
 }
 
@@ -126,6 +136,31 @@ TEST(unit_below_usr)
 	expect(dir, NULL);
 	tap_write(dir, "usr/lib/systemd/system/nvcoreos.service", "[Unit]\n");
 	expect(dir, "/usr/lib/systemd/system/nvcoreos.service");
+}
+
+TEST(disabled_unit)
+{
+	const char *dir = host("535.261.03/3975.2.0", NULL);
+	cleanup_free char *wants = mem_printf("%s/etc/systemd/system/multi-user.target.wants", dir);
+	cleanup_free char *link = mem_printf("%s/nvcoreos.service", wants),
+			  *alias = mem_printf("%s/late/nvidia.service", dir);
+	cleanup_free char *elsewhere = mem_printf("%s/etc/systemd/system/multi-user.target.d", dir);
+	cleanup_free char *runtime = mem_printf("%s/run/systemd/system/graphical.target.wants/nvcoreos.service", dir);
+
+	CHECK_INT(rename(wants, elsewhere), 0);
+	expect(dir, NULL);
+	CHECK_INT(rename(elsewhere, wants), 0);
+	expect(dir, "/" UNIT);
+	CHECK_INT(unlink(alias), 0);
+	CHECK_INT(unlink(link), 0);
+	expect(dir, NULL);
+	/* For this boot alone; by another unit that cannot do without it. */
+	want(dir, "run/systemd/system/graphical.target.wants");
+	expect(dir, "/" UNIT);
+	CHECK_INT(unlink(alias), 0);
+	CHECK_INT(unlink(runtime), 0);
+	want(dir, "etc/systemd/system/mine.service.requires");
+	expect(dir, "/" UNIT);
 }
 
 TEST(masked_unit)
