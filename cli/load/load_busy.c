@@ -2,6 +2,7 @@
 #include "load_busy.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
@@ -39,6 +40,7 @@ static int check(const struct inventory_dir *sys, struct arena *a, const char *n
 {
 	struct strlist holders, others = { 0 };
 	const char *count = NULL;
+	uint64_t users;
 	int r = inventory_text_list(sys, a, arena_printf(a, "module/%s/holders", name), &holders, err);
 
 	if (r == 0)
@@ -51,7 +53,10 @@ static int check(const struct inventory_dir *sys, struct arena *a, const char *n
 			strlist_add(a, &others, holders.v[i]);
 	if (others.n)
 		return refuse(name, load_busy_join(a, &others), err);
-	return holders.n || str_eq(count, "0\n") ? 0 : refuse(name, NULL, err);
+	/* Each that stands on it is counted once: the rest are users, be it that no process shows them. */
+	if (str_to_u64(arena_strndup(a, count, strcspn(count, "\n")), UINT32_MAX, &users) == 0 && users <= holders.n)
+		return 0;
+	return refuse(name, NULL, err);
 }
 
 int load_busy_check(const char *sys_root, struct err *err)

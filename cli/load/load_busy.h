@@ -10,8 +10,8 @@
 extern const char *const load_busy_order[];
 
 /*
- * Looks in sys_root for modules of others that stand on ours, and for users of those of ours that none of ours stands on (what the
- * others count may go with these). -EBUSY with ERR_BUSY naming them.
+ * Looks in sys_root for modules of others that stand on ours, and for users of ours: what a module counts beyond those that stand on
+ * it. -EBUSY with ERR_BUSY naming them.
  */
 int load_busy_check(const char *sys_root, struct err *err) must_check;
 

@@ -75,26 +75,31 @@ static void remove_family(int dev, const struct family *f)
 		log_warning("dev-root/%s: %s", f->dir, strerror(errno));
 }
 
-/* A major that the driver has no longer. */
-static uint32_t gone(uint32_t was, uint32_t now)
+static void keep(uint32_t *major, uint32_t now)
 {
-	return was == now ? INVENTORY_NO_MAJOR : was;
+	if (*major == now)
+		*major = INVENTORY_NO_MAJOR;
 }
 
-void load_forget_nodes(int dev, const struct inventory *was, const struct inventory *now)
+void load_forget_keep(struct inventory *inv, const struct inventory *now)
+{
+	keep(&inv->major_uvm, now->major_uvm);
+	keep(&inv->major_nvlink, now->major_nvlink);
+	keep(&inv->major_nvswitch, now->major_nvswitch);
+	keep(&inv->major_caps, now->major_caps);
+	keep(&inv->major_imex, now->major_imex);
+}
+
+void load_forget_nodes(int dev, const struct inventory *inv)
 {
 	const struct family families[] = {
-		{ "", "nvidia-uvm", gone(was->major_uvm, now ? now->major_uvm : INVENTORY_NO_MAJOR), 0 },
-		{ "", "nvidia-uvm-tools", gone(was->major_uvm, now ? now->major_uvm : INVENTORY_NO_MAJOR), 1 },
-		{ "", "nvidia-nvlink", gone(was->major_nvlink, now ? now->major_nvlink : INVENTORY_NO_MAJOR), 0 },
-		{ "", "nvidia-nvswitchctl", gone(was->major_nvswitch, now ? now->major_nvswitch : INVENTORY_NO_MAJOR),
-		  255 },
-		{ "", "nvidia-nvswitch", gone(was->major_nvswitch, now ? now->major_nvswitch : INVENTORY_NO_MAJOR),
-		  ANY_MINOR },
-		{ "nvidia-caps", "nvidia-cap", gone(was->major_caps, now ? now->major_caps : INVENTORY_NO_MAJOR),
-		  ANY_MINOR },
-		{ "nvidia-caps-imex-channels", "channel",
-		  gone(was->major_imex, now ? now->major_imex : INVENTORY_NO_MAJOR), ANY_MINOR },
+		{ "", "nvidia-uvm", inv->major_uvm, 0 },
+		{ "", "nvidia-uvm-tools", inv->major_uvm, 1 },
+		{ "", "nvidia-nvlink", inv->major_nvlink, 0 },
+		{ "", "nvidia-nvswitchctl", inv->major_nvswitch, 255 },
+		{ "", "nvidia-nvswitch", inv->major_nvswitch, ANY_MINOR },
+		{ "nvidia-caps", "nvidia-cap", inv->major_caps, ANY_MINOR },
+		{ "nvidia-caps-imex-channels", "channel", inv->major_imex, ANY_MINOR },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)

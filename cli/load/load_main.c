@@ -196,17 +196,19 @@ static int check_gpu(const struct config *conf, const struct hostroot *root, str
 	return err_hint(err, "there is nothing to load");
 }
 
-/* Of the modules that went before one that did not. */
-static void forget_some(const struct hostroot *root, const struct inventory *was)
+/* A module that did not go has its nodes still; those of the others have numbers that are anybody's. */
+static void forget_some(const struct hostroot *root, struct inventory *inv)
 {
 	struct inventory now cleanup(inventory_free) = { .arena = ARENA_INIT };
-	struct err local = ERR_INIT;
+	struct err why = ERR_INIT;
 	char line[ERR_MSG_MAX];
 
-	if (inventory_read(&now, root, &local) < 0)
-		log_warning("device nodes of modules that are gone stay: %s", err_line(&local, line, sizeof(line)));
-	else
-		load_forget_nodes(root->dev, was, &now);
+	if (inventory_read(&now, root, &why) < 0) {
+		log_warning("device nodes of modules that are gone stay: %s", err_line(&why, line, sizeof(line)));
+		return;
+	}
+	load_forget_keep(inv, &now);
+	load_forget_nodes(root->dev, inv);
 }
 
 static int unload(const struct config *conf, struct err *err)
@@ -228,7 +230,7 @@ static int unload(const struct config *conf, struct err *err)
 		forget_some(&root, &inv);
 		return r;
 	}
-	load_forget_nodes(root.dev, &inv, NULL);
+	load_forget_nodes(root.dev, &inv);
 	for (size_t i = 0; i < mods.names.n; i++)
 		printf("%s%s", i ? ", " : "unloaded ", mods.names.v[i]);
 	puts(mods.names.n ? "" : "nothing is loaded");

@@ -439,8 +439,11 @@ install the modules of this OS version; 'nvcoreos verify' names all" ]
 	run -1 --separate-stderr "${nvcoreos[@]}" unload
 	[[ "$stderr" =~ ^'nvcoreos: E54: in use: nvidia is used by the modules '(gdrdrv, nvidia_fs|nvidia_fs, gdrdrv)': unload these first'$ ]]
 	rm "$sys"/nvidia/holders/{gdrdrv,nvidia_fs}
+	# One of what nvidia counts is nvidia_uvm's, what is counted beyond that is somebody's.
+	run -1 --separate-stderr "${nvcoreos[@]}" unload
+	[ "$stderr" = "nvcoreos: E54: in use: nvidia is used: end what uses the GPUs, the console among it, or reboot" ]
+	echo 1 >"$sys/nvidia/refcnt"
 	run -0 "${nvcoreos[@]}" unload
-	# What is counted of nvidia may be nvidia_uvm's; what is counted of nvidia_uvm is somebody's.
 	echo 1 >"$sys/nvidia_uvm/refcnt"
 	run -1 --separate-stderr "${nvcoreos[@]}" unload
 	[ "$stderr" = "nvcoreos: E54: in use: nvidia_uvm is used: end what uses the GPUs, the console among it, or reboot" ]
@@ -466,6 +469,43 @@ install the modules of this OS version; 'nvcoreos verify' names all" ]
 	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort | tr '\n' ' ')" = "./char/195:0 ./char/195:1 ./char/195:254 ./char/195:255 \
 ./char/511:0 ./mine ./nvidia-caps/nvidia-cap9 ./nvidia-modeset ./nvidia0 ./nvidia1 ./nvidiactl " ]
 	[ ! -e "$dir/dev/nvidia-caps-imex-channels" ]
+}
+
+# libkmod as it would answer if uvm went and nvidia did not.
+half_unload() {
+	cat >"$dir/half.c" <<-'EOF'
+		#include <errno.h>
+		#include <stdlib.h>
+		#include <string.h>
+		const char *kmod_module_get_name(const void *m);
+		int kmod_module_get_initstate(const void *m)
+		{
+			return strcmp(kmod_module_get_name(m), "nvidia") && strcmp(kmod_module_get_name(m), "nvidia_uvm") ? -ENOENT : 1; /* live */
+		}
+		int kmod_module_remove_module(void *m, unsigned flags)
+		{
+			(void)flags;
+			return strcmp(kmod_module_get_name(m), "nvidia_uvm") ? -EBUSY : system(getenv("GONE"));
+		}
+	EOF
+	cc -shared -fPIC -o "$dir/half.so" "$dir/half.c"
+	run -1 --separate-stderr env -i LD_PRELOAD="$dir/half.so" GONE="$1" "$NVCOREOS_BUILD/nvcoreos-load" --config "$dir/conf" --unload
+}
+
+@test "unloading fails halfway: nodes of the modules that went go, those of the others stay" {
+	local all uvm
+	nvload
+	all=$(cd "$dir/dev" && find . -type c -o -type l | sort)
+	uvm=$(grep uvm "$dir/proc/devices")
+	half_unload "sed -i /uvm/d '$dir/proc/devices'"
+	[[ "$stderr" == 'nvcoreos-load: E54: in use: nvidia is used'*': nvidia_uvm went before it, and '* ]]
+	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort)" = "$(grep -v uvm <<<"$all" | grep -v 511:)" ]
+	# What cannot be read tells nothing: nothing goes.
+	sed -i "s/^Block devices:/$uvm\n&/" "$dir/proc/devices"
+	nvload
+	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort)" = "$all" ]
+	half_unload "rm '$dir/proc/devices' && mkdir '$dir/proc/devices'"
+	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort)" = "$all" ]
 }
 
 @test "run-dir is made, and usage is exit 2" {

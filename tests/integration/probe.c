@@ -12,6 +12,7 @@
  *   probe mounts               number of mounts
  *   probe fds                  number of open file descriptors
  *   probe env KEY              value; exit 1 if not set
+ *   probe inflight PATH        no word: opens it and waits, its descriptor in a socket alone, where no /proc/PID/fd shows it
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -145,6 +146,25 @@ static int show_env(const char *key)
 	return !value;
 }
 
+static int hold_in_flight(const char *path)
+{
+	char control[CMSG_SPACE(sizeof(int))] = "", byte = 'x';
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	int pair[2], fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*h = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(fd)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 || sendmsg(pair[0], &m, 0) < 0)
+		return answer(1);
+	close(fd);
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "", *arg = argc > 2 ? argv[2] : NULL;
@@ -167,9 +187,11 @@ int main(int argc, char **argv)
 		return show_flags(arg);
 	if (arg && !strcmp(verb, "env"))
 		return show_env(arg);
+	if (arg && !strcmp(verb, "inflight"))
+		return hold_in_flight(arg);
 	if (argc == 6 && !strcmp(verb, "mknod"))
 		return make_node(arg, argv[3], argv[4], argv[5]);
 	fprintf(stderr,
-		"usage: probe open|write|create|stat|socket|flags|env ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
+		"usage: probe open|write|create|stat|socket|flags|env|inflight ARG | mknod PATH c|b MAJ MIN | mounts | fds\n");
 	return 2;
 }
