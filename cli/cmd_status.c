@@ -40,6 +40,7 @@ struct status {
 	struct load_nodes seen;
 	struct strlist nodes, missing; /* of these */
 	bool persistenced;
+	const char *note; /* of what may well be so; NULL: nothing */
 	struct strlist problems;
 	struct err first; /* of the problems */
 };
@@ -115,6 +116,27 @@ static void find_problems(struct status *s, const struct err *no_tree)
 				     s->store.selected));
 }
 
+static bool has_module(const struct status *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_modules; i++)
+		if (str_eq(s->modules[i].name, name))
+			return true;
+	return false;
+}
+
+/* Where nobody has asked for it by name it may be that it cannot be loaded: the kernel's InfiniBand may not be the one it was built for. */
+static void look_at_peermem(struct status *s, const struct config *conf)
+{
+	struct stat st;
+
+	if (!s->inv.driver || has_module(s, "nvidia_peermem"))
+		return;
+	if (conf->peermem == CONFIG_PEERMEM_YES)
+		problem(s, ERR_NOT_LOADED, "run 'nvcoreos load'", "nvidia-peermem is not loaded, and peermem is yes");
+	else if (conf->peermem == CONFIG_PEERMEM_AUTO && fstatat(s->root.sys, "module/ib_core", &st, 0) == 0)
+		s->note = "nvidia-peermem is not loaded, and ib_core is: 'nvcoreos load' loads it where it can";
+}
+
 static int collect(struct status *s, const struct cli *cli, struct err *err)
 {
 	struct err no_tree = ERR_INIT;
@@ -136,9 +158,11 @@ static int collect(struct status *s, const struct cli *cli, struct err *err)
 	s->tree = choose_driver(&s->store, &s->inv, s->os, &no_tree);
 	s->persistenced = stat(arena_printf(&s->arena, "%s" PERSISTENCED, cli->root), &st) == 0;
 	r = look_at_nodes(s, cli, err);
-	if (r == 0)
-		find_problems(s, &no_tree);
-	return r;
+	if (r < 0)
+		return r;
+	find_problems(s, &no_tree);
+	look_at_peermem(s, &cli->conf);
+	return 0;
 }
 
 static void print_text(const struct status *s)
@@ -164,6 +188,8 @@ static void print_text(const struct status *s)
 	for (size_t i = 0; i < s->nodes.n; i++)
 		printf(" %s", s->nodes.v[i]);
 	printf("%s\npersistenced  %s\n", s->nodes.n ? "" : " -", s->persistenced ? "running" : "not running");
+	if (s->note)
+		printf("note          %s\n", s->note);
 	for (size_t i = 0; i < s->problems.n; i++)
 		printf("problem       %s\n", s->problems.v[i]);
 }

@@ -140,7 +140,10 @@ static void print_result(const struct inventory *inv, const struct load_modules 
 	print_nodes(nodes);
 }
 
-/* With the lock held: the inventory is read anew, as another loader may have done the work meanwhile. */
+/*
+ * With the lock held: the inventory is read anew, as another loader may have done the work meanwhile. A start waits for it, and is
+ * kept waiting for no module that it can do without.
+ */
 static int load_locked(const struct config *conf, const struct hostroot *root, bool missing, struct err *err)
 {
 	struct inventory inv cleanup(inventory_free);
@@ -148,7 +151,7 @@ static int load_locked(const struct config *conf, const struct hostroot *root, b
 	struct load_nodes_done nodes;
 	int r = inventory_read(&inv, root, err);
 
-	if (r == 0 && (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR)) {
+	if (r == 0 && (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR || (!missing && load_modules_lack(conf)))) {
 		r = load_modules_insert(&mods, conf, &inv, err);
 		inventory_free(&inv);
 		if (r == 0)

@@ -46,6 +46,7 @@ struct loader {
 	const char *os;
 	const char *driver; /* of the tree; NULL: there is none for this OS version */
 	char *path;
+	bool rest; /* those that all need are there: what of the others is not */
 };
 
 static int choose_tree(struct loader *l, struct err *err)
@@ -97,13 +98,31 @@ static void set_firmware_path(const struct loader *l)
 }
 
 /* GPUDirect RDMA is for hosts with InfiniBand; elsewhere the module does not load. */
-static bool is_wanted(const struct loader *l, size_t i)
+static bool is_wanted(const struct config *conf, size_t i)
 {
-	cleanup_free char *path = mem_printf("%s/module/ib_core", l->conf->sys_root);
+	cleanup_free char *path = mem_printf("%s/module/ib_core", conf->sys_root);
 
-	if (!str_eq(modules[i].name, PEERMEM) || l->conf->peermem == CONFIG_PEERMEM_YES)
+	if (!str_eq(modules[i].name, PEERMEM) || conf->peermem == CONFIG_PEERMEM_YES)
 		return true;
-	return l->conf->peermem == CONFIG_PEERMEM_AUTO && access(path, F_OK) == 0;
+	return conf->peermem == CONFIG_PEERMEM_AUTO && access(path, F_OK) == 0;
+}
+
+static bool is_lacking(const struct config *conf, size_t i)
+{
+	cleanup_free char *path = mem_printf("%s/module/%s", conf->sys_root, modules[i].name);
+
+	for (char *c = path + strlen(conf->sys_root); *c; c++)
+		if (*c == '-')
+			*c = '_';
+	return is_wanted(conf, i) && access(path, F_OK) < 0;
+}
+
+bool load_modules_lack(const struct config *conf)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		if (is_lacking(conf, i))
+			return true;
+	return false;
 }
 
 /* Beside a driver that is loaded already only a module of the same version will do; the kernel need not notice. */
@@ -122,6 +141,9 @@ static int load_own(const struct loader *l, const char *name, const char *params
 {
 	int r = kmod_is_loaded(l->kmod, name) ? 0 : check_own_version(l, name, err);
 
+	/* What only completes a driver is no reason to ask for another. */
+	if (r < 0 && l->rest)
+		return KMOD_ABSENT;
 	return r < 0 ? r : kmod_load_own(l->kmod, name, params, err);
 }
 
@@ -169,22 +191,32 @@ static void take_back(struct loader *l, const bool *was_there, size_t n, struct 
 					   load_busy_join(&l->out->arena, &left)));
 }
 
+static void warn(struct loader *l, const struct err *why)
+{
+	char line[ERR_MSG_MAX];
+
+	strlist_add(&l->out->arena, &l->out->warnings, err_line(why, line, sizeof(line)));
+	/* A start shows nobody what we print where all went well. */
+	log_warning("%s", line);
+}
+
 /* KMOD_ABSENT where there is no nvidia at all. set NULL: the kernel's own. */
 static int load_all(struct loader *l, const struct modset *set, struct err *err)
 {
 	bool was_there[ARRAY_SIZE(modules)] = { false };
-	char line[ERR_MSG_MAX];
 
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
 		struct err local = ERR_INIT;
 		int r;
 
 		was_there[i] = kmod_is_loaded(l->kmod, modules[i].name);
-		if (!is_wanted(l, i))
+		if (!is_wanted(l->conf, i) || (l->rest && was_there[i]))
 			continue;
+		/* One that is there is asked for all the same: another loader may still be bringing it up. */
 		r = load_one(l, set, i, &local);
 		if (r == 0) {
-			strlist_add(&l->out->arena, &l->out->names, modules[i].name);
+			if (!was_there[i])
+				strlist_add(&l->out->arena, &l->out->names, modules[i].name);
 		} else if (!modules[i].optional) {
 			if (r == KMOD_ABSENT && i == 0)
 				return r;
@@ -195,9 +227,7 @@ static int load_all(struct loader *l, const struct modset *set, struct err *err)
 				*err = local;
 			return r;
 		} else if (r < 0) {
-			strlist_add(&l->out->arena, &l->out->warnings, err_line(&local, line, sizeof(line)));
-			/* A start shows nobody what we print where all went well. */
-			log_warning("%s", line);
+			warn(l, &local);
 		}
 	}
 	return 0;
@@ -212,6 +242,14 @@ static bool is_switched_off(const struct loader *l)
 	return fd_read_file_at(AT_FDCWD, path, 64, &text, &len) == 0 && text[0] == '1';
 }
 
+static bool has_lacking(const struct loader *l, const struct modset *set)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
+		if (is_lacking(l->conf, i) && modset_find(set, modules[i].name))
+			return true;
+	return false;
+}
+
 static int load_from(struct loader *l, bool open, struct err *err)
 {
 	struct modset set cleanup_modset = MODSET_INIT;
@@ -221,6 +259,9 @@ static int load_from(struct loader *l, bool open, struct err *err)
 	r = modset_open(&set, l->out->from, err);
 	if (r <= 0)
 		return r < 0 ? r : KMOD_ABSENT;
+	/* To read and prove them all takes its time. */
+	if (l->rest && !has_lacking(l, &set))
+		return 0;
 	r = is_switched_off(l) ? 0 : load_set_prove(&set, l->path, open, l->conf, err);
 	return r < 0 ? r : load_all(l, &set, err);
 }
@@ -300,29 +341,44 @@ static int name_holder(const struct loader *l, int r, struct err *err)
 	return r;
 }
 
+static int insert(struct loader *l, struct err *err)
+{
+	int r = choose_tree(l, err);
+
+	if (r == 0)
+		r = l->driver ? load_tree(l, err) : KMOD_ABSENT;
+	if (r == KMOD_ABSENT) {
+		l->out->from = OWN;
+		r = load_all(l, NULL, err);
+	}
+	return r;
+}
+
 int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
 			struct err *err)
 {
 	struct loader l = { .out = ret, .conf = conf, .inv = inv };
 	struct kmod *kmod cleanup_kmod = NULL;
+	struct err local = ERR_INIT;
 	int r;
 
 	*ret = (struct load_modules){ .arena = ARENA_INIT };
+	l.rest = inv->driver && inv->major_uvm != INVENTORY_NO_MAJOR;
 	r = kmod_open(&kmod, err);
 	if (r < 0)
 		return r;
 	l.kmod = kmod;
-	r = choose_tree(&l, err);
-	if (r == 0)
-		r = l.driver ? load_tree(&l, err) : KMOD_ABSENT;
-	if (r == KMOD_ABSENT) {
-		ret->from = OWN;
-		r = load_all(&l, NULL, err);
+	r = insert(&l, &local);
+	if (r < 0 && l.rest) {
+		warn(&l, &local);
+		r = 0;
 	}
 	if (r == -ENODEV)
-		r = name_holder(&l, r, err);
+		r = name_holder(&l, r, &local);
 	if (r == KMOD_ABSENT)
-		r = no_modules(&l, err);
+		r = no_modules(&l, &local);
+	if (r < 0 && err)
+		*err = local;
 	store_free(&l.store);
 	return r;
 }

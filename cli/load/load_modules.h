@@ -3,6 +3,8 @@
 #ifndef NVCOREOS_CLI_LOAD_MODULES_H
 #define NVCOREOS_CLI_LOAD_MODULES_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -12,15 +14,17 @@
 struct load_modules {
 	struct arena arena;
 	const char *from;	 /* the directory, or "the kernel's own modules" */
-	struct strlist names;	 /* what is in the kernel now */
+	struct strlist names;	 /* what this run has put into the kernel, or taken out of it */
 	struct strlist warnings; /* what could not be loaded but is not needed by all */
 };
 
+/* Whether sys-root lacks one of the modules that load_modules_insert would try. */
+bool load_modules_lack(const struct config *conf);
 /*
- * Loads nvidia and nvidia-uvm, and where it can nvidia-modeset and nvidia-drm: from the tree of the loaded
- * driver, else of `current`, else of the selected driver, if it has modules for this OS version; else from the
- * running kernel's own. -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE: what was loaded then is out again, and the hint names what is
- * not; load_modules_free is due either way.
+ * Loads nvidia and nvidia-uvm, and where it can nvidia-modeset, nvidia-drm and, as `peermem` says, nvidia-peermem: from the tree of
+ * the loaded driver, else of `current`, else of the selected driver, if it has modules for this OS version; else from the running
+ * kernel's own. Where inv shows the first two, what goes wrong is a warning. -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE: what was
+ * loaded then is out again, and the hint names what is not; load_modules_free is due either way.
  */
 int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
 			struct err *err) must_check;

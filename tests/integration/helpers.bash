@@ -355,6 +355,8 @@ fakehost_make() {
 	fakehost_proc "$dir" "$gpus" "$driver" "$uvm"
 	fakehost_module "$dir" nvidia "$driver"
 	fakehost_module "$dir" nvidia_uvm "$driver"
+	fakehost_module "$dir" nvidia_modeset "$driver"
+	fakehost_module "$dir" nvidia_drm "$driver"
 	for ((n = 0; n < gpus; n++)); do
 		fakehost_pci "$dir" "$n"
 	done

@@ -72,7 +72,7 @@ make_modules() {
 	printf 'ID=debian\nVERSION_ID="12"\n' >"$guest/etc/os-release"
 	echo "$DRIVER" >"$standin/driver"
 	echo "$OS" >"$standin/os"
-	cp "$good/standin-gpu.ko" "$standin/"
+	cp "$good/standin-gpu.ko" "$good/ib_core.ko" "$standin/"
 	mkdir -p "$tmp/own" "$tmp/vermagic" && cp "$good"/nvidia*.ko "$tmp/own/" && cp "$good"/nvidia*.ko "$tmp/vermagic/"
 	vm_index "$standin/indexed" "$KERNEL" "$tmp/own" || return
 	# As long as the right word, so that nothing else changes.
@@ -80,7 +80,7 @@ make_modules() {
 	cp -R "$tmp/own" "$tmp/optional" && sed -i 's/ mod_unload modversions/ mod_upload modversions/' "$tmp/optional/nvidia-modeset.ko"
 	xz --check=crc32 "$tmp/own"/*.ko
 	# shellcheck disable=SC2086 # a list of names
-	modules_archive good "$good" $names && modules_archive missing "$missing" $names &&
+	modules_archive good "$good" $names && modules_archive peermem "$good" $names nvidia-peermem.ko && modules_archive missing "$missing" $names &&
 		modules_archive vermagic "$tmp/vermagic" $names && modules_archive optional "$tmp/optional" $names &&
 		modules_archive packed "$tmp/own" nvidia.ko.xz nvidia-uvm.ko.xz nvidia-modeset.ko.xz
 }
@@ -286,6 +286,53 @@ no_traces() {
 @test "a driver that is loaded alone gets no nvidia-uvm of another version" {
 	is own-skew 1 "nvcoreos: E23: *: nvidia-uvm in the kernel's directory is $DRIVER, and driver 999.1 is loaded: install driver 999.1 *"
 	is own-skew-modules 0 1
+}
+
+@test "other parameters: a start that loads the modules gives nodes of before their owner and mode" {
+	is there-install 0 "installed: $DRIVER/$OS" "/opt/peermem/current -> $DRIVER/$OS"
+	is there-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm, nvidia-modeset from */modules; made 8 device nodes"
+	is there-unload 0 'unloaded nvidia_modeset, nvidia_uvm, nvidia'
+	is there-start 0 'c 195:0 660 0:44'
+	is there-nodes 0 '/dev/nvidia-caps/nvidia-cap1 c *:1 400 0:0' '/dev/nvidia-caps/nvidia-cap2 c *:2 444 0:0' '/dev/nvidia-modeset c 195:254 660 0:44' \
+		'/dev/nvidia-uvm c *:0 660 0:44' '/dev/nvidia-uvm-tools c *:1 660 0:44' '/dev/nvidia0 c 195:0 660 0:44' '/dev/nvidia1 c 195:1 660 0:44' \
+		'/dev/nvidiactl c 195:255 660 0:44'
+}
+
+@test "owner and mode that somebody has changed: a start leaves them, status names them, load sets them" {
+	is there-again 0 'c *:0 660 0:44'
+	step there-status
+	[ "$status" = 1 ]
+	[[ $output == *'problem       /dev/nvidia0 has mode 000 and owner 5:5, and the driver says 660 and 0:44'* ]]
+	is there-mend 0 "driver $DRIVER: loaded already; set owner and mode of 1 device node"
+	step there-mended
+	[[ $output == *'/dev/nvidia0 c 195:0 660 0:44'* ]]
+	step there-well
+	[ "$status" = 0 ]
+}
+
+@test "modules that are missing beside a loaded driver: load puts them in, a start does not" {
+	is there-fast 0 'c *:0 660 0:44'
+	is there-fast-modules 0 nvidia_uvm nvidia
+	step there-lacking
+	[ "$status" = 0 ]
+	[[ $output == *"note          nvidia-peermem is not loaded, and ib_core is: 'nvcoreos load' loads it where it can"* ]]
+	is there-rest 0 "driver $DRIVER: loaded nvidia-modeset, nvidia-peermem from /opt/peermem/$DRIVER/$OS/modules; all device nodes are there"
+	is there-rest-again 0 "driver $DRIVER: loaded already; all device nodes are there"
+	step there-full
+	[ "$status" = 0 ]
+	[[ $output != *note* && $output == *' nvidia_peermem (0)'* ]]
+	step there-yes-lacking
+	[ "$status" = 1 ]
+	[[ $output == *'problem       nvidia-peermem is not loaded, and peermem is yes'* ]]
+	is there-yes 0 "driver $DRIVER: loaded nvidia-peermem from *; all device nodes are there"
+	is there-half 0 "driver $DRIVER: loaded nvidia-uvm, nvidia-modeset, nvidia-peermem from *"
+}
+
+@test "unload: a user that no /proc shows is seen before any module goes; then all go, and their nodes" {
+	is there-flight 1 'nvcoreos: E54: in use: nvidia is used: *'
+	is there-flight-modules 0 nvidia_peermem nvidia_modeset nvidia_uvm nvidia
+	is there-flown 0 'unloaded nvidia_peermem, nvidia_modeset, nvidia_uvm, nvidia'
+	is there-flown-nodes 0 'nvidia-modeset nvidia0 nvidia1 nvidiactl'
 }
 
 @test "in a user namespace: one sentence and no attempt" {
