@@ -153,7 +153,7 @@ static int refresh(struct cli *cli, struct inventory *inv, struct err *err)
 	library = find_library(cli, inv, &a, err);
 	if (!library)
 		return err && err->errnum > 0 ? -err->errnum : -EINVAL;
-	r = nvml_query(library, NVML_TIMEOUT_S, &text, &len, err);
+	r = nvml_query(library, NVML_CONTROL, NVML_TIMEOUT_S, &text, &len, err);
 	if (r < 0)
 		return r;
 	/* What starts will read is checked by the very code that they read it with. */

@@ -7,25 +7,26 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "host/inventory_json.h"
 #include "oci/json.h"
 
 #define NOBODY 65534
 #define GPUS_MAX 64
+#define CODE_NO_PERMISSION 4
 #define CODE_DRIVER_NOT_LOADED 9
 
 /* The part of NVML's interface that is used here, which has been stable since driver 450. */
@@ -60,7 +61,7 @@ struct nvml {
 	nvml_device_child_fn *mig;
 };
 
-/* What the child says: 'J' and the document, or 'L' (no library), 'D' (no driver), 'F' (failed) and a sentence. */
+/* What the child says: 'J' and the document, or 'L' (no library), 'D' (no driver), 'P' (not permitted), 'F' (failed) and a sentence. */
 struct reply {
 	int fd;
 };
@@ -77,7 +78,7 @@ static noreturn_fn void fail(const struct reply *r, const char *call, int code)
 	char text[128];
 
 	snprintf(text, sizeof(text), "%s: NVML error %d", call, code);
-	answer(r, code == CODE_DRIVER_NOT_LOADED ? 'D' : 'F', text);
+	answer(r, code == CODE_DRIVER_NOT_LOADED ? 'D' : code == CODE_NO_PERMISSION ? 'P' : 'F', text);
 }
 
 /* POSIX lets a data pointer of dlsym be a function; ISO C has no cast for it. */
@@ -200,14 +201,28 @@ static noreturn_fn void ask(const struct reply *reply, const struct nvml *n)
 	answer(reply, 'J', json_dump(doc, 0));
 }
 
-/* Another user than root keeps no capability over this; one who was not root has none to lose. */
-static int give_up_rights(void)
+/* The group that the driver's nodes are kept for (NVreg_DeviceFileGID), where not everybody may open them. Root's own is no such group. */
+static size_t nodes_group(const char *control, gid_t *ret)
 {
+	struct stat st;
+
+	if (stat(control, &st) < 0 || (st.st_mode & 0006) == 0006 || (st.st_mode & 0060) != 0060 || st.st_gid == 0)
+		return 0;
+	*ret = st.st_gid;
+	return 1;
+}
+
+/* Another user than root keeps no capability over this; one who was not root has none to lose. */
+static int give_up_rights(const char *control)
+{
+	gid_t group = 0;
+	size_t n = nodes_group(control, &group);
+
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	if (geteuid() != 0)
 		return 0;
-	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+	if (setgroups(n, &group) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 		return -errno;
 	return 0;
 }
@@ -231,27 +246,55 @@ static void limit(void)
 	}
 }
 
-static noreturn_fn void run_child(const struct reply *reply, const char *library)
+#define REPLY_FD 3
+#define LIBRARY_FD 4
+
+/* By its path as anybody, else through what was opened as root: a directory on the way may be closed to others. Its constructors run here. */
+static void *load(const char *library)
 {
+	void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL), *other;
+	const char *why = handle ? "" : dlerror();
+	char text[1024], path[32];
+
+	if (handle)
+		return handle;
+	snprintf(text, sizeof(text), "%s", why ? why : library);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", LIBRARY_FD);
+	other = fcntl(LIBRARY_FD, F_GETFD) < 0 ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!other)
+		answer(&(struct reply){ REPLY_FD }, 'L', text);
+	return other;
+}
+
+/* NVML writes to stderr at times, and one that nothing ends would hold a reader's pipe open; our other files are not its business. */
+static bool keep_files(int reply, int library)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	reply = fcntl(reply, F_DUPFD, LIBRARY_FD + 1);
+	library = library < 0 ? -1 : fcntl(library, F_DUPFD, LIBRARY_FD + 1);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(reply, REPLY_FD) < 0 ||
+	    (library >= 0 && dup2(library, LIBRARY_FD) < 0))
+		return false;
+	return syscall(SYS_close_range, (unsigned)LIBRARY_FD + (library >= 0), ~0U, 0U) == 0;
+}
+
+static noreturn_fn void run_child(const struct reply *reply, const char *library, const char *control)
+{
+	int file = strchr(library, '/') ? open(library, O_RDONLY) : -1;
 	struct nvml n = { 0 };
-	const char *why;
 	void *handle;
 
 	clearenv();
-	/* NVML writes to stderr at times; the parent's other files are not the driver's business. */
-	if (dup2(reply->fd, 3) < 0 || syscall(SYS_close_range, 4U, ~0U, 0U) < 0)
+	if (!keep_files(reply->fd, file))
 		_exit(1);
-	handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-	if (!handle) {
-		why = dlerror();
-		answer(&(struct reply){ 3 }, 'L', why ? why : library);
-	}
 	limit();
-	if (give_up_rights() < 0)
-		answer(&(struct reply){ 3 }, 'F', "the child cannot give up its rights");
+	if (give_up_rights(control) < 0)
+		answer(&(struct reply){ REPLY_FD }, 'F', "the child cannot give up its rights");
+	handle = load(library);
 	if (!resolve(&n, handle))
-		answer(&(struct reply){ 3 }, 'F', "it is no NVML of driver 450 or newer");
-	ask(&(struct reply){ 3 }, &n);
+		answer(&(struct reply){ REPLY_FD }, 'F', "it is no NVML of driver 450 or newer");
+	ask(&(struct reply){ REPLY_FD }, &n);
 }
 
 static long long now_ms(void)
@@ -290,7 +333,8 @@ static int read_reply(int fd, unsigned timeout_s, struct strbuf *out)
 	}
 }
 
-static int understand(const char *library, struct strbuf *reply, char **ret_text, size_t *ret_len, struct err *err)
+static int understand(const char *library, const char *control, struct strbuf *reply, char **ret_text, size_t *ret_len,
+		      struct err *err)
 {
 	const char *text = reply->len ? reply->buf + 1 : "";
 
@@ -304,6 +348,10 @@ static int understand(const char *library, struct strbuf *reply, char **ret_text
 		return err_hint(err, "install a driver first, with 'nvcoreos install' or 'nvcoreos import'");
 	case 'D':
 		return err_set(err, ERR_NOT_LOADED, 0, "%s", text);
+	case 'P':
+		err_set(err, ERR_HOST, 0, "%s: no permission on %s (%s)", library, control, text);
+		return err_hint(err, "see the nodes' group and mode: with NVreg_DeviceFileMode=0660 there must be a "
+				     "NVreg_DeviceFileGID that is not root's");
 	case 'F':
 		err_set(err, ERR_HOST, 0, "%s: %s", library, text);
 		return err_hint(err, "see 'dmesg', and whether the loaded driver and the library are of one version");
@@ -313,11 +361,13 @@ static int understand(const char *library, struct strbuf *reply, char **ret_text
 	}
 }
 
-int nvml_query(const char *library, unsigned timeout_s, char **ret_text, size_t *ret_len, struct err *err)
+int nvml_query(const char *library, const char *control, unsigned timeout_s, char **ret_text, size_t *ret_len,
+	       struct err *err)
 {
 	cleanup_strbuf struct strbuf reply = STRBUF_INIT;
 	cleanup_fd int in = -EBADF, out = -EBADF;
 	int fds[2], r, status;
+	bool stuck;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -329,18 +379,16 @@ int nvml_query(const char *library, unsigned timeout_s, char **ret_text, size_t 
 	if (pid < 0)
 		return err_set(err, ERR_IO, errno, "fork");
 	if (pid == 0)
-		run_child(&(struct reply){ out }, library);
+		run_child(&(struct reply){ out }, library, control);
 	fd_close(take_fd(out));
 	r = read_reply(in, timeout_s, &reply);
-	/* Its work is over or its time is up; before it is reaped the number cannot be another's. */
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	/* Its work is over or its time is up. */
+	stuck = proc_end(pid, &status) == -ETIMEDOUT;
 	if (r == -ETIMEDOUT) {
 		err_set(err, ERR_HOST, ETIMEDOUT, "%s did not answer in %u s", library, timeout_s);
-		return err_hint(err, "see 'dmesg': a GPU may have fallen off the bus");
+		return err_hint(err, stuck ? PROC_STUCK : "see 'dmesg': a GPU may have fallen off the bus");
 	}
 	if (r < 0)
 		return err_set(err, ERR_HOST, -r, "%s", library);
-	return understand(library, &reply, ret_text, ret_len, err);
+	return understand(library, control, &reply, ret_text, ret_len, err);
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "apply/caps.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -208,6 +209,38 @@ static int take_error(const char *program, bool unload, struct proc_result *res,
 	return hint ? err_hint(err, "%s", hint + 2) : -EINVAL;
 }
 
+/* "nvidia 56320 1 - Loading 0x..." stands for the one whose start or end does not come back. NULL: none, or it cannot be read. */
+static const char *moving_module(const struct config *conf, struct arena *a)
+{
+	cleanup_fd int proc = fd_open_dir(conf->proc_root);
+	const struct inventory_dir dir = { proc, "proc-root" };
+	struct strlist lines = { 0 };
+	const char *text;
+
+	if (proc < 0 || inventory_text_read(&dir, a, "modules", &text, NULL) < 0 || !text)
+		return NULL;
+	strlist_split(a, &lines, text, "\n", false);
+	for (size_t i = 0; i < lines.n; i++)
+		if (str_starts(lines.v[i], "nvidia") &&
+		    (strstr(lines.v[i], " Loading ") || strstr(lines.v[i], " Unloading ")))
+			return arena_strndup(a, lines.v[i], strcspn(lines.v[i], " "));
+	return NULL;
+}
+
+/* Killing does not end one whose module hangs: nobody is to wait for it. */
+static int too_late(const struct config *conf, const struct proc_program *load, enum err_code code, bool stuck,
+		    struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	const char *module = stuck ? moving_module(conf, &a) : NULL;
+
+	err_set(err, code, 0, "%s did not end within %u s%s%s", load->path, load->timeout_s,
+		module ? ", nor when it was killed, at module " : "", module ? module : "");
+	if (stuck)
+		err_hint(err, PROC_STUCK);
+	return -ETIMEDOUT;
+}
+
 static int run_program(const struct config *conf, const char *option, struct proc_result *ret, struct err *err)
 {
 	const bool unload = option && str_eq(option, UNLOAD);
@@ -231,10 +264,8 @@ static int run_program(const struct config *conf, const char *option, struct pro
 		argv[n++] = file;
 	}
 	r = proc_run(&load, ret, NULL);
-	if (r == -ETIMEDOUT) {
-		err_set(err, unload ? ERR_UNLOAD : ERR_LOAD, 0, "%s did not end within %u s", program, load.timeout_s);
-		return r;
-	}
+	if (r == -ETIMEDOUT)
+		return too_late(conf, &load, unload ? ERR_UNLOAD : ERR_LOAD, ret->stuck, err);
 	if (r < 0)
 		return err_set(err, unload ? ERR_UNLOAD : ERR_LOAD, -r, "%s", program);
 	if (ret->status == 0 || ret->status == LOAD_EXIT_NO_GPU)

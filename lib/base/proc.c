@@ -114,15 +114,34 @@ static int wait_child(int pidfd, int out, unsigned timeout_s, struct proc_result
 	}
 }
 
+int proc_end(pid_t pid, int *ret_status)
+{
+	const struct timespec pause = { 0, 5000000 };
+	int64_t deadline = now_ms() + PROC_END_S * INT64_C(1000);
+	pid_t r;
+
+	/* Before it is reaped its number cannot be another's. */
+	kill(pid, SIGKILL);
+	for (;;) {
+		r = waitpid(pid, ret_status, WNOHANG);
+		if (r == pid)
+			return 0;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+		if (now_ms() >= deadline)
+			return -ETIMEDOUT;
+		nanosleep(&pause, NULL);
+	}
+}
+
 static int reap(pid_t pid, struct proc_result *ret)
 {
-	int status;
+	int status, r = proc_end(pid, &status);
 
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	ret->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	return 0;
+	ret->stuck = r == -ETIMEDOUT;
+	if (r == 0)
+		ret->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return r;
 }
 
 /* The parent's part; the pipes' other ends are closed already. */
@@ -137,7 +156,6 @@ static int attend(pid_t pid, const int fds[2], unsigned timeout_s, struct proc_r
 	r = pidfd < 0 ? -errno : wait_child(pidfd, fds[0], timeout_s, ret);
 	/* Before it is reaped its number, and so the group's, cannot be another's. What it left running goes too. */
 	kill(-pid, SIGKILL);
-	kill(pid, SIGKILL);
 	e = reap(pid, ret);
 	if (r == 0)
 		r = e;
@@ -175,5 +193,9 @@ int proc_run(const struct proc_program *program, struct proc_result *ret, struct
 	sigaction(SIGCHLD, &before, NULL);
 	if (r == -ENOSYS)
 		return err_set(err, ERR_KERNEL, ENOSYS, "pidfd_open");
-	return r < 0 ? err_set(err, ERR_IO, -r, "%s", program->path) : 0;
+	if (r < 0)
+		err_set(err, ERR_IO, -r, "%s", program->path);
+	if (ret->stuck)
+		err_hint(err, PROC_STUCK);
+	return r;
 }

@@ -45,8 +45,9 @@ shared() {
 	grep -qx 'RequiresMountsFor=/opt/nvcoreos' "$units/nvcoreos-nodes@.service"
 	grep -qx 'RequiresMountsFor=/opt/nvcoreos' "$units/nvcoreos.service"
 	[ "$(grep ^Before= "$units/nvidia-fabricmanager.service")" = "$(grep ^Before= "$units/nvcoreos.service")" ]
-	# load-timeout may be an hour, and it is the loader's to keep.
-	[ "$(grep -h ^TimeoutStartSec= "$units"/nvcoreos*.service | sort -u)" = TimeoutStartSec=infinity ]
+	# load-timeout is the loader's to keep; nothing ends one that hangs in the kernel, and the engines wait for it no longer than this.
+	[ "$(grep -h ^TimeoutStartSec= "$units"/nvcoreos*.service | sort -u)" = TimeoutStartSec=600 ]
+	[ "$(grep -h ^TimeoutStopSec= "$units"/nvcoreos*.service | sort -u)" = TimeoutStopSec=10 ]
 }
 
 @test "the user of the persistence daemon, made once" {

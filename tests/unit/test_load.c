@@ -12,7 +12,9 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "frozen.h"
 #include "host/hostroot.h"
+#include "sandbox.h"
 #include "tap.h"
 
 #define E22 "E22: loading the NVIDIA kernel modules failed: "
@@ -237,6 +239,38 @@ TEST(absent_program_and_deadline)
 	CHECK_INT(load_ensure(&slow.conf, &slow.root, &slow.err), -ETIMEDOUT);
 	CHECK_INT(slow.err.code, ERR_LOAD);
 	CHECK(strstr(slow.err.what, "within 7 s") != NULL);
+}
+
+static struct host stuck;
+
+static int load_stuck(const char *dir)
+{
+	struct proc_result res;
+	char group[300];
+	pid_t helper;
+	bool ok;
+
+	if (!frozen_enter(dir, group))
+		return SANDBOX_SKIP;
+	helper = frozen_later(dir, group, 500);
+	ok = CHECK_INT(load_run(&stuck.conf, &res, &stuck.err), -ETIMEDOUT);
+	ok &= CHECK_INT(stuck.err.code, ERR_LOAD);
+	ok &= CHECK(strstr(stuck.err.what, " did not end within 7 s, nor when it was killed, at module nvidia_uvm") !=
+		    NULL);
+	ok &= CHECK_STR(stuck.err.hint, PROC_STUCK);
+	ok &= CHECK(frozen_end(dir, group, helper));
+	return ok ? 0 : 1;
+}
+
+TEST(a_module_that_hangs_is_named)
+{
+	host_make(&stuck, true, false, "while :; do :; done");
+	stuck.conf.load_timeout = 1;
+	tap_write(
+		stuck.dir, "proc/modules",
+		"nvidia_uvm 4096 0 - Loading 0x0000000000000000\nnvidia 56320 1 nvidia_uvm, Live 0x0000000000000000\n");
+	in_mount_namespace(load_stuck, tap_tmpdir());
+	host_free(&stuck);
 }
 
 TEST(no_attempt_without_the_right)

@@ -3,7 +3,11 @@
 #include "../../cli/nvml.c"
 
 #include "base/proc.h"
+#include "frozen.h"
+#include "sandbox.h"
 #include "tap.h"
+
+#define CONTROL "/dev/null"
 
 /* The path of a stand-in that is built with this -D; NULL where there is no compiler. */
 static const char *fake(const char *define)
@@ -33,7 +37,7 @@ static void check_failure(const char *define, enum err_code code, const char *pa
 
 	if (!library)
 		return;
-	CHECK(nvml_query(library, 1, &text, &len, &err) < 0);
+	CHECK(nvml_query(library, CONTROL, 1, &text, &len, &err) < 0);
 	CHECK_INT(err.code, code);
 	if (!strstr(err.what, part))
 		CHECK_STR(err.what, part);
@@ -49,7 +53,7 @@ TEST(facts_are_written_as_inventory_json)
 
 	if (!library)
 		return;
-	CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+	CHECK_INT(nvml_query(library, CONTROL, 10, &text, &len, &err), 0);
 	CHECK_STR(err.what, "");
 	CHECK_STR(text,
 		  "{\"format\":1,\"driver\":\"535.261.03\",\"gpus\":[{\"pci\":\"0000:41:00.0\","
@@ -79,7 +83,7 @@ TEST(brands)
 
 		if (!library)
 			return;
-		CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+		CHECK_INT(nvml_query(library, CONTROL, 10, &text, &len, &err), 0);
 		if (!CHECK(text && strstr(text, all[i].brand)))
 			printf("# %s: %s\n", all[i].define, text ? text : "nothing");
 		free(text);
@@ -101,10 +105,76 @@ TEST(the_child_has_no_rights)
 	}
 	if (dup2(STDOUT_FILENO, 7) < 0)
 		return;
-	CHECK_INT(nvml_query(library, 10, &text, &len, &err), 0);
+	CHECK_INT(nvml_query(library, CONTROL, 10, &text, &len, &err), 0);
 	CHECK_STR(err.what, "");
 	close(7);
 	free(text);
+}
+
+/* NVreg_DeviceFileMode=0660 keeps the nodes for a group, and for nobody where that is root's. */
+TEST(nodes_that_are_for_a_group)
+{
+	static const struct {
+		gid_t gid;
+		mode_t mode;
+		int want;
+	} t[] = { { 44, 0660, 0 }, { 44, 0640, -EINVAL }, { 0, 0660, -EINVAL }, { 44, 0606, 0 } };
+	char dir[] = "/tmp/nvcoreos-unit-node-XXXXXX", node[64], define[96];
+	const char *library;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	REQUIRE(mkdtemp(dir) && chmod(dir, 0755) == 0);
+	tap_write(dir, "nvidiactl", "");
+	snprintf(node, sizeof(node), "%s/nvidiactl", dir);
+	snprintf(define, sizeof(define), "-DFAKE_NODE=\"%s\"", node);
+	library = fake(define);
+	for (size_t i = 0; library && i < ARRAY_SIZE(t); i++) {
+		struct err err = ERR_INIT;
+		char *text = NULL;
+		size_t len;
+
+		CHECK_INT(chown(node, 0, t[i].gid), 0);
+		CHECK_INT(chmod(node, t[i].mode), 0);
+		CHECK_INT(nvml_query(library, node, 10, &text, &len, &err), t[i].want);
+		if (t[i].want < 0) {
+			CHECK_INT(err.code, ERR_HOST);
+			CHECK(strstr(err.what, "no permission on ") && strstr(err.what, "NVML error 4"));
+		}
+		free(text);
+	}
+	CHECK(unlink(node) == 0 && rmdir(dir) == 0);
+}
+
+static const char *hanging;
+
+static int ask_stuck(const char *dir)
+{
+	struct err err = ERR_INIT;
+	long long start = now_ms();
+	char *text = NULL, group[300];
+	size_t len;
+	pid_t helper;
+	bool ok;
+
+	if (!frozen_enter(dir, group))
+		return SANDBOX_SKIP;
+	helper = frozen_later(dir, group, 500);
+	ok = CHECK_INT(nvml_query(hanging, CONTROL, 2, &text, &len, &err), -ETIMEDOUT);
+	ok &= CHECK(now_ms() - start < (2 + PROC_END_S + 3) * 1000);
+	ok &= CHECK_INT(err.code, ERR_HOST);
+	ok &= CHECK_STR(err.hint, PROC_STUCK);
+	ok &= CHECK(frozen_end(dir, group, helper));
+	return ok ? 0 : 1;
+}
+
+TEST(one_that_cannot_be_killed_is_left_behind)
+{
+	hanging = fake("-DFAKE_HANG");
+	if (hanging)
+		in_mount_namespace(ask_stuck, tap_tmpdir());
 }
 
 TEST(failures)
@@ -113,7 +183,7 @@ TEST(failures)
 	char *text = NULL;
 	size_t len;
 
-	CHECK(nvml_query("/nonexistent/libnvidia-ml.so.1", 5, &text, &len, &err) < 0);
+	CHECK(nvml_query("/nonexistent/libnvidia-ml.so.1", CONTROL, 5, &text, &len, &err) < 0);
 	CHECK_INT(err.code, ERR_NOT_LOADED);
 	check_failure("-DFAKE_INIT=9", ERR_NOT_LOADED, "nvmlInit_v2: NVML error 9");
 	check_failure("-DFAKE_INIT=18", ERR_HOST, "NVML error 18");

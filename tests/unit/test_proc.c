@@ -13,6 +13,8 @@
 #include "base/fd.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "frozen.h"
+#include "sandbox.h"
 #include "tap.h"
 
 static int run_sh(const char *script, unsigned timeout_s, struct proc_result *ret, struct err *err)
@@ -129,6 +131,34 @@ TEST(deadline_holds_for_one_who_writes_or_ignores)
 	CHECK_INT(run_sh("trap '' TERM INT HUP; while :; do echo y; done", 1, &res, &err), -ETIMEDOUT);
 	CHECK_INT(run_sh("exec >&- 2>&-; sleep 60", 1, &res, &err), -ETIMEDOUT);
 	CHECK(seconds() - start < 8);
+}
+
+static int run_stuck(const char *dir)
+{
+	struct proc_result res;
+	struct err err;
+	char group[300];
+	double start = seconds();
+	pid_t helper;
+	bool ok;
+
+	if (!frozen_enter(dir, group))
+		return SANDBOX_SKIP;
+	helper = frozen_later(dir, group, 500);
+	ok = CHECK_INT(run_sh("echo begun; while :; do :; done", 2, &res, &err), -ETIMEDOUT);
+	ok &= CHECK(res.stuck);
+	ok &= CHECK_STR(res.output, "begun\n");
+	ok &= CHECK(seconds() - start < 2 + PROC_END_S + 3);
+	ok &= CHECK_INT(err.code, ERR_IO);
+	ok &= CHECK_STR(err.hint, PROC_STUCK);
+	ok &= CHECK(frozen_end(dir, group, helper));
+	return ok ? 0 : 1;
+}
+
+/* A module that hangs must not hold up a start, or the boot. */
+TEST(one_that_cannot_be_killed_is_left_behind)
+{
+	in_mount_namespace(run_stuck, tap_tmpdir());
 }
 
 TEST(grandchildren_are_not_waited_for)
