@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli.h"
+#include "here.h"
 #include "host/hostroot.h"
 #include "host/inventory.h"
 #include "host/inventory_json.h"
@@ -103,28 +104,22 @@ static void show_table(const struct inventory *inv)
 	}
 }
 
-/* NVML of the driver that is loaded; the host's own where the store has none and this is the running host. */
-static const char *find_library(struct cli *cli, const struct inventory *inv, struct arena *a, struct err *err)
+/* NVML of the driver that is loaded; the host's own where the store has none. */
+static const char *find_library(struct cli *cli, const struct inventory *inv, struct arena *a)
 {
 	struct store store = { .driver_path = NULL };
 	const struct store_driver *d = NULL;
 	const char *os, *path = NULL;
-	int r = store_read(&store, &cli->conf, err);
+	int r = store_read(&store, &cli->conf, NULL);
 
 	if (r == 0)
-		r = osver_read(a, cli->root, NULL, &os, err);
+		r = osver_read(a, cli->root, NULL, &os, NULL);
 	if (r == 0)
-		d = choose_driver(&store, inv, os, err);
+		d = choose_driver(&store, inv, os, NULL);
 	if (d)
 		path = arena_printf(a, "%s/%s/%s/lib64/%s", store.driver_path, d->driver, d->os, NVML_NAME);
 	store_free(&store);
-	if (path && access(path, R_OK) == 0)
-		return path;
-	if (!*cli->root)
-		return NVML_NAME;
-	if (path)
-		err_set(err, ERR_NOT_LOADED, errno, "%s", path);
-	return NULL;
+	return path && access(path, R_OK) == 0 ? path : NVML_NAME;
 }
 
 static int write_facts(const struct cli *cli, const char *text, size_t len, struct err *err)
@@ -150,9 +145,7 @@ static int refresh(struct cli *cli, struct inventory *inv, struct err *err)
 
 	if (!inv->driver)
 		return err_set(err, ERR_NOT_LOADED, 0, "nvidia");
-	library = find_library(cli, inv, &a, err);
-	if (!library)
-		return err && err->errnum > 0 ? -err->errnum : -EINVAL;
+	library = find_library(cli, inv, &a);
 	r = nvml_query(library, NVML_CONTROL, NVML_TIMEOUT_S, &text, &len, err);
 	if (r < 0)
 		return r;
@@ -212,6 +205,8 @@ int verb_gpus(struct cli *cli, int argc, char **argv, struct err *err)
 	bool refresh_first = false;
 	int r = read_gpus_options(cli, argc, argv, &refresh_first, err);
 
+	if (r == 0 && refresh_first)
+		r = here_only(cli, "gpus --refresh", "it asks the driver of the running host", err);
 	if (r == 0)
 		r = hostroot_open(&host, &cli->conf, err);
 	if (r == 0)

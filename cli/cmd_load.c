@@ -7,8 +7,8 @@
 #include "apply/load.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "base/str.h"
 #include "cli.h"
+#include "here.h"
 #include "hostview.h"
 #include "protect.h"
 #include "store/repair.h"
@@ -32,10 +32,9 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 
 	if (argc > 1)
 		return err_set(err, ERR_USAGE, 0, "load takes no '%s'", argv[1]);
-	if (*cli->root && !str_eq(cli->root, "/")) {
-		err_set(err, ERR_USAGE, 0, "load with --root %s", cli->root);
-		return err_hint(err, "modules can be loaded on the running host only");
-	}
+	r = here_only(cli, "load", "modules can be loaded on the running host only", err);
+	if (r < 0)
+		return r;
 	move_current(cli);
 	r = load_run(&cli->conf, &res, err);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include "apply/load.h"
 #include "base/str.h"
 #include "cli.h"
+#include "here.h"
 #include "hostview.h"
 #include "store/loaded.h"
 #include "store/manifest.h"
@@ -132,6 +133,9 @@ int verb_use(struct cli *cli, int argc, char **argv, struct err *err)
 	}
 	if (argc - optind != 1)
 		return err_set(err, ERR_USAGE, 0, "use: one TREE");
+	r = now ? here_only(cli, "use --now", "modules can be loaded on the running host only", err) : 0;
+	if (r < 0)
+		return r;
 	r = writer_begin(&w, cli, err);
 	if (r < 0)
 		return r;

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "apply/load.h"
-#include "base/str.h"
+#include "here.h"
 #include "host/hostroot.h"
 #include "host/inventory.h"
 #include "users.h"
@@ -33,12 +33,9 @@ static int check_users(const struct cli *cli, struct err *err)
 
 int unload_modules(const struct cli *cli, struct proc_result *ret, struct err *err)
 {
-	int r;
+	int r = here_only(cli, "unloading", "modules can be unloaded on the running host only", err);
 
-	if (*cli->root && !str_eq(cli->root, "/")) {
-		err_set(err, ERR_USAGE, 0, "unloading with --root %s", cli->root);
-		return err_hint(err, "modules can be unloaded on the running host only");
-	}
-	r = check_users(cli, err);
+	if (r == 0)
+		r = check_users(cli, err);
 	return r < 0 ? r : load_unload(&cli->conf, ret, err);
 }

@@ -518,3 +518,16 @@ half_unload() {
 	run "$NVCOREOS_BUILD/nvcoreos-load" word
 	[ "$status" = 2 ]
 }
+
+@test "another root: nothing is asked of this host's kernel, and no program of that root's configuration runs" {
+	local words
+	mkdir -p "$dir/other/etc/nvcoreos"
+	printf '#!/bin/sh\ntouch %s/ran\n' "$dir" >"$dir/nvcoreos-load" && chmod +x "$dir/nvcoreos-load"
+	echo "libexec-dir=$dir" >"$dir/other/etc/nvcoreos/nvcoreos.conf"
+	for words in load unload 'use --now 535.261.03' 'gpus --refresh'; do
+		# shellcheck disable=SC2086 # words
+		run -2 --separate-stderr "$NVCOREOS_BUILD/nvcoreos" --root "$dir/other" $words
+		[[ $stderr == "nvcoreos: E02: wrong usage: "*" with --root $dir/other: "*' the running host'* ]]
+	done
+	[ ! -e "$dir/ran" ] && [ ! -e "$dir/other/run" ]
+}

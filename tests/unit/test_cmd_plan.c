@@ -25,9 +25,10 @@ static void add_library(const char *dir)
 }
 
 /* Runs a verb with its stdout in *ret_out, which the caller frees. */
-static int run(verb_fn *verb, const char *dir, bool json, char **ret_out, struct err *err, const char *const *args)
+static int run_at(const char *root, verb_fn *verb, const char *dir, bool json, char **ret_out, struct err *err,
+		  const char *const *args)
 {
-	struct cli cli = { .root = dir, .json = json };
+	struct cli cli = { .root = root, .json = json };
 	char path[512], *argv[8];
 	int argc = 0, r, saved = dup(STDOUT_FILENO), out;
 	size_t len;
@@ -52,6 +53,11 @@ static int run(verb_fn *verb, const char *dir, bool json, char **ret_out, struct
 	if (fd_read_file_at(AT_FDCWD, path, 1 << 20, ret_out, &len) < 0)
 		abort();
 	return r;
+}
+
+static int run(verb_fn *verb, const char *dir, bool json, char **ret_out, struct err *err, const char *const *args)
+{
+	return run_at(dir, verb, dir, json, ret_out, err, args);
 }
 #define ARGS(...) \
 	(const char *const[]) \
@@ -188,11 +194,15 @@ TEST(refresh_writes_what_starts_read)
 
 	fakehost_add_gpu(dir);
 	fakehost_add_tree(dir);
-	CHECK(run(verb_gpus, dir, false, &out, &err, ARGS("gpus", "--refresh")) < 0);
+	CHECK(run_at("", verb_gpus, dir, false, &out, &err, ARGS("gpus", "--refresh")) < 0);
 	CHECK_INT(err.code, ERR_NOT_LOADED);
 	free(out);
 	add_library(dir);
-	CHECK_INT(run(verb_gpus, dir, true, &out, &err, ARGS("gpus", "--refresh")), 0);
+	/* Another root's library would be asked for this host's GPUs, and its constructors run here. */
+	CHECK(run(verb_gpus, dir, false, &out, &err, ARGS("gpus", "--refresh")) < 0);
+	CHECK_INT(err.code, ERR_USAGE);
+	free(out);
+	CHECK_INT(run_at("", verb_gpus, dir, true, &out, &err, ARGS("gpus", "--refresh")), 0);
 	CHECK_STR(err.what, "");
 	CHECK(holds(out, "\"brand\": \"nvidia\""));
 	free(out);
@@ -220,7 +230,7 @@ TEST(refresh_refuses_another_driver)
 	add_library(dir);
 	snprintf(path, sizeof(path), "%s/opt/nvidia/550.54.15/3975.2.0/lib64", dir);
 	CHECK_INT(symlink("../../535.261.03/3975.2.0/lib64", path), 0);
-	CHECK(run(verb_gpus, dir, false, &out, &err, ARGS("gpus", "--refresh")) < 0);
+	CHECK(run_at("", verb_gpus, dir, false, &out, &err, ARGS("gpus", "--refresh")) < 0);
 	CHECK(err.code == ERR_HOST || err.code == ERR_NOT_LOADED);
 	free(out);
 	snprintf(path, sizeof(path), "%s/run/nvcoreos/inventory.json", dir);
