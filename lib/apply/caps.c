@@ -106,7 +106,8 @@ static int narrow(cap_t c, unsigned set)
 	return 0;
 }
 
-static int drop_bounding(cap_t c, struct err *err)
+/* Leaves in the bounding set what these phases need. */
+static int drop_bounding(cap_t c, unsigned set, struct err *err)
 {
 	static const cap_value_t setpcap = CAP_SETPCAP;
 
@@ -117,7 +118,7 @@ static int drop_bounding(cap_t c, struct err *err)
 		return err_set(err, ERR_PRIVILEGE, errno, "raising CAP_SETPCAP");
 	/* Old kernels know fewer capabilities: EINVAL ends the row. */
 	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
-		if (!is_needed(v, CAPS_ALL) && cap_drop_bound(v) < 0 && errno != EINVAL)
+		if (!is_needed(v, set) && cap_drop_bound(v) < 0 && errno != EINVAL)
 			return err_set(err, ERR_PRIVILEGE, errno, "dropping a bounding capability");
 	return 0;
 }
@@ -129,7 +130,7 @@ int caps_limit(struct err *err)
 
 	if (!c)
 		return err_set(err, ERR_PRIVILEGE, errno, "reading capabilities");
-	r = drop_bounding(c, err);
+	r = drop_bounding(c, CAPS_ALL, err);
 	if (r < 0)
 		return r;
 	/* Kernels before 4.3 have none. */
@@ -153,8 +154,13 @@ int caps_keep(unsigned set, struct err *err)
 int caps_become_loader(void)
 {
 	cleanup(free_caps) cap_t c = cap_get_proc();
-	int r = c ? narrow(c, CAPS_BIT(CAPS_LOAD)) : -errno;
+	int r = c ? drop_bounding(c, CAPS_BIT(CAPS_LOAD), NULL) : -errno;
 
+	/* Root's execve would give back what the bounding set has, the hook's among it; so it gives no more than is permitted now. */
+	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	if (r == 0)
+		r = narrow(c, CAPS_BIT(CAPS_LOAD));
 	if (r == 0 && (cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED) < 0 || cap_set_proc(c) < 0))
 		r = -errno;
 	return r;

@@ -37,7 +37,7 @@ int caps_limit(struct err *err) must_check;
 int caps_keep(unsigned phases, struct err *err) must_check;
 /*
  * For a child that becomes nvcoreos-load: permitted and effective are what CAPS_LOAD needs, as far as they are
- * permitted. 0 or -errno.
+ * permitted, and no program that it becomes gets more. 0 or -errno.
  */
 int caps_become_loader(void) must_check;
 

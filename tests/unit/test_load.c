@@ -183,6 +183,28 @@ TEST(arguments_and_environment)
 	CHECK_STR(got, "");
 }
 
+TEST(it_has_its_own_rights_alone)
+{
+	static const char *const want[] = { "CapInh:\t0000000000000000\n", "CapPrm:\t000000000801000b\n",
+					    "CapEff:\t000000000801000b\n", "CapBnd:\t000000000801000b\n",
+					    "NoNewPrivs:\t1\n" };
+	cleanup_host struct host h;
+	cleanup_free char *path = NULL, *got = NULL;
+	size_t len;
+
+	if (geteuid() != 0) {
+		tap_skip("needs root");
+		return;
+	}
+	host_make(&h, true, false, "cat /proc/self/status >\"${0%/*}/status\"");
+	CHECK_INT(load_ensure(&h.conf, &h.root, &h.err), 0);
+	path = mem_printf("%s/libexec/status", h.dir);
+	REQUIRE(fd_read_file_at(AT_FDCWD, path, 65536, &got, &len) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
+		if (!CHECK(strstr(got, want[i]) != NULL))
+			printf("# %s%s", want[i], got);
+}
+
 TEST(its_last_line_becomes_the_error)
 {
 	static const struct {
