@@ -11,6 +11,7 @@
 #include "here.h"
 #include "hostview.h"
 #include "protect.h"
+#include "said.h"
 #include "store/repair.h"
 
 /* After an OS update. Whatever is in its way keeps no modules from being loaded: a start finds its tree by the loaded driver. */
@@ -41,7 +42,6 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 		return r;
 	if (res.status == LOAD_EXIT_NO_GPU)
 		return load_no_gpu(&res, err);
-	if (!cli->quiet)
-		fputs(res.output, stdout);
+	said_print(cli, &res);
 	return hostview_refresh(cli, err);
 }

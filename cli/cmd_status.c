@@ -242,10 +242,17 @@ static void print_json(const struct status *s)
 	puts(text);
 }
 
-static int no_gpu(const struct status *s, const struct cli *cli, struct err *err)
+/* Nothing is wrong but that; who reads JSON gets it all the same. */
+static int show_none(struct status *s, const struct cli *cli, struct err *err)
 {
-	if (s->inv.passthrough)
-		err_set(err, ERR_NO_GPU, 0, "%s", s->inv.passthrough);
+	const char *why = s->inv.passthrough;
+
+	s->problems = (struct strlist){ 0 };
+	problem(s, ERR_NO_GPU, NULL, why ? why : "no NVIDIA GPU on the PCI bus");
+	if (cli->json)
+		print_json(s);
+	if (why)
+		err_set(err, ERR_NO_GPU, 0, "%s", why);
 	else
 		err_set(err, ERR_NO_GPU, ENODEV, "%s", cli->conf.sys_root);
 	return err_hint(err, "nothing is to be done here");
@@ -258,7 +265,7 @@ static int show(struct status *s, const struct cli *cli, struct err *err)
 	if (r < 0)
 		return r;
 	if (s->inv.passthrough || (!s->inv.has_pci_gpu && !s->inv.driver))
-		return no_gpu(s, cli, err);
+		return show_none(s, cli, err);
 	if (cli->json)
 		print_json(s);
 	else if (!cli->quiet)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nvcoreos unload: the driver's modules out of the running kernel. */
-#include <stdio.h>
-
 #include "cli.h"
+#include "said.h"
 #include "unload.h"
 
 int verb_unload(struct cli *cli, int argc, char **argv, struct err *err)
@@ -13,7 +12,7 @@ int verb_unload(struct cli *cli, int argc, char **argv, struct err *err)
 	if (argc > 1)
 		return err_set(err, ERR_USAGE, 0, "unload takes no '%s'", argv[1]);
 	r = unload_modules(cli, &res, err);
-	if (r == 0 && !cli->quiet)
-		fputs(res.output, stdout);
+	if (r == 0)
+		said_print(cli, &res);
 	return r;
 }

@@ -531,3 +531,15 @@ half_unload() {
 	done
 	[ ! -e "$dir/ran" ] && [ ! -e "$dir/other/run" ]
 }
+
+@test "--json: load, unload and status print JSON, without a GPU too" {
+	local nvcoreos=("$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" --json)
+	run -0 --separate-stderr "${nvcoreos[@]}" load
+	[ "$(jq -c . <<<"$output")" = '{"driver":"535.261.03","said":["driver 535.261.03: loaded already; all device nodes are there"]}' ]
+	run -0 --separate-stderr "${nvcoreos[@]}" unload
+	[ "$(jq -c .said <<<"$output")" = '["nothing is loaded"]' ]
+	rm -r "$dir/sys/bus/pci/devices" "$dir/proc/driver/nvidia"
+	run -3 --separate-stderr "${nvcoreos[@]}" status
+	[ "$(jq -c '[.gpus, .driver, .problems]' <<<"$output")" = '[0,null,["no NVIDIA GPU on the PCI bus"]]' ]
+	[[ $stderr == 'nvcoreos: E20: '* ]]
+}
