@@ -269,7 +269,7 @@ static void *load(const char *library)
 /* NVML writes to stderr at times, and one that nothing ends would hold a reader's pipe open; our other files are not its business. */
 static bool keep_files(int reply, int library)
 {
-	int null = open("/dev/null", O_RDWR);
+	int null = openat(AT_FDCWD, "/dev/null", O_RDWR);
 
 	reply = fcntl(reply, F_DUPFD, LIBRARY_FD + 1);
 	library = library < 0 ? -1 : fcntl(library, F_DUPFD, LIBRARY_FD + 1);
@@ -281,7 +281,7 @@ static bool keep_files(int reply, int library)
 
 static noreturn_fn void run_child(const struct reply *reply, const char *library, const char *control)
 {
-	int file = strchr(library, '/') ? open(library, O_RDONLY) : -1;
+	int file = strchr(library, '/') ? openat(AT_FDCWD, library, O_RDONLY) : -1;
 	struct nvml n = { 0 };
 	void *handle;
 
