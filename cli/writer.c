@@ -41,7 +41,7 @@ void writer_end(struct writer *w)
 	fd_close(take_fd(w->lock));
 }
 
-static void print_json(const struct store *s)
+void writer_print_json(const struct store *s)
 {
 	cleanup_json struct json *j = json_new_object();
 	cleanup_free char *text = NULL;
@@ -84,6 +84,6 @@ int writer_use(struct writer *w, struct cli *cli, const char *name, struct err *
 	if (r == 0)
 		r = select_tree(cli, &w->store, &(struct select_tree){ t.driver, t.os, t.cuda }, err);
 	if (r == 0 && cli->json)
-		print_json(&w->store);
+		writer_print_json(&w->store);
 	return r;
 }

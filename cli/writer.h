@@ -22,5 +22,7 @@ int writer_check(const struct store_tree *t, struct err *err) must_check;
  * ERR_TREE_NAME, ERR_TREE, ERR_STORE.
  */
 int writer_use(struct writer *w, struct cli *cli, const char *name, struct err *err) must_check;
+/* What is selected now, as JSON. */
+void writer_print_json(const struct store *s);
 
 #endif

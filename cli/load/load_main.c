@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +21,11 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "conf/config.h"
 #include "host/hostroot.h"
 #include "host/inventory.h"
+#include "host/inventory_text.h"
 #include "load_busy.h"
 #include "load_forget.h"
 #include "load_modules.h"
@@ -30,14 +33,15 @@
 
 #define LOCK_FILE "load.lock"
 #define USAGE \
-	"Usage: " LOAD_PROGRAM \
-	" [--config FILE] [--missing|--nodes|--unload]\nLoads the NVIDIA kernel modules and makes their device nodes, where they are missing,\n" \
+	"Usage: " LOAD_PROGRAM " [--config FILE] [--missing|--nodes|--own|--prove DRIVER|--unload]\n" \
+	"Loads the NVIDIA kernel modules and makes their device nodes, where they are missing,\n" \
 	"and gives the nodes the owner and mode that the driver says, unless --missing; or makes\n" \
-	"the nodes alone, of modules that are loaded; or unloads the modules.\n"
+	"the nodes alone, of modules that are loaded; or takes the kernel's own modules, whatever the store has;\n" \
+	"or only says whether the modules of a driver would fit; or unloads the modules.\n"
 
 struct args {
-	const char *file;
-	bool unload, nodes, missing;
+	const char *file, *prove;
+	bool unload, nodes, missing, own;
 };
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -78,6 +82,31 @@ static void limit_work(unsigned seconds, enum err_code code)
 	alarm(seconds);
 }
 
+/* Whoever holds the lock has written his number; one who was killed and is still there (SIGKILL is bit 8) is stuck in the kernel. */
+static bool is_stuck(int lock)
+{
+	char pid[16] = "", path[48], value[32];
+	cleanup_free char *text = NULL;
+	uint64_t number, pending;
+	size_t len;
+
+	if (pread(lock, pid, sizeof(pid) - 1, 0) <= 0 || str_to_u64(pid, INT32_MAX, &number) < 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)number);
+	return fd_read_file_at(AT_FDCWD, path, 65536, &text, &len) == 0 &&
+	       inventory_text_key(text, "ShdPnd", value, sizeof(value)) &&
+	       str_to_hex(value, UINT64_MAX, &pending) == 0 && (pending >> (SIGKILL - 1) & 1);
+}
+
+static void write_holder(int lock)
+{
+	char pid[16];
+	int n = snprintf(pid, sizeof(pid), "%d", (int)getpid());
+
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, pid, (size_t)n, 0) != n)
+		log_warning(LOCK_FILE ": %s", strerror(errno));
+}
+
 /*
  * Two loaders at once would meet half-made nodes and each other's EEXIST: the second waits, and then finds all
  * done.
@@ -104,10 +133,13 @@ static int take_lock(const struct config *conf, enum err_code too_late, struct e
 			err_set(err, ERR_BUSY, 0,
 				"another " LOAD_PROGRAM " has been at work for %u s (%s/" LOCK_FILE ")",
 				conf->load_timeout, conf->run_dir);
+			if (is_stuck(fd))
+				err_hint(err, PROC_STUCK);
 			return -EWOULDBLOCK;
 		}
 		pause_ms(50);
 	}
+	write_holder(fd);
 	limit_work(conf->load_timeout, too_late);
 	return take_fd(fd);
 }
@@ -144,15 +176,17 @@ static void print_result(const struct inventory *inv, const struct load_modules 
  * With the lock held: the inventory is read anew, as another loader may have done the work meanwhile. A start waits for it, and is
  * kept waiting for no module that it can do without.
  */
-static int load_locked(const struct config *conf, const struct hostroot *root, bool missing, struct err *err)
+static int load_locked(const struct config *conf, const struct hostroot *root, const struct args *args, struct err *err)
 {
 	struct inventory inv cleanup(inventory_free);
 	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
 	struct load_nodes_done nodes;
 	int r = inventory_read(&inv, root, err);
 
-	if (r == 0 && (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR || (!missing && load_modules_lack(conf)))) {
-		r = load_modules_insert(&mods, conf, &inv, err);
+	if (r == 0 &&
+	    (!inv.driver || inv.major_uvm == INVENTORY_NO_MAJOR || (!args->missing && load_modules_lack(conf)))) {
+		r = args->own ? load_modules_insert_own(&mods, conf, &inv, err)
+			      : load_modules_insert(&mods, conf, &inv, err);
 		inventory_free(&inv);
 		if (r == 0)
 			r = inventory_read(&inv, root, err);
@@ -163,7 +197,7 @@ static int load_locked(const struct config *conf, const struct hostroot *root, b
 		return err_set(err, ERR_LOAD, 0, "loaded from %s, but %s shows no %s", mods.from, conf->proc_root,
 			       inv.driver ? "major of nvidia-uvm" : "driver/nvidia/version");
 	/* Nodes of an earlier driver may be there still, and modules that are new may have new parameters. */
-	r = load_nodes_make(root, conf, &inv, !missing || mods.names.n, &nodes, err);
+	r = load_nodes_make(root, conf, &inv, !args->missing || mods.names.n, &nodes, err);
 	if (r == 0)
 		print_result(&inv, &mods, &nodes);
 	return r;
@@ -240,6 +274,15 @@ static int unload(const struct config *conf, struct err *err)
 	return 0;
 }
 
+/* Reads only: who loads meanwhile is not in its way. */
+static int prove(const struct config *conf, const char *driver, struct err *err)
+{
+	struct load_modules mods cleanup_load_modules = { .arena = ARENA_INIT };
+
+	limit_work(conf->load_timeout, ERR_LOAD);
+	return load_modules_prove(&mods, conf, driver, err);
+}
+
 static int run(struct config *conf, const struct args *args, struct err *err)
 {
 	cleanup_hostroot struct hostroot root = HOSTROOT_INIT;
@@ -256,10 +299,12 @@ static int run(struct config *conf, const struct args *args, struct err *err)
 		r = check_gpu(conf, &root, err);
 	if (r < 0)
 		return r;
+	if (args->prove)
+		return prove(conf, args->prove, err);
 	lock = take_lock(conf, ERR_LOAD, err);
 	if (lock < 0)
 		return lock;
-	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, args->missing, err);
+	return args->nodes ? nodes_locked(conf, &root, err) : load_locked(conf, &root, args, err);
 }
 
 static int parse_args(int argc, char **argv, struct args *ret)
@@ -268,6 +313,8 @@ static int parse_args(int argc, char **argv, struct args *ret)
 		{ "config", required_argument, NULL, 'c' },
 		{ "missing", no_argument, NULL, 'm' },
 		{ "nodes", no_argument, NULL, 'n' },
+		{ "own", no_argument, NULL, 'o' },
+		{ "prove", required_argument, NULL, 'p' },
 		{ "unload", no_argument, NULL, 'u' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
@@ -282,6 +329,10 @@ static int parse_args(int argc, char **argv, struct args *ret)
 			ret->missing = true;
 		} else if (o == 'n') {
 			ret->nodes = true;
+		} else if (o == 'o') {
+			ret->own = true;
+		} else if (o == 'p') {
+			ret->prove = optarg;
 		} else if (o == 'u') {
 			ret->unload = true;
 		} else if (o == 'h') {
@@ -294,7 +345,9 @@ static int parse_args(int argc, char **argv, struct args *ret)
 			return -EINVAL;
 		}
 	}
-	return optind == argc && ret->nodes + ret->unload + ret->missing <= 1 ? 0 : -EINVAL;
+	return optind == argc && ret->nodes + ret->unload + ret->missing + ret->own + (ret->prove != NULL) <= 1
+		       ? 0
+		       : -EINVAL;
 }
 
 int main(int argc, char **argv)

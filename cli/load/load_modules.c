@@ -46,7 +46,8 @@ struct loader {
 	const char *os;
 	const char *driver; /* of the tree; NULL: there is none for this OS version */
 	char *path;
-	bool rest; /* those that all need are there: what of the others is not */
+	bool rest;  /* those that all need are there: what of the others is not */
+	bool prove; /* they are not loaded */
 };
 
 static int choose_tree(struct loader *l, struct err *err)
@@ -58,10 +59,13 @@ static int choose_tree(struct loader *l, struct err *err)
 		r = store_read(&l->store, l->conf, err);
 	if (r < 0)
 		return r;
-	if (l->inv->driver)
+	if (l->prove)
+		tree = store_tree_of(&l->store, l->driver, l->os);
+	else if (l->inv->driver)
 		tree = store_tree_of(&l->store, l->inv->driver, l->os);
 	else
 		tree = store_to_load(&l->store, l->os);
+	l->driver = NULL;
 	if (!tree)
 		return 0;
 	l->driver = tree->driver;
@@ -263,7 +267,7 @@ static int load_from(struct loader *l, bool open, struct err *err)
 	if (l->rest && !has_lacking(l, &set))
 		return 0;
 	r = is_switched_off(l) ? 0 : load_set_prove(&set, l->path, open, l->conf, err);
-	return r < 0 ? r : load_all(l, &set, err);
+	return r < 0 || l->prove ? r : load_all(l, &set, err);
 }
 
 static bool is_open_first(const struct loader *l)
@@ -295,7 +299,8 @@ static int load_tree(struct loader *l, struct err *err)
 
 	if (l->inv->driver)
 		flavour = l->inv->open_modules ? CONFIG_FLAVOUR_OPEN : CONFIG_FLAVOUR_PROPRIETARY;
-	set_firmware_path(l);
+	if (!l->prove)
+		set_firmware_path(l);
 	has = modtree_look(l->path);
 	if (modtree_has(&has, CONFIG_FLAVOUR_AUTO) && !modtree_has(&has, flavour) && !l->inv->driver)
 		return wrong_flavour(l, &has, err);
@@ -341,12 +346,12 @@ static int name_holder(const struct loader *l, int r, struct err *err)
 	return r;
 }
 
-static int insert(struct loader *l, struct err *err)
+static int insert(struct loader *l, bool own, struct err *err)
 {
 	int r = choose_tree(l, err);
 
 	if (r == 0)
-		r = l->driver ? load_tree(l, err) : KMOD_ABSENT;
+		r = l->driver && !own ? load_tree(l, err) : KMOD_ABSENT;
 	if (r == KMOD_ABSENT) {
 		l->out->from = OWN;
 		r = load_all(l, NULL, err);
@@ -354,8 +359,8 @@ static int insert(struct loader *l, struct err *err)
 	return r;
 }
 
-int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
-			struct err *err)
+static int insert_from(struct load_modules *ret, const struct config *conf, const struct inventory *inv, bool own,
+		       struct err *err)
 {
 	struct loader l = { .out = ret, .conf = conf, .inv = inv };
 	struct kmod *kmod cleanup_kmod = NULL;
@@ -368,7 +373,7 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 	if (r < 0)
 		return r;
 	l.kmod = kmod;
-	r = insert(&l, &local);
+	r = insert(&l, own, &local);
 	if (r < 0 && l.rest) {
 		warn(&l, &local);
 		r = 0;
@@ -379,6 +384,34 @@ int load_modules_insert(struct load_modules *ret, const struct config *conf, con
 		r = no_modules(&l, &local);
 	if (r < 0 && err)
 		*err = local;
+	store_free(&l.store);
+	return r;
+}
+
+int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
+			struct err *err)
+{
+	return insert_from(ret, conf, inv, false, err);
+}
+
+int load_modules_insert_own(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
+			    struct err *err)
+{
+	return insert_from(ret, conf, inv, true, err);
+}
+
+int load_modules_prove(struct load_modules *ret, const struct config *conf, const char *driver, struct err *err)
+{
+	const struct inventory none = { .arena = ARENA_INIT };
+	struct loader l = { .out = ret, .conf = conf, .inv = &none, .driver = driver, .prove = true };
+	int r;
+
+	*ret = (struct load_modules){ .arena = ARENA_INIT };
+	r = choose_tree(&l, err);
+	if (r == 0)
+		r = l.driver ? load_tree(&l, err) : KMOD_ABSENT;
+	if (r == KMOD_ABSENT)
+		r = no_modules(&l, err);
 	store_free(&l.store);
 	return r;
 }
@@ -395,10 +428,8 @@ int load_modules_remove(struct load_modules *ret, struct err *err)
 		if (r == 0)
 			strlist_add(&ret->arena, &ret->names, load_busy_order[i]);
 	}
-	/* A load that finds nvidia and nvidia-uvm loads nothing. */
 	if (r < 0 && ret->names.n)
-		add_hint(err, arena_printf(&ret->arena,
-					   "%s went before it, and 'nvcoreos load' loads them again once all are out",
+		add_hint(err, arena_printf(&ret->arena, "%s went before it, and 'nvcoreos load' loads them again",
 					   load_busy_join(&ret->arena, &ret->names)));
 	return r < 0 ? r : 0;
 }

@@ -28,6 +28,15 @@ bool load_modules_lack(const struct config *conf);
  */
 int load_modules_insert(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
 			struct err *err) must_check;
+/* The same from the running kernel's own alone, whatever the store has. */
+int load_modules_insert_own(struct load_modules *ret, const struct config *conf, const struct inventory *inv,
+			    struct err *err) must_check;
+/*
+ * Whether those of `driver`'s tree for this OS version, of the flavour that would be loaded, are whole and fit the running kernel; none
+ * is loaded. 0; -errno with ERR_LOAD, ERR_NO_TREE or ERR_STORE; load_modules_free is due either way.
+ */
+int load_modules_prove(struct load_modules *ret, const struct config *conf, const char *driver,
+		       struct err *err) must_check;
 /*
  * Takes all of them out of the kernel, in the order in which they stand on each other; ret->names are those that were there.
  * -errno with ERR_BUSY or ERR_UNLOAD: what went before is gone then, and the hint names it. load_modules_free is due either way.

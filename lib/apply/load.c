@@ -241,27 +241,28 @@ static int too_late(const struct config *conf, const struct proc_program *load, 
 	return -ETIMEDOUT;
 }
 
-static int run_program(const struct config *conf, const char *option, struct proc_result *ret, struct err *err)
+/* The program with a word or two, NULL where there is none. */
+static int run_program(const struct config *conf, const char *option, const char *value, struct proc_result *ret,
+		       struct err *err)
 {
 	const bool unload = option && str_eq(option, UNLOAD);
 	cleanup_free char *program = mem_printf("%s/" LOAD_PROGRAM, conf->libexec_dir);
-	cleanup_free char *file = mem_strdup(conf->file ? conf->file : "");
-	cleanup_free char *verb = mem_strdup(option ? option : "");
-	char name[] = LOAD_PROGRAM, config[] = "--config";
-	char *argv[5] = { name }, *envp[] = { NULL };
+	const char *argv[6] = { LOAD_PROGRAM }, *envp[] = { NULL };
 	size_t n = 1;
 	const struct proc_program load = { .path = program,
-					   .argv = argv,
-					   .envp = envp,
+					   .argv = (char *const *)argv,
+					   .envp = (char *const *)envp,
 					   .timeout_s = LOAD_LIMIT_S(conf->load_timeout),
 					   .prepare = caps_become_loader };
 	int r;
 
 	if (option)
-		argv[n++] = verb;
+		argv[n++] = option;
+	if (value)
+		argv[n++] = value;
 	if (conf->file) {
-		argv[n++] = config;
-		argv[n++] = file;
+		argv[n++] = "--config";
+		argv[n++] = conf->file;
 	}
 	r = proc_run(&load, ret, NULL);
 	if (r == -ETIMEDOUT)
@@ -275,7 +276,17 @@ static int run_program(const struct config *conf, const char *option, struct pro
 
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err)
 {
-	return run_program(conf, NULL, ret, err);
+	return run_program(conf, NULL, NULL, ret, err);
+}
+
+int load_run_own(const struct config *conf, struct proc_result *ret, struct err *err)
+{
+	return run_program(conf, "--own", NULL, ret, err);
+}
+
+int load_prove(const struct config *conf, const char *driver, struct proc_result *ret, struct err *err)
+{
+	return run_program(conf, "--prove", driver, ret, err);
 }
 
 int load_no_gpu(struct proc_result *res, struct err *err)
@@ -285,7 +296,7 @@ int load_no_gpu(struct proc_result *res, struct err *err)
 
 int load_unload(const struct config *conf, struct proc_result *ret, struct err *err)
 {
-	return run_program(conf, UNLOAD, ret, err);
+	return run_program(conf, UNLOAD, NULL, ret, err);
 }
 
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what, struct err *err)
@@ -319,7 +330,7 @@ int load_ensure(const struct config *conf, const struct hostroot *root, struct e
 	r = check_right(root, &local);
 	if (r == 0) {
 		log_info("%s is missing: running %s/" LOAD_PROGRAM, what, conf->libexec_dir);
-		r = run_program(conf, MISSING, &res, &local);
+		r = run_program(conf, MISSING, NULL, &res, &local);
 	}
 	/* It may be none of those that are asked for; the plan knows. */
 	if (r < 0 && str_eq(what, LOAD_MISSING_GPU)) {

@@ -36,6 +36,12 @@ int load_ensure(const struct config *conf, const struct hostroot *root, struct e
  */
 int load_run(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
 
+/* The same with --own: the kernel's own modules, whatever the store has. */
+int load_run_own(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
+
+/* The same with --prove: whether the modules of that driver would fit; nothing is loaded. */
+int load_prove(const struct config *conf, const char *driver, struct proc_result *ret, struct err *err) must_check;
+
 /* The error of a run that ended with LOAD_EXIT_NO_GPU. -errno with ERR_NO_GPU and the reason that it gave. */
 int load_no_gpu(struct proc_result *res, struct err *err) must_check;
 

@@ -223,11 +223,11 @@ uvm_alone_is_gone() {
 @test "unload: one module goes and the next does not: what went is said, and its nodes go" {
 	is left-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from *"
 	is left 1 "nvcoreos-load: E54: in use: nvidia is used: end what uses the GPUs, the console among it, or reboot; \
-nvidia_uvm went before it, and 'nvcoreos load' loads them again once all are out"
+nvidia_uvm went before it, and 'nvcoreos load' loads them again"
 	uvm_alone_is_gone left-traces
 	is left-again 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from *; made 2 device nodes"
 	is left-fault 1 "nvcoreos: E57: unloading the NVIDIA kernel modules failed: nvidia stays loaded: Input/output error: see 'dmesg', or reboot; \
-nvidia_uvm went before it, and 'nvcoreos load' loads them again once all are out"
+nvidia_uvm went before it, and 'nvcoreos load' loads them again"
 	uvm_alone_is_gone left-fault-traces
 	is left-end 0 'unloaded nvidia'
 }

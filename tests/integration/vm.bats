@@ -41,17 +41,20 @@ setup() {
 	[ -z "$WHY_NOT" ] || skip_or_fail "$WHY_NOT"
 }
 
-# Two more drivers: 999.1, which loads, and 999.2, which does not.
+# More drivers: 999.1, which loads, 999.2, which is no driver, 999.3, which fits and does not start, and 999.4, which hangs in the kernel.
 make_others() {
-	local tmp=$BATS_FILE_TMPDIR/others names='nvidia.ko nvidia-uvm.ko nvidia-modeset.ko' other driver
-	other=$(vm_modules "$KERNEL" "$NVC_TESTS/fixtures/modules" 'KCFLAGS=-DSTANDIN_OTHER') || return
+	local tmp=$BATS_FILE_TMPDIR/others src=$NVC_TESTS/fixtures/modules names='nvidia.ko nvidia-uvm.ko nvidia-modeset.ko' other fails hangs driver
+	other=$(vm_modules "$KERNEL" "$src" 'KCFLAGS=-DSTANDIN_OTHER') && fails=$(vm_modules "$KERNEL" "$src" 'KCFLAGS=-DSTANDIN_FAILS') &&
+		hangs=$(vm_modules "$KERNEL" "$src" 'KCFLAGS=-DSTANDIN_HANGS') || return
 	mkdir -p "$tmp" "$standin/other"
-	for driver in 999.1 999.2; do
+	for driver in 999.1 999.2 999.3 999.4; do
 		"$NVC_TESTS/fixtures/sample-driver/build.sh" "$standin/other" $driver >/dev/null || return
 	done
 	echo 'no module' | tee "$tmp/nvidia.ko" >"$tmp/nvidia-uvm.ko"
 	# shellcheck disable=SC2086 # a list of names
 	tar -C "$other" -czf "$standin/other/modules-$OS-999.1.tar.gz" $names &&
+		tar -C "$fails" -czf "$standin/other/modules-$OS-999.3.tar.gz" $names &&
+		tar -C "$hangs" -czf "$standin/other/modules-$OS-999.4.tar.gz" $names &&
 		tar -C "$tmp" -czf "$standin/other/modules-$OS-999.2.tar.gz" nvidia.ko nvidia-uvm.ko
 }
 
@@ -267,13 +270,39 @@ no_traces() {
 	is now-same 0 "/opt/nvidia/current -> 999.1/$OS" 'driver 999.1: loaded already; *'
 }
 
-@test "use --now: a driver that does not load: what worked is back" {
-	step now-broken
-	[ "$status" = 1 ]
-	[[ $output == *'E22: '*': driver 999.1 is loaded again, and all is selected as before' ]]
+@test "use --now: a driver whose modules do not fit: the one that works is not touched" {
+	is now-broken 1 'nvcoreos: E22: *: nvidia.ko: no module, or damaged: Exec format error: install the modules again'
+	is now-broken-starts 0 "$(said now-starts)"
 	is now-broken-version 0 '*  999.1  *'
 	is now-broken-current 0 "999.1/$OS"
 	is now-broken-state 0 "*\"selected\":\"999.1\",\"previous\":\"$DRIVER\"*"
+}
+
+@test "use --now: a driver that fits and does not start: what worked is back, and nothing else was said" {
+	is now-fails 1 'nvcoreos: E22: *: nvidia-uvm: *: driver 999.1 is loaded again, and all is selected as before'
+	is now-fails-version 0 '*  999.1  *'
+	is now-fails-state 0 "*\"selected\":\"999.1\",\"previous\":\"$DRIVER\"*"
+}
+
+@test "use --now where nothing is loaded: what was selected stays selected" {
+	is now-none-broken 1 'nvcoreos: E22: *'
+	is now-none-fails 1 'nvcoreos: E22: *: nvidia-uvm: *'
+	is now-none-current 0 "999.1/$OS"
+	is now-none-state 0 "*\"selected\":\"999.1\",\"previous\":\"$DRIVER\"*"
+}
+
+@test "use --now where the kernel's own modules are loaded, and the store has none of them: they come back" {
+	is now-own-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm, nvidia-modeset from the kernel's own modules; *"
+	is now-own-fails 1 "nvcoreos: E22: *: driver $DRIVER is loaded again, and all is selected as before"
+	is now-own-version 0 "*  $DRIVER  *"
+	is now-own-current 0 "999.1/$OS"
+}
+
+@test "a module that hangs in the kernel: an error in time that names it, and what to do" {
+	local want="E22: loading the NVIDIA kernel modules failed: *nvcoreos-load did not end within 7 s, nor when it was killed, at module nvidia_uvm: "
+	is hang 1 "nvcoreos: ${want}it is stuck in the kernel: see 'dmesg', then reboot"
+	is hang-again 1 "nvcoreos: E54: in use: *: see 'dmesg', then reboot"
+	is hang-over 0
 }
 
 @test "unload" {
