@@ -299,7 +299,7 @@ no_traces() {
 }
 
 @test "a module that hangs in the kernel: an error in time that names it, and what to do" {
-	local want="E22: loading the NVIDIA kernel modules failed: *nvcoreos-load did not end within 7 s, nor when it was killed, at module nvidia_uvm: "
+	local want="E22: loading the NVIDIA kernel modules failed: *nvcoreos-load did not end within 15 s, nor when it was killed, at module nvidia_uvm: "
 	is hang 1 "nvcoreos: ${want}it is stuck in the kernel: see 'dmesg', then reboot"
 	is hang-again 1 "nvcoreos: E54: in use: *: see 'dmesg', then reboot"
 	is hang-over 0
