@@ -30,8 +30,9 @@ struct proof {
 	struct arena arena;
 	struct strlist findings;
 	size_t n_findings, symbols, versions, unknown;
-	bool done, rebuilt, none; /* none: it has no modules */
-	const char *unproven;	  /* why it could not be done; NULL: it was, or there is nothing to prove */
+	bool done, rebuilt, vermagic_unknown;
+	bool none;	      /* it has no modules */
+	const char *unproven; /* why it could not be done; NULL: it was, or there is nothing to prove */
 };
 
 static struct json *findings_json(const struct strlist *findings)
@@ -60,6 +61,7 @@ static void add_json(struct job *j, const char *name, const struct verify *v, co
 		json_set_int(modules, "symbols", (int64_t)p->symbols);
 		json_set_int(modules, "versions", (int64_t)p->versions);
 		json_set_int(modules, "unknown", (int64_t)p->unknown);
+		json_set_bool(modules, "vermagic", !p->vermagic_unknown);
 		json_set_bool(modules, "rebuilt", p->rebuilt);
 		json_set(modules, "found", findings_json(&p->findings));
 		json_set(row, "modules", modules);
@@ -90,6 +92,8 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		       p->versions);
 		if (p->unknown)
 			printf("; %zu are not known here", p->unknown);
+		if (p->vermagic_unknown)
+			printf("; vermagic is not proven: this kernel's is not known here");
 		if (p->rebuilt)
 			printf("; another build of this kernel ran when they were installed");
 		printf(")\n");
@@ -143,6 +147,7 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const str
 	p->versions += m.versions;
 	p->unknown += m.unknown;
 	p->rebuilt |= m.rebuilt;
+	p->vermagic_unknown |= m.vermagic_unknown;
 	for (size_t i = 0; i < m.findings.n; i++)
 		strlist_add(&p->arena, &p->findings, m.findings.v[i]);
 	modcheck_free(&m);

@@ -11,9 +11,9 @@
 #include <sys/utsname.h>
 
 #include "base/fd.h"
-#include "base/path.h"
 #include "base/str.h"
 #include "host/buildid.h"
+#include "kernelheaders.h"
 
 #define TEXT_MAX (64u << 20)
 #define VERMAGIC_MAX 256
@@ -36,14 +36,22 @@ static void add(struct reader *r, const char *name, size_t len, uint64_t crc)
 
 /* --- Module.symvers: "0x12345678\tname\tmodule\tEXPORT_SYMBOL_GPL\tnamespace" ------------------- */
 
+static int bad_named(struct err *err)
+{
+	return err_hint(err,
+			"name the headers' directory of the kernel, its Module.symvers, or its directory of modules");
+}
+
 static int read_symvers(struct reader *r, const char *path, struct err *err)
 {
 	cleanup_free char *text = NULL;
 	size_t len;
 	int e = fd_read_file_at(AT_FDCWD, path, TEXT_MAX, &text, &len);
 
-	if (e < 0)
-		return err_set(err, ERR_HOST, -e, "%s", path);
+	if (e < 0) {
+		err_set(err, ERR_HOST, -e, "%s", path);
+		return bad_named(err);
+	}
 	for (char *line = text, *next; line && *line; line = next) {
 		char *tab = strchr(line, '\t');
 		uint64_t crc = 0;
@@ -58,7 +66,10 @@ static int read_symvers(struct reader *r, const char *path, struct err *err)
 			add(r, tab + 1, strcspn(tab + 1, "\t"), crc);
 	}
 	r->kernel->complete = r->kernel->n_symbols > 0;
-	return r->kernel->complete ? 0 : err_set(err, ERR_HOST, 0, "%s: no Module.symvers", path);
+	if (r->kernel->complete)
+		return 0;
+	err_set(err, ERR_HOST, 0, "%s: no Module.symvers", path);
+	return bad_named(err);
 }
 
 /* --- a directory of modules ---------------------------------------------------------------------- */
@@ -83,6 +94,13 @@ static void take_version(void *data, const char *name, uint64_t crc)
 	add(r, name, strlen(name), crc);
 }
 
+static void take_nothing(void *data, const char *name, uint64_t crc)
+{
+	(void)data;
+	(void)name;
+	(void)crc;
+}
+
 static bool is_module(const char *name)
 {
 	return str_ends(name, ".ko") || str_ends(name, ".ko.xz") || str_ends(name, ".ko.zst") ||
@@ -103,17 +121,24 @@ static int gpu_first(const FTSENT **a, const FTSENT **b)
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+/* Whether one of the kernel's own modules need still be read. */
+static bool is_due(const struct reader *r, bool vermagic_only)
+{
+	return vermagic_only ? !r->vermagic[0] : r->left > 0;
+}
+
 /* The kernel's own: what others put into extra, updates or misc may be built for another. */
-static void read_versions(struct reader *r, struct kmodfile *k, const char *dir)
+static void read_versions(struct reader *r, struct kmodfile *k, const char *dir, bool vermagic_only)
 {
 	cleanup_free char *own = mem_printf("%s/kernel", dir);
 	char *roots[] = { own, NULL };
 	FTS *fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, gpu_first);
 	const FTSENT *e;
 
-	while (fts && r->left && (e = fts_read(fts)))
+	while (fts && is_due(r, vermagic_only) && (e = fts_read(fts)))
 		if (e->fts_info == FTS_F && is_module(e->fts_name))
-			(void)!kmodfile_versions(k, e->fts_path, r->vermagic, sizeof(r->vermagic), take_version, r);
+			(void)!kmodfile_versions(k, e->fts_path, r->vermagic, sizeof(r->vermagic),
+						 vermagic_only ? take_nothing : take_version, r);
 	if (fts)
 		fts_close(fts);
 }
@@ -190,7 +215,7 @@ static int read_running(struct reader *r, struct kmodfile *k, const struct kerne
 	bool kallsyms = read_kallsyms(r, src->proc_root);
 
 	if (dir) {
-		read_versions(r, k, dir);
+		read_versions(r, k, dir, false);
 		read_aliases(r, dir);
 	}
 	r->kernel->complete = kallsyms;
@@ -201,28 +226,45 @@ static int read_running(struct reader *r, struct kmodfile *k, const struct kerne
 	return err_hint(err, "name the kernel's Module.symvers with --kernel");
 }
 
+/* Module.symvers, and the headers that it lies in. */
+static int read_headers(struct reader *r, const char *symvers, struct err *err)
+{
+	cleanup_free char *real = realpath(symvers, NULL);
+	int e = read_symvers(r, symvers, err);
+
+	if (e < 0 || !real)
+		return e;
+	*strrchr(real, '/') = '\0';
+	kernelheaders_read(r->a, r->kernel, real);
+	return 0;
+}
+
 static int read_named(struct reader *r, struct kmodfile *k, const char *path, struct err *err)
 {
 	static const char *const places[] = { "Module.symvers", "build/Module.symvers" };
 	struct stat st;
 
-	if (stat(path, &st) < 0)
-		return err_set(err, ERR_HOST, errno, "%s", path);
+	if (stat(path, &st) < 0) {
+		err_set(err, ERR_HOST, errno, "%s", path);
+		return bad_named(err);
+	}
 	if (!S_ISDIR(st.st_mode))
-		return read_symvers(r, path, err);
+		return read_headers(r, path, err);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		const char *file = arena_printf(r->a, "%s/%s", path, places[i]);
 
-		if (exists(file))
-			return read_symvers(r, file, err);
+		if (!exists(file))
+			continue;
+		/* What its own modules say is better than what can be told by the headers. */
+		read_versions(r, k, path, true);
+		return read_headers(r, file, err);
 	}
-	read_versions(r, k, path);
+	read_versions(r, k, path, false);
 	read_aliases(r, path);
-	if (r->kernel->n_symbols)
+	if (r->kernel->n_symbols || r->vermagic[0])
 		return 0;
 	err_set(err, ERR_HOST, 0, "%s: neither Module.symvers nor modules in it", path);
-	return err_hint(err,
-			"name the headers' directory of the kernel, its Module.symvers, or its directory of modules");
+	return bad_named(err);
 }
 
 static bool starts_with(const char *path, const char *word)
@@ -254,7 +296,8 @@ int kernelsyms_name(struct arena *a, struct modcheck_kernel *ret, const struct k
 	*ret = (struct modcheck_kernel){ 0 };
 	if (uname(&uts) < 0)
 		return err_set(err, ERR_HOST, errno, "uname");
-	ret->release = arena_strdup(a, src->kernel ? path_base(src->kernel) : uts.release);
+	/* Of another kernel its own words alone count: a directory may have any name. */
+	ret->release = src->kernel ? NULL : arena_strdup(a, uts.release);
 	if (!src->kernel)
 		ret->wants_signature = signature_policy(a, src->sys_root);
 	return 0;
@@ -276,8 +319,11 @@ int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfil
 	e = src->kernel ? read_named(&r, k, src->kernel, err) : read_running(&r, k, src, err);
 	if (e < 0)
 		return e;
-	if (r.vermagic[0])
+	if (r.vermagic[0]) {
 		ret->vermagic = arena_strdup(a, r.vermagic);
+		if (src->kernel)
+			ret->release = arena_strndup(a, r.vermagic, strcspn(r.vermagic, " "));
+	}
 	modcheck_sort(ret->symbols, &ret->n_symbols);
 	return 0;
 }

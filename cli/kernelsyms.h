@@ -16,10 +16,11 @@ struct kernelsyms_source {
 };
 
 /*
- * Reads it into *ret, what is in it lives in the arena. From a Module.symvers: all names and versions. Else from the modules
- * directory (<root>/lib/modules/<release>): the versions that the kernel's own modules were built against, of those symbols that
- * `wanted` names (all modules are to be read only where need be); names also from modules.symbols and, of the running kernel, from
- * kallsyms. -errno with ERR_HOST where there is none of that.
+ * Reads it into *ret, what is in it lives in the arena. From a Module.symvers: all names and versions; from the headers that it lies
+ * in, and from the modules beside it, release and vermagic. Else from the modules directory (<root>/lib/modules/<release>): the
+ * versions that the kernel's own modules were built against, of those symbols that `wanted` names (all modules are to be read only
+ * where need be); names also from modules.symbols and, of the running kernel, from kallsyms. -errno with ERR_HOST where there is
+ * none of that.
  */
 int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfile *k,
 		    const struct kernelsyms_source *src, const struct modcheck_module *wanted, size_t n_wanted,

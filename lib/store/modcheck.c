@@ -147,25 +147,59 @@ static bool is_same_text(const char *a, const char *b)
 	return n == k && strncmp(a, b, n) == 0;
 }
 
+static bool has_versions(const struct modcheck_symbol *symbols, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (symbols[i].crc)
+			return true;
+	return false;
+}
+
+static bool is_same_release(const char *a, const char *b)
+{
+	size_t n = strcspn(a, " ");
+
+	return strcspn(b, " ") == n && strncmp(a, b, n) == 0;
+}
+
+/* Where the kernel's own is not known, what else is may tell. */
+static const char *misfit_by_rest(struct modcheck *m, const struct modcheck_module *module,
+				  const struct modcheck_kernel *kernel)
+{
+	const char *mine = module->vermagic;
+	bool versions = has_word(mine, "modversions");
+
+	m->vermagic_unknown = true;
+	if (!versions && has_versions(kernel->symbols, kernel->n_symbols))
+		return arena_printf(&m->arena, "is built for \"%s\", without versions, and this kernel has them", mine);
+	/* With versions on both sides the release does not count, and whether the kernel has them is not known. */
+	if (versions && has_versions(module->needs, module->n_needs))
+		return NULL;
+	if (!kernel->release || is_same_release(mine, kernel->release))
+		return NULL;
+	return arena_printf(&m->arena, "is built for \"%s\", and this kernel is \"%s\"", mine, kernel->release);
+}
+
+/* As the kernel compares: the release does not count where the module has versions and the kernel looks at them. */
 static void check_vermagic(struct modcheck *m, const struct modcheck_module *module,
 			   const struct modcheck_kernel *kernel)
 {
-	const char *mine = module->vermagic, *theirs = kernel->vermagic;
-	bool versions = has_word(mine, "modversions"), fits;
-	size_t release = strcspn(mine, " ");
+	const char *mine = module->vermagic, *theirs = kernel->vermagic, *text = NULL;
+	bool fits;
 
 	if (!*mine)
 		return;
-	if (theirs)
-		fits = versions && has_word(theirs, "modversions") ? is_same_text(flags_of(mine), flags_of(theirs))
-								   : is_same_text(mine, theirs);
-	else
-		/* The release alone is known, and with CRCs it does not count. */
-		fits = versions || (strlen(kernel->release) == release && strncmp(mine, kernel->release, release) == 0);
-	if (!fits)
-		finding(m, module->name,
-			arena_printf(&m->arena, "is built for \"%s\", and this kernel is \"%s\"", mine,
-				     theirs ? theirs : kernel->release));
+	if (theirs) {
+		fits = has_word(theirs, "modversions") && has_versions(module->needs, module->n_needs)
+			       ? is_same_text(flags_of(mine), flags_of(theirs))
+			       : is_same_text(mine, theirs);
+		if (!fits)
+			text = arena_printf(&m->arena, "is built for \"%s\", and this kernel is \"%s\"", mine, theirs);
+	} else {
+		text = misfit_by_rest(m, module, kernel);
+	}
+	if (text)
+		finding(m, module->name, text);
 }
 
 /* By what NVIDIA's own say: nothing else tells the flavours apart, their symbols are the same. */

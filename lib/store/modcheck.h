@@ -38,7 +38,7 @@ struct modcheck_origin {
 };
 
 struct modcheck_kernel {
-	const char *release;		 /* "6.1.0-50-amd64" */
+	const char *release;		 /* "6.1.0-50-amd64"; NULL: not known */
 	const char *vermagic;		 /* of its own modules; NULL: not known */
 	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
 	size_t n_symbols;
@@ -52,15 +52,16 @@ struct modcheck {
 	struct arena arena;
 	/* The first of each module's, printable: "nvidia_uvm: needs nvUvmInterface, which nothing exports". */
 	struct strlist findings;
-	size_t n_findings;    /* all of them */
-	size_t needed;	      /* of those, about modules without which there is no GPU */
-	size_t first_needed;  /* which of the findings is the first such */
-	size_t of_one;	      /* those of the module that is looked at */
-	size_t symbols;	      /* that were looked for */
-	size_t versions;      /* of those, with a CRC on both sides */
-	size_t unknown;	      /* not found where not all is known */
-	size_t unsigned_ones; /* findings that a signature would mend */
-	bool rebuilt;	      /* another build of the kernel ran when they were installed */
+	size_t n_findings;     /* all of them */
+	size_t needed;	       /* of those, about modules without which there is no GPU */
+	size_t first_needed;   /* which of the findings is the first such */
+	size_t of_one;	       /* those of the module that is looked at */
+	size_t symbols;	       /* that were looked for */
+	size_t versions;       /* of those, with a CRC on both sides */
+	size_t unknown;	       /* not found where not all is known */
+	size_t unsigned_ones;  /* findings that a signature would mend */
+	bool vermagic_unknown; /* and so of no module compared */
+	bool rebuilt;	       /* another build of the kernel ran when they were installed */
 };
 
 /* Sorts symbols by name; of one that comes twice a CRC that is known wins. */

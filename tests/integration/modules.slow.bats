@@ -57,8 +57,21 @@ verify() {
 	symvers=$KERNEL/headers/usr/src/linux-headers-$RELEASE
 	for kernel in "$symvers" "$symvers/Module.symvers" "$WORK/own/$RELEASE"; do
 		run -0 verify good "$kernel" --json
-		[ "$(jq '.trees[0].modules | .fit and .unknown == 0 and .symbols > 20 and .versions == .symbols' <<<"$output")" = true ]
+		[ "$(jq '.trees[0].modules | .fit and .vermagic and .unknown == 0 and .symbols > 20 and .versions == .symbols' <<<"$output")" = true ]
 	done
+}
+
+@test "with the headers, and with a link to them among the modules, vermagic is compared as the modules of that kernel have it" {
+	local headers=$KERNEL/headers/usr/src/linux-headers-$RELEASE
+	cp -r "$headers" "$WORK/changed"
+	sed -i '/^CONFIG_PREEMPT_BUILD=/d' "$WORK/changed/include/config/auto.conf"
+	run -1 verify good "$WORK/changed"
+	echo "$output"
+	[[ $output == *"nvidia: is built for \"$RELEASE SMP preempt mod_unload modversions \", and this kernel is \"$RELEASE SMP mod_unload modversions \""* ]]
+	# Its own modules say more than headers that are not its own.
+	ln -sfn "$WORK/changed" "$WORK/own/$RELEASE/build"
+	run -0 verify good "$WORK/own/$RELEASE"
+	rm "$WORK/own/$RELEASE/build"
 }
 
 @test "a symbol that nothing exports is named where all names are known" {
@@ -80,10 +93,11 @@ verify() {
 }
 
 @test "what is no kernel is said so" {
+	local hint="name the headers' directory of the kernel, its Module.symvers, or its directory of modules"
 	run -1 verify good "$WORK"
-	[[ $output == *'E26: '*'neither Module.symvers nor modules in it'* ]]
+	[[ $output == *'E26: '*'neither Module.symvers nor modules in it: '"$hint" ]]
 	run -1 verify good /nonexistent
-	[[ $output == *'E26: '* ]]
+	[[ $output == *'E26: '*'/nonexistent: No such file or directory: '"$hint" ]]
 	run -1 verify good "$WORK/good/conf"
-	[[ $output == *'E26: '*'no Module.symvers'* ]]
+	[[ $output == *'E26: '*'no Module.symvers: '"$hint" ]]
 }

@@ -133,7 +133,8 @@ with_modules() {
 	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n' >"$BATS_TEST_TMPDIR/symvers"
 }
 
-# module FILE ENTRY...: an object file that needs printk (or what is in NEEDS) and whose .modinfo has these entries.
+# module FILE ENTRY...: an object file that needs printk (or what is in NEEDS) and whose .modinfo has these entries. With CRC it has the
+# version of printk that it was built against.
 module() {
 	local file=$BATS_TEST_TMPDIR/$1 entry
 	shift
@@ -143,6 +144,7 @@ module() {
 		printf '.quad %s\n' ${NEEDS:-printk}
 		printf '.section .modinfo,"a"\n'
 		for entry; do printf '.asciz "%s"\n' "$entry"; done
+		[ -z "${CRC-}" ] || printf '.section __versions,"a"\n.quad %s\n.asciz "printk"\n.balign 64\n' "$CRC"
 	} | gcc -c -x assembler -o "$file" -
 }
 
@@ -285,4 +287,65 @@ not_installed() {
 	echo "$output"
 	[[ $output == *': nvidia: calls itself x\x1b[2J'* && $output != *$'\033'* ]]
 	[[ $output != *': nvidia_uvm: '* ]]
+}
+
+# headers DIR RELEASE CONFIG...: a kernel's headers, with these lines in their configuration.
+headers() {
+	local dir=$1 release=$2
+	shift 2
+	mkdir -p "$dir/include/generated" "$dir/include/config"
+	printf '#define UTS_RELEASE "%s"\n' "$release" >"$dir/include/generated/utsrelease.h"
+	echo "$release" >"$dir/include/config/kernel.release"
+	printf 'CONFIG_%s=y\n' X86_64 SMP MODULE_UNLOAD "$@" >"$dir/include/config/auto.conf"
+	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n' >"$dir/Module.symvers"
+}
+
+@test "vermagic is told by a kernel's headers, wherever they are named" {
+	local dir=$BATS_TEST_TMPDIR
+	CRC=0x12345678 module nvidia.ko name=nvidia license=NVIDIA 'vermagic=6.1.0-7 SMP mod_unload modversions '
+	with_modules nvidia.ko
+	headers "$dir/linux-headers" 6.1.0-9 MODVERSIONS PREEMPT_BUILD
+	mkdir -p "$dir/lib/6.1.0-9"
+	ln -s "$dir/linux-headers" "$dir/lib/6.1.0-9/build"
+	for kernel in linux-headers linux-headers/ linux-headers/Module.symvers lib/6.1.0-9 lib/6.1.0-9/build/ lib/6.1.0-9/build/Module.symvers; do
+		run -1 verify --kernel "$dir/$kernel" 535.98
+		echo "$kernel: $output"
+		[[ $output == *': nvidia: is built for "6.1.0-7 SMP mod_unload modversions ", and this kernel is "6.1.0-9 SMP preempt mod_unload modversions "'* ]]
+	done
+	# Versions decide, not the release.
+	headers "$dir/linux-headers" 6.1.0-9 MODVERSIONS
+	run -0 verify --kernel "$dir/linux-headers" 535.98
+	[[ $output == *'its modules fit the kernel (1 symbols, 1 of them with versions)' ]]
+	[ "$(verify --json --kernel "$dir/linux-headers" 535.98 | jq .trees[0].modules.vermagic)" = true ]
+	headers "$dir/linux-headers" 6.1.0-9 MODVERSIONS MODULE_SIG_FORCE
+	run -1 verify --kernel "$dir/linux-headers" 535.98
+	[[ $output == *': nvidia: has no signature, and the kernel takes signed modules only (CONFIG_MODULE_SIG_FORCE)'* ]]
+	# A list of symbols alone says nothing of it.
+	run -0 verify --kernel "$dir/symvers" 535.98
+	echo "$output"
+	[[ $output == *"with versions; vermagic is not proven: this kernel's is not known here)" ]]
+	[ "$(verify --json --kernel "$dir/symvers" 535.98 | jq .trees[0].modules.vermagic)" = false ]
+}
+
+@test "modules without versions fit a kernel of their release, whatever its directory is called" {
+	local dir=$BATS_TEST_TMPDIR
+	module nvidia.ko name=nvidia license=NVIDIA 'vermagic=6.11.4-fc41 SMP preempt mod_unload '
+	with_modules nvidia.ko
+	headers "$dir/headers" 6.11.4-fc41 PREEMPT_BUILD
+	sed -i s/0x12345678/0x00000000/ "$dir/headers/Module.symvers" "$dir/symvers"
+	mkdir -p "$dir/lib"
+	ln -s ../headers "$dir/lib/build"
+	for kernel in headers headers/ headers/Module.symvers lib lib/ lib/build lib/build/; do
+		run -0 verify --kernel "$dir/$kernel" 535.98
+		echo "$kernel: $output"
+		[[ $output == *'its modules fit the kernel (1 symbols, 0 of them with versions)' ]]
+	done
+	headers "$dir/headers" 6.11.5-fc41 PREEMPT_BUILD
+	run -1 verify --kernel "$dir/headers" 535.98
+	[[ $output == *', and this kernel is "6.11.5-fc41 SMP preempt mod_unload "'* ]]
+	# A kernel that has versions takes none without.
+	sed -i s/0x00000000/0x12345678/ "$dir/symvers"
+	run -1 verify --kernel "$dir/symvers" 535.98
+	echo "$output"
+	[[ $output == *', without versions, and this kernel has them'* ]]
 }

@@ -108,8 +108,10 @@ TEST(vermagic)
 		{ "6.1.0-50-amd64 SMP preempt mod_unload ", MAGIC, false },
 		{ "6.6.1 SMP mod_unload ", "6.6.1 SMP mod_unload ", true },
 		{ "6.6.2 SMP mod_unload ", "6.6.1 SMP mod_unload ", false },
-		{ "6.1.0-50-amd64 SMP mod_unload ", NULL, true },
-		{ "6.1.0-5 SMP mod_unload ", NULL, false },
+		/* It has versions, and the kernel does not look at them. */
+		{ MAGIC, "6.1.0-50-amd64 SMP preempt mod_unload ", false },
+		/* The kernel has versions, as its symbols show. */
+		{ "6.1.0-50-amd64 SMP mod_unload ", NULL, false },
 		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions ", NULL, true },
 		{ "", MAGIC, true },
 	};
@@ -121,6 +123,46 @@ TEST(vermagic)
 
 		kernel.vermagic = cases[i].kernel;
 		if (!CHECK_INT(first(&m, &need, cases[i].module) == NULL, cases[i].fits))
+			CHECK_STR(cases[i].module, "");
+		CHECK_INT(m.vermagic_unknown, !cases[i].kernel);
+		modcheck_free(&m);
+	}
+}
+
+/* The release counts where no version does; what is not known of the kernel is not compared. */
+TEST(vermagic_without_versions)
+{
+	static const struct {
+		const char *module, *kernel, *release;
+		bool fits;
+	} cases[] = {
+		{ MAGIC, MAGIC, "6.1.0-50-amd64", true },
+		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions ", MAGIC, "6.1.0-50-amd64", false },
+		{ "6.1.0-50-amd64 SMP mod_unload ", NULL, "6.1.0-50-amd64", true },
+		{ "6.1.0-5 SMP mod_unload ", NULL, "6.1.0-50-amd64", false },
+		{ "6.1.0-5 SMP mod_unload ", NULL, "6.1.0-5", true },
+		{ "6.1.0-50-amd64 SMP mod_unload modversions ", NULL, "6.1.0-5", false },
+		{ "6.1.0-5 SMP mod_unload ", NULL, NULL, true },
+	};
+	struct modcheck_symbol need = { "printk", 0, false };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct modcheck_module module = { .name = "nvidia",
+							.vermagic = cases[i].module,
+							.license = "NVIDIA",
+							.version = "",
+							.needs = &need,
+							.n_needs = 1 };
+		struct modcheck_symbol printk = { "printk", 0, false };
+		const struct modcheck_kernel k = { .release = cases[i].release,
+						   .vermagic = cases[i].kernel,
+						   .symbols = &printk,
+						   .n_symbols = 1,
+						   .complete = true };
+		struct modcheck m;
+
+		modcheck_run(&m, &module, 1, &k, &unknown);
+		if (!CHECK_INT(m.findings.n == 0, cases[i].fits))
 			CHECK_STR(cases[i].module, "");
 		modcheck_free(&m);
 	}
