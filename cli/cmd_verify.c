@@ -21,8 +21,9 @@ struct job {
 	struct json *trees;
 	const char *kernel; /* --kernel; NULL: the running one */
 	const char *os;	    /* that runs */
-	size_t checked, damaged, unfit;
-	const char *first, *first_unfit; /* of the damaged ones; of those whose modules do not fit */
+	size_t checked, damaged, unfit, unproven;
+	/* Of the damaged ones; of those whose modules do not fit; of those where that is not known. */
+	const char *first, *first_unfit, *first_unproven;
 };
 
 /* What a tree's modules came to; findings of both flavours. */
@@ -56,7 +57,7 @@ static void add_json(struct job *j, const char *name, const struct verify *v, co
 	if (p->done) {
 		struct json *modules = json_new_object();
 
-		json_set_bool(modules, "fit", p->n_findings == 0);
+		json_set_bool(modules, "fit", p->n_findings == 0 && !p->unproven);
 		json_set_int(modules, "findings", (int64_t)p->n_findings);
 		json_set_int(modules, "symbols", (int64_t)p->symbols);
 		json_set_int(modules, "versions", (int64_t)p->versions);
@@ -87,7 +88,7 @@ static void print_text(const char *name, const struct verify *v, const struct pr
 		printf("%s: has no modules\n", name);
 	if (p->unproven)
 		printf("%s: its modules are not proven: %s\n", name, p->unproven);
-	if (p->done && !p->n_findings) {
+	if (p->done && !p->n_findings && !p->unproven) {
 		printf("%s: its modules fit the kernel (%zu symbols, %zu of them with versions", name, p->symbols,
 		       p->versions);
 		if (p->unknown)
@@ -148,6 +149,8 @@ static int prove_dir(struct job *j, struct proof *p, const char *tree, const str
 	p->unknown += m.unknown;
 	p->rebuilt |= m.rebuilt;
 	p->vermagic_unknown |= m.vermagic_unknown;
+	if (m.undecided && !p->unproven)
+		p->unproven = "neither a version of a symbol nor the release tells";
 	for (size_t i = 0; i < m.findings.n; i++)
 		strlist_add(&p->arena, &p->findings, m.findings.v[i]);
 	modcheck_free(&m);
@@ -200,6 +203,8 @@ static int check(struct job *j, const char *name, const char *os, const char *pa
 			j->first = name;
 		if (p.n_findings && !j->unfit++)
 			j->first_unfit = name;
+		if (p.unproven && !j->unproven++)
+			j->first_unproven = name;
 		if (j->cli->json)
 			add_json(j, name, &v, &p);
 		else if (!j->cli->quiet)
@@ -235,6 +240,26 @@ static int check_all(struct job *j, struct store *s, struct err *err)
 	return r;
 }
 
+static const char *others(size_t n)
+{
+	return n > 1 ? " and others" : "";
+}
+
+/* What is worst decides. What is not known is no success: who asks wants to know before he reboots. */
+static int judge(const struct job *j, struct err *err)
+{
+	if (j->damaged) {
+		err_set(err, ERR_TREE, 0, "%s%s", j->first, others(j->damaged));
+		return err_hint(err,
+				"select another with 'nvcoreos use', 'nvcoreos remove' this one, and install it again");
+	}
+	if (j->unfit) {
+		err_set(err, ERR_MISFIT, 0, "%s%s", j->first_unfit, others(j->unfit));
+		return j->kernel ? err_hint(err, "install modules that are built for that kernel") : -EINVAL;
+	}
+	return j->unproven ? err_set(err, ERR_UNPROVEN, 0, "%s%s", j->first_unproven, others(j->unproven)) : 0;
+}
+
 static int finish(struct job *j, struct err *err)
 {
 	if (j->cli->json) {
@@ -247,15 +272,7 @@ static int finish(struct job *j, struct err *err)
 	} else if (!j->checked && !j->cli->quiet) {
 		puts("nothing is installed");
 	}
-	if (!j->damaged && !j->unfit)
-		return 0;
-	if (!j->damaged) {
-		err_set(err, ERR_LOAD, 0, "the modules of %s%s do not fit the kernel", j->first_unfit,
-			j->unfit > 1 ? " and others" : "");
-		return err_hint(err, "install the modules of this OS version");
-	}
-	err_set(err, ERR_TREE, 0, "%s%s", j->first, j->damaged > 1 ? " and others" : "");
-	return err_hint(err, "select another with 'nvcoreos use', 'nvcoreos remove' this one, and install it again");
+	return judge(j, err);
 }
 
 /* It is looked at where there are modules to prove; that it is there at all, always. */
@@ -263,7 +280,10 @@ static int check_kernel(const char *path, struct err *err)
 {
 	struct stat st;
 
-	return path && stat(path, &st) < 0 ? err_set(err, ERR_HOST, errno, "%s", path) : 0;
+	if (!path || stat(path, &st) == 0)
+		return 0;
+	err_set(err, ERR_HOST, errno, "%s", path);
+	return kernelsyms_hint(err);
 }
 
 static int verify(struct job *j, struct store *s, const char *wanted, struct err *err)
@@ -298,7 +318,7 @@ int verb_verify(struct cli *cli, int argc, char **argv, struct err *err)
 	j.trees = json_new_array();
 	r = verify(&j, &s, optind < argc ? argv[optind] : NULL, err);
 	/* finish gave it to what it printed. */
-	if (!cli->json || (r < 0 && !j.damaged && !j.unfit))
+	if (!cli->json || (r < 0 && !j.damaged && !j.unfit && !j.unproven))
 		json_free(j.trees);
 	store_free(&s);
 	return r;

@@ -36,7 +36,7 @@ static void add(struct reader *r, const char *name, size_t len, uint64_t crc)
 
 /* --- Module.symvers: "0x12345678\tname\tmodule\tEXPORT_SYMBOL_GPL\tnamespace" ------------------- */
 
-static int bad_named(struct err *err)
+int kernelsyms_hint(struct err *err)
 {
 	return err_hint(err,
 			"name the headers' directory of the kernel, its Module.symvers, or its directory of modules");
@@ -50,7 +50,7 @@ static int read_symvers(struct reader *r, const char *path, struct err *err)
 
 	if (e < 0) {
 		err_set(err, ERR_HOST, -e, "%s", path);
-		return bad_named(err);
+		return kernelsyms_hint(err);
 	}
 	for (char *line = text, *next; line && *line; line = next) {
 		char *tab = strchr(line, '\t');
@@ -69,7 +69,7 @@ static int read_symvers(struct reader *r, const char *path, struct err *err)
 	if (r->kernel->complete)
 		return 0;
 	err_set(err, ERR_HOST, 0, "%s: no Module.symvers", path);
-	return bad_named(err);
+	return kernelsyms_hint(err);
 }
 
 /* --- a directory of modules ---------------------------------------------------------------------- */
@@ -246,7 +246,7 @@ static int read_named(struct reader *r, struct kmodfile *k, const char *path, st
 
 	if (stat(path, &st) < 0) {
 		err_set(err, ERR_HOST, errno, "%s", path);
-		return bad_named(err);
+		return kernelsyms_hint(err);
 	}
 	if (!S_ISDIR(st.st_mode))
 		return read_headers(r, path, err);
@@ -264,7 +264,7 @@ static int read_named(struct reader *r, struct kmodfile *k, const char *path, st
 	if (r->kernel->n_symbols || r->vermagic[0])
 		return 0;
 	err_set(err, ERR_HOST, 0, "%s: neither Module.symvers nor modules in it", path);
-	return bad_named(err);
+	return kernelsyms_hint(err);
 }
 
 static bool starts_with(const char *path, const char *word)

@@ -25,6 +25,8 @@ struct kernelsyms_source {
 int kernelsyms_read(struct arena *a, struct modcheck_kernel *ret, struct kmodfile *k,
 		    const struct kernelsyms_source *src, const struct modcheck_module *wanted, size_t n_wanted,
 		    struct err *err) must_check;
+/* Gives an error of src->kernel the advice what that may be; returns -errno again, as err_hint. */
+int kernelsyms_hint(struct err *err);
 /* What is known of it without reading any of that: its release, and whether it wants signatures. -errno with ERR_HOST. */
 int kernelsyms_name(struct arena *a, struct modcheck_kernel *ret, const struct kernelsyms_source *src,
 		    struct err *err) must_check;

@@ -76,6 +76,8 @@ static int check_fit(const struct modset *set, bool open, const struct manifest 
 	r = refuse_unfit(&m, err);
 	if (r == 0 && blind)
 		log_warning("the modules are loaded unproven: %s", err_line(&local, line, sizeof(line)));
+	else if (r == 0 && m.undecided)
+		log_warning("the modules are loaded unproven: neither a version of a symbol nor the release tells");
 	modcheck_free(&m);
 	return r;
 }

@@ -57,6 +57,8 @@ static const struct {
 	{ ERR_ENGINE, "engine configuration cannot be used", "correct the file first" },
 	{ ERR_UNDECIDED, "more than one answer", "say which" },
 	{ ERR_UNLOAD, "unloading the NVIDIA kernel modules failed", "see 'dmesg', or reboot" },
+	{ ERR_MISFIT, "modules do not fit the kernel", "install the modules of this OS version" },
+	{ ERR_UNPROVEN, "modules are not proven", "name the kernel's headers with --kernel" },
 };
 
 const char *err_code_what(enum err_code code)

@@ -54,6 +54,8 @@ enum err_code {
 	ERR_ENGINE = 55,	 /* an engine's configuration */
 	ERR_UNDECIDED = 56,	 /* more than one answer: the user must choose */
 	ERR_UNLOAD = 57,	 /* the modules stay in the kernel */
+	ERR_MISFIT = 58,	 /* verify: modules do not fit a kernel */
+	ERR_UNPROVEN = 59,	 /* verify: whether modules fit a kernel is not known */
 };
 
 #define ERR_MSG_MAX 1024

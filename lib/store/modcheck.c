@@ -168,14 +168,16 @@ static const char *misfit_by_rest(struct modcheck *m, const struct modcheck_modu
 {
 	const char *mine = module->vermagic;
 	bool versions = has_word(mine, "modversions");
+	bool same = kernel->release && is_same_release(mine, kernel->release);
 
 	m->vermagic_unknown = true;
+	m->undecided |= !same;
 	if (!versions && has_versions(kernel->symbols, kernel->n_symbols))
 		return arena_printf(&m->arena, "is built for \"%s\", without versions, and this kernel has them", mine);
 	/* With versions on both sides the release does not count, and whether the kernel has them is not known. */
 	if (versions && has_versions(module->needs, module->n_needs))
 		return NULL;
-	if (!kernel->release || is_same_release(mine, kernel->release))
+	if (!kernel->release || same)
 		return NULL;
 	return arena_printf(&m->arena, "is built for \"%s\", and this kernel is \"%s\"", mine, kernel->release);
 }
@@ -262,6 +264,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		check_symbols(&c, &modules[i]);
 	}
 	ret->of_one = 0;
+	ret->undecided &= !ret->versions;
 	if (n)
 		check_build(ret, modules[0].name, origin->build_id, kernel->build_id);
 }

@@ -61,6 +61,7 @@ struct modcheck {
 	size_t unknown;	       /* not found where not all is known */
 	size_t unsigned_ones;  /* findings that a signature would mend */
 	bool vermagic_unknown; /* and so of no module compared */
+	bool undecided;	       /* nor does a version of a symbol or the same release tell that they fit */
 	bool rebuilt;	       /* another build of the kernel ran when they were installed */
 };
 

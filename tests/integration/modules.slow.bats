@@ -78,7 +78,7 @@ verify() {
 	run -1 verify missing "$KERNEL/headers/usr/src/linux-headers-$RELEASE"
 	echo "$output"
 	[[ $output == *"nvidia_uvm: needs standin_fops_that_nobody_exports, which nothing exports"* ]]
-	[[ $output == *'E22: '*"do not fit the kernel"* ]]
+	[[ $output == *'E58: '*"do not fit the kernel"* ]]
 	# The modules of a kernel do not name all that it exports.
 	run -0 verify missing "$WORK/own/$RELEASE"
 	[[ $output == *'1 are not known here'* ]]

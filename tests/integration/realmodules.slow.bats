@@ -223,7 +223,7 @@ exactly_nodes() {
 		[ "$status" = 1 ]
 		[[ $output == *"$DRIVER/$OS: nvidia: needs another version of module_layout than this kernel has (CRC 0x"*', not 0x'* ]]
 		[[ $output == *"$DRIVER/$OS: nvidia_uvm: needs "*', which nothing exports'* ]]
-		[[ $output == *"E22: "*": the modules of $DRIVER/$OS do not fit the kernel: install the modules of this OS version" ]]
+		[[ $output == *"E58: modules do not fit the kernel: $DRIVER/$OS: install the modules of this OS version" ]]
 		is wrong 1 'nvcoreos-runtime: E22: *: nvidia: needs * (and * more): install the modules of this OS version; *'
 		is wrong-traces 1
 		step wrong-dmesg

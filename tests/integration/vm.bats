@@ -139,7 +139,7 @@ no_traces() {
 
 @test "verify foretells it: by the running kernel's own list of symbols" {
 	is missing-verify 1 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: nvidia_uvm: needs standin_fops_that_nobody_exports, which nothing exports" \
-		'nvcoreos: E22: *: the modules of * do not fit the kernel: *'
+		'nvcoreos: E58: modules do not fit the kernel: *: *'
 	is good-verify 0 "$DRIVER/$OS: whole (*" "$DRIVER/$OS: its modules fit the kernel (* symbols, *)"
 }
 
