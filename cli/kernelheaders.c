@@ -74,6 +74,7 @@ void kernelheaders_read(struct arena *a, struct modcheck_kernel *ret, const char
 		ret->release = release;
 	if (config && release)
 		ret->vermagic = kconfig_vermagic(a, config, release, read_seed(a, dir));
+	ret->lax_namespaces = config && kconfig_is_set(config, "MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS");
 	if (config && kconfig_is_set(config, "MODULE_SIG_FORCE"))
 		ret->wants_signature = "the kernel takes signed modules only (CONFIG_MODULE_SIG_FORCE)";
 }

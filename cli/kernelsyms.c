@@ -26,15 +26,40 @@ struct reader {
 	char vermagic[VERMAGIC_MAX];
 };
 
-static void add(struct reader *r, const char *name, size_t len, uint64_t crc)
+static struct modcheck_symbol *add(struct reader *r, const char *name, size_t len, uint64_t crc)
 {
 	struct modcheck_kernel *k = r->kernel;
 
 	k->symbols = arena_grow(r->a, k->symbols, k->n_symbols, sizeof(*k->symbols));
-	k->symbols[k->n_symbols++] = (struct modcheck_symbol){ arena_strndup(r->a, name, len), crc, false };
+	k->symbols[k->n_symbols] = (struct modcheck_symbol){ .name = arena_strndup(r->a, name, len), .crc = crc };
+	return &k->symbols[k->n_symbols++];
 }
 
 /* --- Module.symvers: "0x12345678\tname\tmodule\tEXPORT_SYMBOL_GPL\tnamespace" ------------------- */
+
+/* A field of a line: where it begins, and behind it the next; NULL behind the last. */
+static const char *next_field(const char *field)
+{
+	const char *tab = strchr(field, '\t');
+
+	return tab ? tab + 1 : NULL;
+}
+
+/* Behind the name: the module, who may use it, the namespace; before Linux 5.6 the namespace came first. */
+static void take_export(struct reader *r, struct modcheck_symbol *s, const char *name)
+{
+	const char *module = next_field(name), *third = module ? next_field(module) : NULL, *export = third, *ns = NULL;
+
+	if (export && !str_starts(export, "EXPORT_")) {
+		ns = module;
+		export = next_field(export);
+	} else if (export) {
+		ns = next_field(export);
+	}
+	s->gpl = export && str_starts(export, "EXPORT_SYMBOL_GPL");
+	if (ns && strcspn(ns, "\t"))
+		s->ns = arena_strndup(r->a, ns, strcspn(ns, "\t"));
+}
 
 int kernelsyms_hint(struct err *err)
 {
@@ -63,7 +88,7 @@ static int read_symvers(struct reader *r, const char *path, struct err *err)
 			continue;
 		*tab = '\0';
 		if (str_to_hex(line + 2, UINT32_MAX, &crc) == 0)
-			add(r, tab + 1, strcspn(tab + 1, "\t"), crc);
+			take_export(r, add(r, tab + 1, strcspn(tab + 1, "\t"), crc), tab + 1);
 	}
 	r->kernel->complete = r->kernel->n_symbols > 0;
 	if (r->kernel->complete)
@@ -84,7 +109,7 @@ static int by_name(const void *a, const void *b)
 static void take_version(void *data, const char *name, uint64_t crc)
 {
 	struct reader *r = data;
-	const struct modcheck_symbol key = { name, 0, false };
+	const struct modcheck_symbol key = { .name = name };
 	struct modcheck_symbol *found = bsearch(&key, r->wanted, r->n_wanted, sizeof(key), by_name);
 
 	if (!found || found->crc || !crc)
@@ -157,18 +182,39 @@ static void read_aliases(struct reader *r, const char *dir)
 	}
 }
 
+/* The address at the beginning of the line that `p` is in; 0: not known, as for who is not root. */
+static uint64_t address_of(const char *text, const char *p)
+{
+	while (p > text && p[-1] != '\n')
+		p--;
+	return strtoull(p, NULL, 16);
+}
+
+static uint64_t address_named(const char *text, const char *name)
+{
+	const char *p = strstr(text, name);
+
+	return p ? address_of(text, p) : 0;
+}
+
 /* "ffffffff81e0 r __ksymtab_printk": names of the kernel's and of loaded modules'. Whether there are any. */
 static bool read_kallsyms(struct reader *r, const char *proc_root)
 {
 	cleanup_free char *path = mem_printf("%s/kallsyms", proc_root), *text = NULL;
 	static const char mark[] = " __ksymtab_";
 	size_t len, before = r->kernel->n_symbols;
+	uint64_t gpl, gpl_end;
 
 	if (fd_read_file_at(AT_FDCWD, path, TEXT_MAX, &text, &len) < 0)
 		return false;
+	/* What is for GPL-compatible modules alone stands together. */
+	gpl = address_named(text, " __start___ksymtab_gpl\n");
+	gpl_end = address_named(text, " __stop___ksymtab_gpl\n");
 	for (const char *p = strstr(text, mark); p; p = strstr(p, mark)) {
+		uint64_t at = address_of(text, p);
+
 		p += strlen(mark);
-		add(r, p, strcspn(p, " \t\n"), 0);
+		add(r, p, strcspn(p, " \t\n"), 0)->gpl = at >= gpl && at < gpl_end;
 	}
 	return r->kernel->n_symbols > before;
 }
@@ -183,7 +229,7 @@ static void collect_wanted(struct reader *r, const struct modcheck_module *modul
 	r->wanted = arena_alloc(r->a, (total ? total : 1) * sizeof(*r->wanted));
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < modules[i].n_needs; k++)
-			r->wanted[r->n_wanted++] = (struct modcheck_symbol){ modules[i].needs[k].name, 0, false };
+			r->wanted[r->n_wanted++] = (struct modcheck_symbol){ .name = modules[i].needs[k].name };
 	modcheck_sort(r->wanted, &r->n_wanted);
 	r->left = r->n_wanted;
 }

@@ -88,6 +88,8 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 			ret->license = arena_strdup(a, value);
 		else if (str_eq(key, "version"))
 			ret->version = arena_strdup(a, value);
+		else if (str_eq(key, "import_ns"))
+			strlist_add(a, &ret->imports, value);
 		else if (str_eq(key, "sig_id"))
 			ret->is_signed = true;
 	}
@@ -96,7 +98,7 @@ static void read_info(struct kmod_module *m, struct arena *a, struct modcheck_mo
 static void add(struct arena *a, struct modcheck_symbol **v, size_t *n, const char *name, uint64_t crc, bool weak)
 {
 	*v = arena_grow(a, *v, *n, sizeof(**v));
-	(*v)[(*n)++] = (struct modcheck_symbol){ arena_strdup(a, name), crc, weak };
+	(*v)[(*n)++] = (struct modcheck_symbol){ .name = arena_strdup(a, name), .crc = crc, .weak = weak };
 }
 
 /* A module that exports nothing answers ENOENT. */

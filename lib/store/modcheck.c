@@ -16,6 +16,13 @@ static int by_name(const void *a, const void *b)
 	return c ? c : (x->crc == 0) - (y->crc == 0);
 }
 
+static void merge(struct modcheck_symbol *first, const struct modcheck_symbol *other)
+{
+	first->gpl |= other->gpl;
+	if (!first->ns)
+		first->ns = other->ns;
+}
+
 void modcheck_sort(struct modcheck_symbol *symbols, size_t *n)
 {
 	size_t kept = 0;
@@ -25,6 +32,8 @@ void modcheck_sort(struct modcheck_symbol *symbols, size_t *n)
 	for (size_t i = 0; i < *n; i++)
 		if (!kept || !str_eq(symbols[kept - 1].name, symbols[i].name))
 			symbols[kept++] = symbols[i];
+		else
+			merge(&symbols[kept - 1], &symbols[i]);
 	*n = kept;
 }
 
@@ -55,14 +64,47 @@ static void finding(struct modcheck *m, const char *module, const char *text)
 	strlist_add(&m->arena, &m->findings, line);
 }
 
-/* Among the modules' own exports; NULL: none of them has it. */
-static const struct modcheck_symbol *find_sibling(const struct modcheck_module *modules, size_t n, const char *name)
+/* Among the modules' own exports, and which one's it is; NULL: none of them has it. */
+static const struct modcheck_symbol *find_sibling(const struct modcheck_module *modules, size_t n, const char *name,
+						  size_t *owner)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < modules[i].n_exports; k++)
-			if (str_eq(modules[i].exports[k].name, name))
+			if (str_eq(modules[i].exports[k].name, name)) {
+				*owner = i;
 				return &modules[i].exports[k];
+			}
 	return NULL;
+}
+
+static bool fits_gpl(const char *license)
+{
+	static const char *const fit[] = { "GPL",	   "GPL v2",	   "GPL and additional rights",
+					   "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fit); i++)
+		if (str_eq(license, fit[i]))
+			return true;
+	return false;
+}
+
+/* Whether the kernel lets the module use what it has. */
+static void check_right(struct modcheck *m, const struct modcheck_module *module, const struct modcheck_symbol *found,
+			const struct modcheck_kernel *kernel)
+{
+	/* Names of modules, not a namespace. */
+	bool listed = found->ns && str_starts(found->ns, "module:");
+
+	if (found->gpl && !fits_gpl(module->license))
+		finding(m, module->name,
+			arena_printf(
+				&m->arena,
+				"needs %s, which this kernel gives to GPL-compatible modules alone (its license: \"%s\")",
+				found->name, module->license));
+	if (found->ns && *found->ns && !listed && !kernel->lax_namespaces && !strlist_has(&module->imports, found->ns))
+		finding(m, module->name,
+			arena_printf(&m->arena, "needs %s of the namespace %s, which it does not import", found->name,
+				     found->ns));
 }
 
 static void check_symbol(struct modcheck *m, const struct modcheck_module *module, const struct modcheck_symbol *need,
@@ -79,6 +121,8 @@ static void check_symbol(struct modcheck *m, const struct modcheck_module *modul
 		finding(m, module->name, arena_printf(&m->arena, "needs %s, which nothing exports", need->name));
 		return;
 	}
+	if (!need->weak)
+		check_right(m, module, found, kernel);
 	if (!found->crc || !need->crc)
 		return;
 	m->versions++;
@@ -96,14 +140,77 @@ struct checking {
 	const struct modcheck_kernel *kernel;
 };
 
+static const struct modcheck_symbol *find_kernels(const struct checking *c, const struct modcheck_symbol *need)
+{
+	const struct modcheck_kernel *k = c->kernel;
+
+	return k->n_symbols ? bsearch(need, k->symbols, k->n_symbols, sizeof(*need), by_name_only) : NULL;
+}
+
 static void check_need(const struct checking *c, const struct modcheck_module *module,
 		       const struct modcheck_symbol *need)
 {
-	const struct modcheck_symbol *found = find_sibling(c->modules, c->n, need->name);
+	size_t owner;
+	const struct modcheck_symbol *found = find_sibling(c->modules, c->n, need->name, &owner);
 
-	if (!found && c->kernel->n_symbols)
-		found = bsearch(need, c->kernel->symbols, c->kernel->n_symbols, sizeof(*need), by_name_only);
-	check_symbol(c->out, module, need, found, c->kernel);
+	check_symbol(c->out, module, need, found ? found : find_kernels(c, need), c->kernel);
+}
+
+/* Of the others, the first proprietary one that a module uses, by `proprietary`; NULL: none. */
+static const char *find_proprietary(const struct checking *c, size_t i, const bool *proprietary)
+{
+	const struct modcheck_module *module = &c->modules[i];
+	size_t owner;
+
+	for (size_t k = 0; k < module->n_needs; k++)
+		if (find_sibling(c->modules, c->n, module->needs[k].name, &owner) && owner != i && proprietary[owner])
+			return c->modules[owner].name;
+	return NULL;
+}
+
+static const char *find_gpl(const struct checking *c, const struct modcheck_module *module)
+{
+	size_t owner;
+
+	for (size_t k = 0; k < module->n_needs; k++) {
+		const struct modcheck_symbol *need = &module->needs[k], *found;
+
+		if (need->weak || find_sibling(c->modules, c->n, need->name, &owner))
+			continue;
+		found = find_kernels(c, need);
+		if (found && found->gpl)
+			return found->name;
+	}
+	return NULL;
+}
+
+/*
+ * Since Linux 5.9 a module that uses a proprietary one counts as proprietary too, whatever its license, and gets nothing that is for
+ * GPL-compatible modules.
+ */
+static void check_inherited(const struct checking *c)
+{
+	bool *proprietary = arena_alloc(&c->out->arena, (c->n ? c->n : 1) * sizeof(*proprietary));
+
+	for (size_t i = 0; i < c->n; i++)
+		proprietary[i] = !fits_gpl(c->modules[i].license);
+	/* Each round carries it one module further. */
+	for (size_t round = 1; round < c->n; round++)
+		for (size_t i = 0; i < c->n; i++)
+			proprietary[i] = proprietary[i] || find_proprietary(c, i, proprietary);
+	for (size_t i = 0; i < c->n; i++) {
+		const struct modcheck_module *module = &c->modules[i];
+		const char *owner = fits_gpl(module->license) ? find_proprietary(c, i, proprietary) : NULL;
+		const char *gpl = owner ? find_gpl(c, module) : NULL;
+
+		c->out->of_one = 0;
+		if (gpl)
+			finding(c->out, module->name,
+				arena_printf(
+					&c->out->arena,
+					"needs %s, which this kernel gives to GPL-compatible modules alone, and it uses the proprietary %s",
+					gpl, owner));
+	}
 }
 
 /* The one that stands for the kernel's configuration comes first: what is said of it says most. */
@@ -263,6 +370,7 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		}
 		check_symbols(&c, &modules[i]);
 	}
+	check_inherited(&c);
 	ret->of_one = 0;
 	ret->undecided &= !ret->versions;
 	if (n)

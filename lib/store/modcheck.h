@@ -15,8 +15,10 @@
 
 struct modcheck_symbol {
 	const char *name;
-	uint64_t crc; /* of its type (MODVERSIONS); 0: not known */
-	bool weak;    /* may be missing */
+	uint64_t crc;	/* of its type (MODVERSIONS); 0: not known */
+	bool weak;	/* may be missing */
+	bool gpl;	/* for modules of a license that fits the GPL alone; false: it is not, or that is not known */
+	const char *ns; /* namespace that a module must import; NULL: none, or not known */
 };
 
 struct modcheck_module {
@@ -24,9 +26,10 @@ struct modcheck_module {
 	const char *claimed;  /* what it calls itself, and so the kernel; NULL: it does not say */
 	const char *vermagic; /* "" where it has none */
 	const char *license;
-	const char *version; /* of the driver that it is of */
-	bool open;	     /* lies in modules-open */
-	bool is_signed;	     /* has a signature, whoever made it */
+	const char *version;	/* of the driver that it is of */
+	bool open;		/* lies in modules-open */
+	bool is_signed;		/* has a signature, whoever made it */
+	struct strlist imports; /* namespaces */
 	struct modcheck_symbol *needs, *exports;
 	size_t n_needs, n_exports;
 };
@@ -43,6 +46,7 @@ struct modcheck_kernel {
 	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
 	size_t n_symbols;
 	bool complete;	      /* what is not among them does not exist */
+	bool lax_namespaces;  /* takes modules that do not import what they use */
 	const char *build_id; /* GNU's, of the running one; NULL: not known */
 	const char
 		*wants_signature; /* why an unsigned module is refused: "the kernel is locked down"; NULL: it is not */
@@ -65,11 +69,11 @@ struct modcheck {
 	bool rebuilt;	       /* another build of the kernel ran when they were installed */
 };
 
-/* Sorts symbols by name; of one that comes twice a CRC that is known wins. */
+/* Sorts symbols by name; of one that comes twice what is known wins. */
 void modcheck_sort(struct modcheck_symbol *symbols, size_t *n);
 /*
  * Checks modules that are to be loaded together: each one's needs against the others' exports and the kernel's, versions,
- * vermagic (the first word only where CRCs decide), signatures, and that none of the other flavour or of another driver is among them.
+ * vermagic (the first word only where CRCs decide), signatures, licenses and namespaces, and that none of the other flavour or of another driver is among them.
  * Another build of the kernel than that of the origin is a finding only where no CRC decides. modcheck_free is due.
  */
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,

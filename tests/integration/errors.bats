@@ -104,14 +104,16 @@ depend_on_overlay() {
 }
 
 make_modules() {
-	local set tmp=$BATS_FILE_TMPDIR/modules src=$NVC_TESTS/fixtures/modules good init config held
+	local set tmp=$BATS_FILE_TMPDIR/modules src=$NVC_TESTS/fixtures/modules good init config held gpl
 	good=$(vm_modules "$KERNEL" "$src") && init=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_UVM_ERRNO=16) &&
-		held=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_UVM_WAITS) &&
+		held=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_UVM_WAITS) && gpl=$(vm_modules "$KERNEL" "$src" KCFLAGS=-DSTANDIN_GPL) &&
 		config=$(vm_modules "$1" "$src") || return
 	DRIVER=$(modinfo -F version "$good/nvidia.ko")
 	cp "$good/standin-gpu.ko" "$standin/" && find "$KERNEL/headers" -name Module.symvers -exec cp {} "$standin/" \; || return
 	mkdir -p "$tmp" && cp -R "$good" "$tmp/good" && cp -R "$init" "$tmp/init" && cp -R "$config" "$tmp/config" && cp -R "$held" "$tmp/held" &&
 		cp -R "$good" "$tmp/depends" && depend_on_overlay "$tmp/depends" && change_nvidia || return
+	# The compiler's own check would refuse a license that does not fit.
+	cp -R "$gpl" "$tmp/proprietary" && sed -i 's/\x00license=GPL\x00/\x00license=XYZ\x00/' "$tmp/proprietary/nvidia.ko" || return
 	for set in "$tmp"/*; do
 		mkdir -p "$standin/modules/${set##*/}" &&
 			tar -C "$set" -czf "$standin/modules/${set##*/}/modules-$OS-$DRIVER.tar.gz" nvidia.ko nvidia-uvm.ko || return
@@ -180,6 +182,13 @@ loads() {
 	refused crc 'nvidia: needs another version of __fentry__ than this kernel has'
 	step crc-verify
 	[[ $output != *module_layout* ]]
+}
+
+@test "a proprietary module that needs what is for GPL-compatible ones: foretold without headers, and by them" {
+	step proprietary-headers
+	[ "$status" = 1 ]
+	[[ $output == *': nvidia: needs init_uts_ns, which this kernel gives to GPL-compatible modules alone (its license: "XYZ")'* ]]
+	refused proprietary 'nvidia: needs init_uts_ns, which this kernel gives to GPL-compatible modules alone (its license: "XYZ")'
 }
 
 @test "no versions: the kernel takes it" {

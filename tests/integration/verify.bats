@@ -364,3 +364,34 @@ headers() {
 	echo "$output"
 	[[ $output == *', without versions, and this kernel has them'* ]]
 }
+
+# symvers_of EXPORT: what Module.symvers says of dma_buf_get behind its name.
+symvers_of() {
+	printf '0x12345678\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x23456789\tdma_buf_get\t%b\n' "$1" >"$BATS_TEST_TMPDIR/headers/Module.symvers"
+}
+
+@test "symbols for GPL-compatible modules alone, and namespaces, by Module.symvers" {
+	local dir=$BATS_TEST_TMPDIR line
+	NEEDS='printk dma_buf_get' module nvidia.ko name=nvidia license=NVIDIA import_ns=DMA_BUF
+	with_modules nvidia.ko
+	headers "$dir/headers" 6.1.0-9 MODVERSIONS
+	symvers_of 'vmlinux\tEXPORT_SYMBOL\tDMA_BUF'
+	run -0 verify --kernel "$dir/headers" 535.98
+	# The first as Linux before 5.6 writes it.
+	for line in 'OTHER\tvmlinux\tEXPORT_SYMBOL' 'vmlinux\tEXPORT_SYMBOL\tOTHER'; do
+		symvers_of "$line"
+		run -1 verify --kernel "$dir/headers" 535.98
+		echo "$output"
+		[[ $output == *': nvidia: needs dma_buf_get of the namespace OTHER, which it does not import'* ]]
+		[ "$(grep -c ': nvidia: ' <<<"$output")" = 1 ]
+	done
+	echo CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y >>"$dir/headers/include/config/auto.conf"
+	run -0 verify --kernel "$dir/headers" 535.98
+	for line in 'vmlinux\tEXPORT_SYMBOL_GPL\tDMA_BUF' 'DMA_BUF\tvmlinux\tEXPORT_SYMBOL_GPL' 'vmlinux\tEXPORT_SYMBOL_GPL'; do
+		symvers_of "$line"
+		run -1 verify --kernel "$dir/headers" 535.98
+		echo "$output"
+		[[ $output == *': nvidia: needs dma_buf_get, which this kernel gives to GPL-compatible modules alone (its license: "NVIDIA")'* ]]
+		[ "$(grep -c ': nvidia: ' <<<"$output")" = 1 ]
+	done
+}

@@ -6,8 +6,9 @@
 #define MAGIC "6.1.0-50-amd64 SMP preempt mod_unload modversions "
 
 static struct modcheck_symbol kernel_symbols[] = {
-	{ "printk", 0x11, false },	  { "kmalloc", 0, false },    { "drm_open", 0x33, false },
-	{ "module_layout", 0x44, false }, { "kmalloc", 0x22, false },
+	{ .name = "printk", .crc = 0x11 },   { .name = "kmalloc" },
+	{ .name = "drm_open", .crc = 0x33 }, { .name = "module_layout", .crc = 0x44 },
+	{ .name = "kmalloc", .crc = 0x22 },
 };
 static struct modcheck_kernel kernel;
 static const struct modcheck_origin unknown;
@@ -24,8 +25,9 @@ static void kernel_make(void)
 /* Checks two modules, of which the second needs `need`; the first finding, or NULL. */
 static const char *first(struct modcheck *m, const struct modcheck_symbol *need, const char *vermagic)
 {
-	static struct modcheck_symbol nvidia_needs[] = { { "printk", 0x11, false }, { "module_layout", 0x44, false } };
-	static struct modcheck_symbol nvidia_exports[] = { { "nvUvmInterface", 0x55, false } };
+	static struct modcheck_symbol nvidia_needs[] = { { .name = "printk", .crc = 0x11 },
+							 { .name = "module_layout", .crc = 0x44 } };
+	static struct modcheck_symbol nvidia_exports[] = { { .name = "nvUvmInterface", .crc = 0x55 } };
 	const struct modcheck_module modules[] = {
 		{ .name = "nvidia",
 		  .vermagic = vermagic,
@@ -53,15 +55,16 @@ TEST(symbols)
 		struct modcheck_symbol need;
 		const char *says; /* NULL: it fits */
 	} cases[] = {
-		{ { "kmalloc", 0x22, false }, NULL },
-		{ { "nvUvmInterface", 0x55, false }, NULL },
-		{ { "nvUvmInterface", 0, false }, NULL },
-		{ { "nvUvmInterface", 0x56, false },
+		{ { .name = "kmalloc", .crc = 0x22 }, NULL },
+		{ { .name = "nvUvmInterface", .crc = 0x55 }, NULL },
+		{ { .name = "nvUvmInterface" }, NULL },
+		{ { .name = "nvUvmInterface", .crc = 0x56 },
 		  "nvidia_uvm: needs another version of nvUvmInterface than this kernel has (CRC 0x00000056, not 0x00000055)" },
-		{ { "drm_open", 0x34, false },
+		{ { .name = "drm_open", .crc = 0x34 },
 		  "nvidia_uvm: needs another version of drm_open than this kernel has (CRC 0x00000034, not 0x00000033)" },
-		{ { "ipmi_create_user", 0x1, false }, "nvidia_uvm: needs ipmi_create_user, which nothing exports" },
-		{ { "ipmi_create_user", 0x1, true }, NULL },
+		{ { .name = "ipmi_create_user", .crc = 0x1 },
+		  "nvidia_uvm: needs ipmi_create_user, which nothing exports" },
+		{ { .name = "ipmi_create_user", .crc = 0x1, .weak = true }, NULL },
 	};
 
 	kernel_make();
@@ -79,7 +82,7 @@ TEST(symbols)
 
 TEST(where_not_all_is_known_absence_proves_nothing)
 {
-	const struct modcheck_symbol need = { "ipmi_create_user", 0x1, false };
+	const struct modcheck_symbol need = { .name = "ipmi_create_user", .crc = 0x1 };
 	struct modcheck m;
 
 	kernel_make();
@@ -115,7 +118,7 @@ TEST(vermagic)
 		{ "6.1.0-49-amd64 SMP preempt mod_unload modversions ", NULL, true },
 		{ "", MAGIC, true },
 	};
-	const struct modcheck_symbol need = { "printk", 0x11, false };
+	const struct modcheck_symbol need = { .name = "printk", .crc = 0x11 };
 
 	kernel_make();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -144,7 +147,7 @@ TEST(vermagic_without_versions)
 		{ "6.1.0-50-amd64 SMP mod_unload modversions ", NULL, "6.1.0-5", false },
 		{ "6.1.0-5 SMP mod_unload ", NULL, NULL, true },
 	};
-	struct modcheck_symbol need = { "printk", 0, false };
+	struct modcheck_symbol need = { .name = "printk" };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct modcheck_module module = { .name = "nvidia",
@@ -153,7 +156,7 @@ TEST(vermagic_without_versions)
 							.version = "",
 							.needs = &need,
 							.n_needs = 1 };
-		struct modcheck_symbol printk = { "printk", 0, false };
+		struct modcheck_symbol printk = { .name = "printk" };
 		const struct modcheck_kernel k = { .release = cases[i].release,
 						   .vermagic = cases[i].kernel,
 						   .symbols = &printk,
@@ -207,9 +210,105 @@ TEST(signatures_and_flavours)
 	}
 }
 
+TEST(licenses_and_namespaces)
+{
+	static const struct {
+		const char *license, *need, *import;
+		bool weak, lax;
+		const char *says; /* NULL: it fits */
+	} cases[] = {
+		{ "NVIDIA", "printk", NULL, false, false, NULL },
+		{ "NVIDIA", "gpl", NULL, false, false,
+		  "nvidia: needs gpl, which this kernel gives to GPL-compatible modules alone (its license: \"NVIDIA\")" },
+		{ "NVIDIA", "gpl", NULL, true, false, NULL },
+		{ "Dual MIT/GPL", "gpl", NULL, false, false, NULL },
+		{ "GPL v2", "gpl", NULL, false, false, NULL },
+		{ "GPL v3", "gpl", NULL, false, false,
+		  "nvidia: needs gpl, which this kernel gives to GPL-compatible modules alone (its license: \"GPL v3\")" },
+		{ "NVIDIA", "dma", "DMA_BUF", false, false, NULL },
+		{ "NVIDIA", "dma", "DMA", false, false,
+		  "nvidia: needs dma of the namespace DMA_BUF, which it does not import" },
+		{ "NVIDIA", "dma", NULL, false, false,
+		  "nvidia: needs dma of the namespace DMA_BUF, which it does not import" },
+		{ "NVIDIA", "dma", NULL, false, true, NULL },
+		{ "GPL", "kvm", NULL, false, false, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct modcheck_symbol symbols[] = { { .name = "dma", .ns = "DMA_BUF" },
+						     { .name = "gpl", .crc = 0x1 },
+						     { .name = "gpl", .gpl = true },
+						     { .name = "kvm", .ns = "module:kvm" },
+						     { .name = "printk" } };
+		struct modcheck_kernel k = { .vermagic = MAGIC, .symbols = symbols, .complete = true };
+		struct modcheck_symbol need = { .name = cases[i].need, .weak = cases[i].weak };
+		struct modcheck_module module = { .name = "nvidia",
+						  .vermagic = MAGIC,
+						  .license = cases[i].license,
+						  .open = !str_eq(cases[i].license, "NVIDIA"),
+						  .version = "",
+						  .needs = &need,
+						  .n_needs = 1 };
+		struct arena a = ARENA_INIT;
+		struct modcheck m;
+
+		k.n_symbols = sizeof(symbols) / sizeof(symbols[0]);
+		k.lax_namespaces = cases[i].lax;
+		modcheck_sort(symbols, &k.n_symbols);
+		if (cases[i].import)
+			strlist_add(&a, &module.imports, cases[i].import);
+		modcheck_run(&m, &module, 1, &k, &unknown);
+		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", cases[i].says ? cases[i].says : "fits");
+		modcheck_free(&m);
+		arena_free(&a);
+	}
+}
+
+/* nvidia is proprietary, nvidia_modeset uses it, and nvidia_drm uses nvidia_modeset. */
+TEST(what_uses_a_proprietary_module_is_proprietary)
+{
+	static const struct {
+		const char *license;
+		const char *says; /* NULL: it fits */
+	} cases[] = {
+		{ "NVIDIA",
+		  "nvidia_drm: needs gpl, which this kernel gives to GPL-compatible modules alone, and it uses the "
+		  "proprietary nvidia_modeset" },
+		{ "Dual MIT/GPL", NULL },
+	};
+	struct modcheck_symbol symbols[] = { { .name = "gpl", .gpl = true } };
+	struct modcheck_symbol a = { .name = "a" }, b = { .name = "b" };
+	struct modcheck_symbol drm_needs[] = { { .name = "gpl" }, { .name = "b" } };
+	const struct modcheck_kernel k = { .vermagic = MAGIC, .symbols = symbols, .n_symbols = 1, .complete = true };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct modcheck_module modules[] = {
+			{ .name = "nvidia_drm", .license = "Dual MIT/GPL", .needs = drm_needs, .n_needs = 2 },
+			{ .name = "nvidia_modeset",
+			  .license = "GPL",
+			  .needs = &a,
+			  .n_needs = 1,
+			  .exports = &b,
+			  .n_exports = 1 },
+			{ .name = "nvidia", .license = cases[i].license, .exports = &a, .n_exports = 1 },
+		};
+		struct modcheck m;
+
+		for (size_t n = 0; n < 3; n++) {
+			modules[n].vermagic = modules[n].version = "";
+			modules[n].open = !str_eq(cases[i].license, "NVIDIA");
+		}
+		modcheck_run(&m, modules, 3, &k, &unknown);
+		CHECK_STR(m.findings.n ? m.findings.v[0] : "fits", cases[i].says ? cases[i].says : "fits");
+		CHECK_INT(m.n_findings, cases[i].says ? 1 : 0);
+		modcheck_free(&m);
+	}
+}
+
 TEST(the_version_of_the_configuration_comes_first)
 {
-	struct modcheck_symbol needs[] = { { "printk", 0x12, false }, { "module_layout", 0x45, false } };
+	struct modcheck_symbol needs[] = { { .name = "printk", .crc = 0x12 },
+					   { .name = "module_layout", .crc = 0x45 } };
 	const struct modcheck_module module = {
 		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .version = "", .needs = needs, .n_needs = 2
 	};
@@ -224,7 +323,7 @@ TEST(the_version_of_the_configuration_comes_first)
 
 TEST(another_build_of_the_kernel)
 {
-	struct modcheck_symbol need = { "printk", 0x11, false };
+	struct modcheck_symbol need = { .name = "printk", .crc = 0x11 };
 	struct modcheck_module module = {
 		.name = "nvidia", .vermagic = MAGIC, .license = "NVIDIA", .version = "", .needs = &need, .n_needs = 1
 	};
@@ -319,7 +418,7 @@ TEST(each_misfit_is_named_and_all_are_counted)
 /* By the file's name it is known what a module is for, whatever stands in it. */
 TEST(names_and_texts_of_the_file)
 {
-	static const struct modcheck_symbol needs[] = { { "a\033[2Jb", 0, false } };
+	static const struct modcheck_symbol needs[] = { { .name = "a\033[2Jb" } };
 	struct modcheck_module module = {
 		.name = "nvidia", .claimed = "drm\033c", .vermagic = MAGIC, .license = "NVIDIA", .version = ""
 	};
