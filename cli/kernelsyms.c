@@ -335,6 +335,16 @@ static const char *signature_policy(struct arena *a, const char *sys_root)
 	return NULL;
 }
 
+/* Of the running kernel, as it took it. */
+static const char *read_blacklist(struct arena *a, const char *sys_root)
+{
+	const char *path = arena_printf(a, "%s/module/kernel/parameters/module_blacklist", sys_root);
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, path, 65536, &text, &len) == 0 ? arena_strdup(a, text) : NULL;
+}
+
 int kernelsyms_name(struct arena *a, struct modcheck_kernel *ret, const struct kernelsyms_source *src, struct err *err)
 {
 	struct utsname uts;
@@ -344,8 +354,10 @@ int kernelsyms_name(struct arena *a, struct modcheck_kernel *ret, const struct k
 		return err_set(err, ERR_HOST, errno, "uname");
 	/* Of another kernel its own words alone count: a directory may have any name. */
 	ret->release = src->kernel ? NULL : arena_strdup(a, uts.release);
-	if (!src->kernel)
+	if (!src->kernel) {
 		ret->wants_signature = signature_policy(a, src->sys_root);
+		ret->blacklist = read_blacklist(a, src->sys_root);
+	}
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/modcheck.h"
 
 struct kmod {
 	struct kmod_ctx *ctx;
@@ -82,7 +83,26 @@ static bool file_starts(const char *path, char c)
 	return fd_read_file_at(AT_FDCWD, path, 4096, &text, &len) == 0 && len && text[0] == c;
 }
 
-static const char *reason_eperm(const char **hint)
+static bool is_blacklisted(const char *name)
+{
+	cleanup_free char *list = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, "/sys/module/kernel/parameters/module_blacklist", 65536, &list, &len) == 0 &&
+	       modcheck_is_blacklisted(list, name);
+}
+
+/* Where the file cannot be read it is not known, and may be. */
+static bool may_be_locked_down(void)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+
+	return fd_read_file_at(AT_FDCWD, "/sys/kernel/security/lockdown", 4096, &text, &len) < 0 ||
+	       !strstr(text, "[none]");
+}
+
+static const char *reason_eperm(const char *name, const char **hint)
 {
 	if (file_starts("/proc/sys/kernel/modules_disabled", '1')) {
 		*hint = "kernel.modules_disabled stays set until the next boot";
@@ -92,11 +112,19 @@ static const char *reason_eperm(const char **hint)
 		*hint = "run as root";
 		return "not permitted";
 	}
+	if (is_blacklisted(name)) {
+		*hint = "take it out of module_blacklist= and reboot";
+		return "it is in module_blacklist= of the kernel's command line";
+	}
+	if (!may_be_locked_down()) {
+		*hint = "see 'dmesg'";
+		return "CAP_SYS_MODULE is missing, or a security module forbids it";
+	}
 	*hint = "sign the modules with a key that the kernel trusts, or boot without lockdown (Secure Boot)";
 	return "the kernel is locked down, or CAP_SYS_MODULE is missing";
 }
 
-const char *kmod_reason(int errnum, const char **hint)
+const char *kmod_reason(int errnum, const char *name, const char **hint)
 {
 	static const struct {
 		int errnum;
@@ -118,7 +146,7 @@ const char *kmod_reason(int errnum, const char **hint)
 
 	*hint = NULL;
 	if (errnum == EPERM)
-		return reason_eperm(hint);
+		return reason_eperm(name, hint);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (table[i].errnum == errnum) {
 			*hint = table[i].hint;
@@ -129,7 +157,7 @@ const char *kmod_reason(int errnum, const char **hint)
 
 static int failed(int r, const char *name, struct err *err)
 {
-	const char *hint, *reason = kmod_reason(-r, &hint);
+	const char *hint, *reason = kmod_reason(-r, name, &hint);
 
 	err_set(err, ERR_LOAD, 0, "%s: %s (%s)", name, reason, strerror(-r));
 	if (hint)
@@ -187,20 +215,19 @@ static int own_failed(int r, struct kmod_list *list, const char *name, struct er
 {
 	struct kmod_module *first cleanup(cleanup_module_p) = kmod_module_get_module(list);
 	struct kmod_module *m cleanup(cleanup_module_p) = find_failed(first);
-	const char *path = kmod_module_get_path(m), *hint, *reason = kmod_reason(-r, &hint);
-	bool mends = true;
+	const char *path = kmod_module_get_path(m), *module = kmod_module_get_name(m), *hint,
+		   *reason = kmod_reason(-r, module, &hint);
+	bool mends = path && !str_starts(module, "nvidia");
 
-	if (!path || str_starts(kmod_module_get_name(m), "nvidia"))
-		return failed(r, path ? path : name, err);
-	if (r == -ENOENT && access(path, F_OK) < 0)
+	if (mends && r == -ENOENT && access(path, F_OK) < 0)
 		reason = "it is gone";
-	else if (r == -EINVAL || r == -ENOEXEC)
+	else if (mends && (r == -EINVAL || r == -ENOEXEC))
 		reason = "damaged, or built for another kernel";
 	else
 		mends = false;
 	if (mends)
 		hint = "install this kernel's own modules again";
-	err_set(err, ERR_LOAD, 0, "%s: %s (%s)", path, reason, strerror(-r));
+	err_set(err, ERR_LOAD, 0, "%s: %s (%s)", path ? path : name, reason, strerror(-r));
 	if (hint)
 		err_hint(err, "%s", hint);
 	return r;

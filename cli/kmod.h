@@ -42,7 +42,7 @@ char *kmod_own_version(struct kmod *k, const char *name);
  */
 int kmod_remove(struct kmod *k, const char *name, struct err *err) must_check;
 
-/* What an errno of loading a module means and what to do about it. `hint` may come back NULL: the table's. */
-const char *kmod_reason(int errnum, const char **hint);
+/* What an errno of loading the module `name` means and what to do about it. `hint` may come back NULL: the table's. */
+const char *kmod_reason(int errnum, const char *name, const char **hint);
 
 #endif

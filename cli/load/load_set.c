@@ -49,8 +49,9 @@ static int refuse_unfit(const struct modcheck *m, struct err *err)
 	else
 		err_set(err, ERR_LOAD, 0, "%s", first);
 	err_hint(err, "%s; 'nvcoreos verify' names all",
-		 m->unsigned_ones == m->n_findings ? "sign the modules with a key that the kernel trusts"
-						   : "install the modules of this OS version");
+		 m->blacklisted == m->n_findings     ? "take it out of module_blacklist= and reboot"
+		 : m->unsigned_ones == m->n_findings ? "sign the modules with a key that the kernel trusts"
+						     : "install the modules of this OS version");
 	return -EINVAL;
 }
 

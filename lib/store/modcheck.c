@@ -340,6 +340,22 @@ static void check_driver(struct modcheck *m, const struct modcheck_module *modul
 	finding(m, module->name, arena_printf(&m->arena, "is of driver %s, not %s", module->version, driver));
 }
 
+bool modcheck_is_blacklisted(const char *list, const char *name)
+{
+	size_t n = strlen(name), len;
+
+	for (const char *p = list; *p && *p != '\n'; p += len + (p[len] == ',')) {
+		size_t i = 0;
+
+		len = strcspn(p, ",\n");
+		while (len == n && i < n && (p[i] == name[i] || (p[i] == '_' && name[i] == '-')))
+			i++;
+		if (len == n && i == n)
+			return true;
+	}
+	return false;
+}
+
 static void check_build(struct modcheck *m, const char *name, const char *mine, const char *theirs)
 {
 	m->rebuilt = mine && theirs && !str_eq(mine, theirs);
@@ -363,6 +379,10 @@ void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, s
 		check_driver(ret, &modules[i], origin->driver);
 		check_vermagic(ret, &modules[i], kernel);
 		check_flavour(ret, &modules[i]);
+		if (kernel->blacklist && modcheck_is_blacklisted(kernel->blacklist, modules[i].name)) {
+			ret->blacklisted++;
+			finding(ret, modules[i].name, "is in module_blacklist= of the kernel's command line");
+		}
 		if (kernel->wants_signature && !modules[i].is_signed) {
 			ret->unsigned_ones++;
 			finding(ret, modules[i].name,

@@ -45,9 +45,10 @@ struct modcheck_kernel {
 	const char *vermagic;		 /* of its own modules; NULL: not known */
 	struct modcheck_symbol *symbols; /* what it and its modules export; sorted by modcheck_sort */
 	size_t n_symbols;
-	bool complete;	      /* what is not among them does not exist */
-	bool lax_namespaces;  /* takes modules that do not import what they use */
-	const char *build_id; /* GNU's, of the running one; NULL: not known */
+	bool complete;	       /* what is not among them does not exist */
+	const char *blacklist; /* its module_blacklist=: "nouveau,nvidia"; NULL: none, or not known */
+	bool lax_namespaces;   /* takes modules that do not import what they use */
+	const char *build_id;  /* GNU's, of the running one; NULL: not known */
 	const char
 		*wants_signature; /* why an unsigned module is refused: "the kernel is locked down"; NULL: it is not */
 };
@@ -64,6 +65,7 @@ struct modcheck {
 	size_t versions;       /* of those, with a CRC on both sides */
 	size_t unknown;	       /* not found where not all is known */
 	size_t unsigned_ones;  /* findings that a signature would mend */
+	size_t blacklisted;    /* findings that another command line of the kernel would mend */
 	bool vermagic_unknown; /* and so of no module compared */
 	bool undecided;	       /* nor does a version of a symbol or the same release tell that they fit */
 	bool rebuilt;	       /* another build of the kernel ran when they were installed */
@@ -78,6 +80,8 @@ void modcheck_sort(struct modcheck_symbol *symbols, size_t *n);
  */
 void modcheck_run(struct modcheck *ret, const struct modcheck_module *modules, size_t n,
 		  const struct modcheck_kernel *kernel, const struct modcheck_origin *origin);
+/* Whether the kernel's list of modules that it never takes has one; '-' and '_' are one in its name. */
+bool modcheck_is_blacklisted(const char *list, const char *name);
 void modcheck_free(struct modcheck *m);
 
 #endif

@@ -25,6 +25,8 @@ setup_file() {
 	. "$NVC_LIB/vm.sh"
 	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT RELEASE LAYOUT_DIFFERS=
 	local rc=0 other
+	# What the kernel is told; no test but its own has that module.
+	WORDS='module_blacklist=nvidia_modeset'
 	WHY_NOT=$(why_not)
 	[ -z "$WHY_NOT" ] || return 0
 	KERNEL=$(vm_kernel) && other=$(vm_kernel_of "$(vm_suite)" amd64) && ROOT=$("$NVC_LIB/roots.sh" --busybox) || rc=$?
@@ -35,7 +37,7 @@ setup_file() {
 	[ "$(layout_version "$KERNEL")" = "$(layout_version "$other")" ] || LAYOUT_DIFFERS=yes
 	make_guest "$BATS_FILE_TMPDIR/guest" "$other" &&
 		vm_pack "$BATS_FILE_TMPDIR/guest" "$NVC_TESTS/fixtures/modules/errors.sh" "$BATS_FILE_TMPDIR/image" &&
-		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 600
+		vm_boot "$KERNEL" "$BATS_FILE_TMPDIR/image" "$CONSOLE" 600 '' "$WORDS"
 }
 
 setup() {
@@ -114,6 +116,8 @@ make_modules() {
 		cp -R "$good" "$tmp/depends" && depend_on_overlay "$tmp/depends" && change_nvidia || return
 	# The compiler's own check would refuse a license that does not fit.
 	cp -R "$gpl" "$tmp/proprietary" && sed -i 's/\x00license=GPL\x00/\x00license=XYZ\x00/' "$tmp/proprietary/nvidia.ko" || return
+	mkdir "$standin/modules" "$standin/modules/blacklisted" &&
+		tar -C "$good" -czf "$standin/modules/blacklisted/modules-$OS-$DRIVER.tar.gz" nvidia.ko nvidia-uvm.ko nvidia-modeset.ko || return
 	for set in "$tmp"/*; do
 		mkdir -p "$standin/modules/${set##*/}" &&
 			tar -C "$set" -czf "$standin/modules/${set##*/}/modules-$OS-$DRIVER.tar.gz" nvidia.ko nvidia-uvm.ko || return
@@ -260,6 +264,15 @@ nvidia_uvm went before it, and 'nvcoreos load' loads them again"
 	step forbidden-load
 	[ "$status" = 1 ]
 	[[ $output == *'E03: '*'module-parameters=nvidia.NVreg_ModifyDeviceFiles=1: no parameter of that module that may be set here; nvcoreos.conf lists them' ]]
+}
+
+@test "in the kernel's module_blacklist: foretold, and said" {
+	step blacklisted-verify
+	[ "$status" = 1 ]
+	[[ $output == *": nvidia_modeset: is in module_blacklist= of the kernel's command line"* ]]
+	step blacklisted-load
+	[ "$status" = 0 ]
+	[[ $output == *"nvidia-modeset: it is in module_blacklist= of the kernel's command line (Operation not permitted): take it out of module_blacklist= and reboot"* ]]
 }
 
 @test "changed after it was installed" {

@@ -305,6 +305,17 @@ TEST(what_uses_a_proprietary_module_is_proprietary)
 	}
 }
 
+TEST(the_kernels_blacklist)
+{
+	CHECK(modcheck_is_blacklisted("nouveau,nvidia_uvm\n", "nvidia-uvm"));
+	CHECK(modcheck_is_blacklisted("nvidia_uvm,x", "nvidia_uvm"));
+	CHECK(!modcheck_is_blacklisted("nouveau,nvidia_uvm\n", "nvidia"));
+	CHECK(!modcheck_is_blacklisted("(null)\n", "nvidia"));
+	CHECK(!modcheck_is_blacklisted("", "nvidia"));
+	CHECK(!modcheck_is_blacklisted("nvidia-uvm", "nvidia_uvm"));
+	CHECK(!modcheck_is_blacklisted("a\nnvidia", "nvidia"));
+}
+
 TEST(the_version_of_the_configuration_comes_first)
 {
 	struct modcheck_symbol needs[] = { { .name = "printk", .crc = 0x12 },
