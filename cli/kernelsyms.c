@@ -185,9 +185,18 @@ static void read_aliases(struct reader *r, const char *dir)
 /* The address at the beginning of the line that `p` is in; 0: not known, as for who is not root. */
 static uint64_t address_of(const char *text, const char *p)
 {
+	char hex[17];
+	uint64_t at = 0;
+	size_t n;
+
 	while (p > text && p[-1] != '\n')
 		p--;
-	return strtoull(p, NULL, 16);
+	n = strcspn(p, " ");
+	if (n >= sizeof(hex))
+		return 0;
+	memcpy(hex, p, n);
+	hex[n] = '\0';
+	return str_to_hex(hex, UINT64_MAX, &at) == 0 ? at : 0;
 }
 
 static uint64_t address_named(const char *text, const char *name)
@@ -275,14 +284,13 @@ static int read_running(struct reader *r, struct kmodfile *k, const struct kerne
 /* Module.symvers, and the headers that it lies in. */
 static int read_headers(struct reader *r, const char *symvers, struct err *err)
 {
-	cleanup_free char *real = realpath(symvers, NULL);
+	const char *slash = strrchr(symvers, '/');
 	int e = read_symvers(r, symvers, err);
 
-	if (e < 0 || !real)
-		return e;
-	*strrchr(real, '/') = '\0';
-	kernelheaders_read(r->a, r->kernel, real);
-	return 0;
+	if (e == 0)
+		kernelheaders_read(r->a, r->kernel,
+				   slash ? arena_strndup(r->a, symvers, (size_t)(slash - symvers) + 1) : ".");
+	return e;
 }
 
 static int read_named(struct reader *r, struct kmodfile *k, const char *path, struct err *err)
