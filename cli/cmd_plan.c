@@ -148,7 +148,9 @@ int verb_plan(struct cli *cli, int argc, char **argv, struct err *err)
 	r = read_options(cli, argc, argv, &o, err);
 	if (r == 0)
 		r = open_input(&o, &rootfd, err);
-	if (r == 0)
+	if (r == 0 && o.spec.by_cdi)
+		r = request_from_engine(&req, &o.spec, &cli->conf, err);
+	else if (r == 0)
 		r = request_parse(&req, &o.spec, &cli->conf, err);
 	if (r == 0 && !req.wanted)
 		show_nothing(cli, req.why_not ? req.why_not : "it asks for no GPU and no driver");

@@ -13,6 +13,7 @@
 #define IMEX_END (1u << 20)
 #define IMEX_MAX 64
 
+static const char is_sandbox[] = "a pod's sandbox by its annotation: it gets nothing, whatever it asks for";
 static const char not_privileged[] = "asked by environment or annotation, but accept-environment=privileged and the "
 				     "container is not privileged";
 
@@ -524,7 +525,7 @@ int request_parse(struct request *ret, const struct spec *spec, const struct con
 	*ret = (struct request){ 0 };
 	/* A pod's sandbox runs nothing that could use a GPU, whatever is annotated on the pod. */
 	if (spec->sandbox) {
-		ret->why_not = "a pod's sandbox by its annotation: it gets nothing, whatever it asks for";
+		ret->why_not = is_sandbox;
 		return 0;
 	}
 	r = read_devices(&x);
@@ -533,6 +534,32 @@ int request_parse(struct request *ret, const struct spec *spec, const struct con
 		r = read_rest(&x);
 	}
 	/* Half a request must not be taken for one. */
+	if (r < 0)
+		request_free(ret);
+	return r;
+}
+
+int request_from_engine(struct request *ret, const struct spec *spec, const struct config *conf, struct err *err)
+{
+	struct reader x = { .r = ret, .spec = spec, .conf = conf, .err = err };
+	int r;
+
+	*ret = (struct request){ .source = REQUEST_FROM_ENGINE };
+	if (spec->sandbox) {
+		ret->why_not = is_sandbox;
+		return 0;
+	}
+	ret->wanted = true;
+	ret->given = spec->nodes;
+	ret->n_given = spec->n_nodes;
+	ret->devices = arena_alloc(&ret->arena, sizeof(*ret->devices));
+	ret->devices[ret->n_devices++] =
+		(struct request_device){ .kind = REQUEST_GIVEN, .text = "what the CDI specification names" };
+	r = read_capabilities(&x);
+	if (r == 0)
+		r = read_requirements(&x);
+	if (r == 0)
+		r = read_cuda(&x);
 	if (r < 0)
 		request_free(ret);
 	return r;

@@ -22,6 +22,7 @@ enum request_kind {
 	REQUEST_PCI,	   /* 0000:01:00.0 */
 	REQUEST_MIG_INDEX, /* 0:1 */
 	REQUEST_MIG_UUID,  /* MIG-... */
+	REQUEST_GIVEN,	   /* those whose nodes the engine gives */
 };
 
 struct request_device {
@@ -37,6 +38,7 @@ enum request_source {
 	REQUEST_FROM_SWARM,	  /* DOCKER_RESOURCE_* */
 	REQUEST_FROM_MOUNTS,	  /* /var/run/nvidia-container-devices/ */
 	REQUEST_FROM_CDI,	  /* cdi.k8s.io/ annotations */
+	REQUEST_FROM_ENGINE,	  /* nodes that the engine gives, by our CDI specification */
 };
 
 struct request_requirement {
@@ -57,6 +59,8 @@ struct request {
 	bool mig_config, mig_monitor;
 	uint32_t *imex_channels;
 	size_t n_imex_channels;
+	const struct spec_node *given; /* with REQUEST_FROM_ENGINE: the nodes; the plan then has none */
+	size_t n_given;
 };
 
 /*
@@ -65,6 +69,14 @@ struct request {
  * version that is no name) or ERR_NOT_PRIVILEGED.
  */
 int request_parse(struct request *ret, const struct spec *spec, const struct config *conf, struct err *err) must_check;
+/*
+ * The request of a container that our CDI specification was applied to. Which GPUs it gets is told by the nodes in
+ * linux.devices alone: nothing that an image says adds one. Capabilities, requirements and toolkit are the container's own,
+ * as in request_parse; MIG management and IMEX channels are nodes, and so the engine's. The same errors; `spec` must outlive
+ * the request.
+ */
+int request_from_engine(struct request *ret, const struct spec *spec, const struct config *conf,
+			struct err *err) must_check;
 /*
  * One list as in NVIDIA_VISIBLE_DEVICES, for tests and fuzzing; "none" gives an empty list, "void" and "" are the
  * caller's.

@@ -258,6 +258,25 @@ static int parse_namespaces(struct spec *s, const struct json *linux_, struct er
 	return r;
 }
 
+/* What is malformed is not taken for a device that was given. */
+static void parse_nodes(struct spec *s, const struct json *linux_)
+{
+	const struct json *list = json_get(linux_, "devices");
+
+	for (size_t i = 0; i < json_len(list); i++) {
+		const struct json *d = json_at(list, i);
+		const char *type = json_get_str(d, "type", "");
+		int64_t major, minor;
+
+		if (!(str_eq(type, "c") || str_eq(type, "u")) ||
+		    !json_int(json_get(d, "major"), 0, UINT32_MAX, &major) ||
+		    !json_int(json_get(d, "minor"), 0, UINT32_MAX, &minor))
+			continue;
+		s->nodes = arena_grow(&s->arena, s->nodes, s->n_nodes, sizeof(*s->nodes));
+		s->nodes[s->n_nodes++] = (struct spec_node){ (uint32_t)major, (uint32_t)minor };
+	}
+}
+
 static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *linux_;
@@ -273,6 +292,7 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 	if (r < 0)
 		return r;
 	s->cgroups_path = *cgroup ? arena_strdup(&s->arena, cgroup) : NULL;
+	parse_nodes(s, linux_);
 	return 0;
 }
 
@@ -292,8 +312,10 @@ static int parse_hook(struct spec *s, const struct json *hook, const char *name,
 		return r;
 	for (size_t i = 0; r == 0 && i < json_len(args); i++) {
 		r = get_item(args, i, args_name, &arg, err);
-		if (r == 0 && str_eq(arg, SPEC_HOOK_BY_SHIM) && str_eq(path_base(path), SPEC_HOOK_NAME))
-			s->cgroup_by_shim = true;
+		if (r < 0 || !str_eq(path_base(path), SPEC_HOOK_NAME))
+			continue;
+		s->cgroup_by_shim |= str_eq(arg, SPEC_HOOK_BY_SHIM);
+		s->by_cdi |= str_eq(arg, SPEC_HOOK_BY_CDI);
 	}
 	return r;
 }

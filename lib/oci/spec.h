@@ -18,11 +18,17 @@
  */
 #define SPEC_HOOK_NAME "nvcoreos-hook"
 #define SPEC_HOOK_BY_SHIM "--device-cgroup=none"
+/* The argument of the hook entry that our CDI specifications bring: the engine gives the nodes. */
+#define SPEC_HOOK_BY_CDI "--cdi"
 
 struct spec_mount {
 	const char *destination;   /* normalized, absolute */
 	const char *type, *source; /* "" where absent */
 	bool bind;		   /* type bind, or options bind/rbind */
+};
+
+struct spec_node {
+	uint32_t major, minor; /* of a character device */
 };
 
 struct spec_pair {
@@ -42,8 +48,12 @@ struct spec {
 	bool privileged;	  /* CAP_SYS_ADMIN in process.capabilities.bounding */
 	bool own_mount_ns;	  /* a mount namespace without a path is asked for */
 	const char *cgroups_path; /* linux.cgroupsPath; NULL where it is absent or empty */
-	bool sandbox;		  /* CRI pod sandbox */
-	bool cgroup_by_shim;	  /* our hook entry says that the shim set the device rules */
+	struct spec_node
+		*nodes; /* linux.devices, which engines write and no image can; what is no such device is left out */
+	size_t n_nodes;
+	bool sandbox;	     /* CRI pod sandbox */
+	bool cgroup_by_shim; /* our hook entry says that the shim set the device rules */
+	bool by_cdi;	     /* a hook entry of ours comes from our CDI specification */
 };
 
 /* Parses config.json. -EINVAL with ERR_SPEC naming the member that is wrong. */

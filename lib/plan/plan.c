@@ -155,6 +155,7 @@ static void note_request(struct plan_work *w)
 		[REQUEST_FROM_SWARM] = "The container asks by swarm resources.",
 		[REQUEST_FROM_MOUNTS] = "The container asks by mounts below /var/run/nvidia-container-devices.",
 		[REQUEST_FROM_CDI] = "The container asks by CDI names.",
+		[REQUEST_FROM_ENGINE] = "The engine gives the device nodes, as the CDI specification of nvcoreos says.",
 	};
 
 	if ((size_t)w->in->request->source < ARRAY_SIZE(sources))
@@ -199,6 +200,24 @@ int plan_make(struct plan *ret, const struct plan_input *in, struct err *err)
 	ret->driver = arena_strdup(&ret->arena, in->driver->driver);
 	ret->capabilities = in->request->capabilities;
 	r = make_parts(&w, err);
+	if (r < 0)
+		plan_free(ret);
+	return r;
+}
+
+int plan_make_nodes(struct plan *ret, const struct inventory *inv, const struct request *req, struct err *err)
+{
+	struct plan_input in = { .request = req, .inventory = inv };
+	struct plan_work w = { .plan = ret, .in = &in, .shown = capability_view_set(req->capabilities) };
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->capabilities = req->capabilities;
+	r = plan_host_check(inv, req, err);
+	if (r == 0)
+		r = plan_devices_resolve(&w, err);
+	if (r == 0)
+		r = plan_nodes_make(&w, err);
 	if (r < 0)
 		plan_free(ret);
 	return r;

@@ -123,6 +123,12 @@ struct plan {
  */
 int plan_make(struct plan *ret, const struct plan_input *in, struct err *err) must_check;
 /*
+ * Of a plan only what needs no tree and no container: gpus, nodes and notes. The same errors but ERR_REQUIRE, ERR_FOREIGN_MOUNT
+ * and ERR_TARGET. plan_free is due after 0.
+ */
+int plan_make_nodes(struct plan *ret, const struct inventory *inv, const struct request *req,
+		    struct err *err) must_check;
+/*
  * The invariants of every plan, checked before it is applied: targets absolute and normalized and only at the
  * places of design section 5; sources below the two stores; node numbers of NVIDIA's majors and drm's only; no
  * path twice. -EINVAL with the offender (a bug, or an attack).

@@ -158,6 +158,32 @@ static int resolve_mig_uuid(struct plan_work *w, const struct request_device *d,
 			any ? "see 'nvcoreos gpus' for the MIG devices of this host" : "this host has no MIG device");
 }
 
+bool plan_devices_given(const struct request *req, uint32_t major, uint32_t minor)
+{
+	for (size_t i = 0; i < req->n_given; i++)
+		if (req->given[i].major == major && req->given[i].minor == minor)
+			return true;
+	return false;
+}
+
+/* A MIG device's own nodes decide: every one of a GPU needs the GPU's. */
+static void add_given(struct plan_work *w, const struct inventory_gpu *gpu)
+{
+	const struct request *req = w->in->request;
+	const struct inventory *inv = w->in->inventory;
+
+	if (!plan_devices_given(req, inv->major, gpu->minor))
+		return;
+	if (!gpu->mig_mode || !gpu->n_mig) {
+		add_gpu(w, gpu);
+		return;
+	}
+	for (size_t i = 0; i < gpu->n_mig; i++)
+		if (plan_devices_given(req, inv->major_caps, gpu->mig[i].gi_minor) &&
+		    plan_devices_given(req, inv->major_caps, gpu->mig[i].ci_minor))
+			add_choice(w, gpu, &gpu->mig[i]);
+}
+
 static int resolve(struct plan_work *w, const struct request_device *d, struct err *err)
 {
 	const struct inventory *inv = w->in->inventory;
@@ -182,6 +208,12 @@ static int resolve(struct plan_work *w, const struct request_device *d, struct e
 		return resolve_mig_index(w, d, err);
 	case REQUEST_MIG_UUID:
 		return resolve_mig_uuid(w, d, err);
+	case REQUEST_GIVEN:
+		for (size_t i = 0; i < inv->n_gpus; i++)
+			add_given(w, &inv->gpus[i]);
+		if (!w->n_choices)
+			plan_work_note(w, "None of the nodes that the engine gives is a GPU's.");
+		return 0;
 	}
 	return err_set(err, ERR_VALUE, 0, "%s", d->text);
 }

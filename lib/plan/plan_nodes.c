@@ -73,6 +73,20 @@ static void add_choice(struct adder *a, const struct plan_choice *c)
 		plan_work_note(a->w, "GPU %u has no /dev/dri node: nvidia-drm is not loaded.", c->gpu->index);
 }
 
+/* The engine makes the nodes and allows them, and nothing more is allowed than that: what was wanted besides is said. */
+static void leave_to_engine(struct plan_work *w)
+{
+	struct plan *p = w->plan;
+
+	for (size_t i = 0; i < p->n_nodes; i++)
+		if (!plan_devices_given(w->in->request, p->nodes[i].major, p->nodes[i].minor))
+			plan_work_note(
+				w,
+				"The engine gives no /dev/%s: name a device of another set, see 'nvcoreos cdi list'.",
+				p->nodes[i].name);
+	p->n_nodes = 0;
+}
+
 int plan_nodes_make(struct plan_work *w, struct err *err)
 {
 	const struct inventory *inv = w->in->inventory;
@@ -97,5 +111,7 @@ int plan_nodes_make(struct plan_work *w, struct err *err)
 		snprintf(name, sizeof(name), "nvidia-caps-imex-channels/channel%u", req->imex_channels[i]);
 		add(&a, name, inv->major_imex, req->imex_channels[i]);
 	}
+	if (a.r == 0 && req->source == REQUEST_FROM_ENGINE)
+		leave_to_engine(w);
 	return a.r;
 }

@@ -41,6 +41,8 @@ const char *plan_work_cover(const struct plan_work *w, const struct rootfacts_pa
 
 /* Finds the devices of the request in the inventory: fills choices and plan->gpus. ERR_GPU_UNKNOWN. */
 int plan_devices_resolve(struct plan_work *w, struct err *err) must_check;
+/* Whether the engine gives that character device. */
+bool plan_devices_given(const struct request *req, uint32_t major, uint32_t minor);
 /* The device nodes of the choices. ERR_NODE, ERR_NOT_LOADED where a major is missing. */
 int plan_nodes_make(struct plan_work *w, struct err *err) must_check;
 /* Decides on forward compatibility: whether the image's libcuda stands in for the driver's. Fills compat. */

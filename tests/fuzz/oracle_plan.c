@@ -27,6 +27,8 @@ static bool names_gpu(const struct request_device *d, const struct inventory_gpu
 				return true;
 		old = mem_printf("MIG-%s/", gpu->uuid ? gpu->uuid : "?");
 		return strncasecmp(d->text, old, strlen(old)) == 0;
+	case REQUEST_GIVEN: /* by nodes, which no container's words add */
+		break;
 	}
 	return false;
 }

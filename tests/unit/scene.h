@@ -2,6 +2,7 @@
 /*
  * A whole planning scene out of one small JSON text, for the planner's tests. Members, all optional:
  *   env [..], privileged, annotations {..}, mounts [..] as in config.json; config: the text of nvcoreos.conf
+ *   given [[major, minor], ..]: our CDI specification was applied, and these nodes are linux.devices
  *   host, driver: names in tests/golden/common.json; toolkits [..]: installed versions; currentCuda
  *   facts: {"known": true, "libc": "glibc"|"musl"|"none", "cuda": false, "compat": "550.54.15", "volumes": ["/etc"],
  *           "paths": {"/usr/bin/nvidia-smi": "file"|"link"|"dirlink"|"ours"|"dir"|"other"|"blocked"|"absent"}}
@@ -66,6 +67,25 @@ static inline void scene_copy(struct json *to, const char *to_key, const struct 
 		json_set(to, to_key, json_clone(from));
 }
 
+/* linux.devices, as an engine writes it. */
+static inline struct json *scene_given(const struct scene *s)
+{
+	const struct json *given = scene_get(s, "given");
+	struct json *linux_ = json_new_object(), *list = json_new_array();
+
+	for (size_t i = 0; i < json_len(given); i++) {
+		struct json *d = json_new_object();
+
+		json_set_str(d, "path", "/dev/somewhere");
+		json_set_str(d, "type", "c");
+		json_set(d, "major", json_clone(json_at(json_at(given, i), 0)));
+		json_set(d, "minor", json_clone(json_at(json_at(given, i), 1)));
+		json_append(list, d);
+	}
+	json_set(linux_, "devices", list);
+	return linux_;
+}
+
 /* The request takes the same road as in production: config.json, spec, request. */
 static inline int scene_request(struct scene *s)
 {
@@ -83,10 +103,14 @@ static inline int scene_request(struct scene *s)
 	json_set(doc, "process", process);
 	scene_copy(doc, "mounts", scene_get(s, "mounts"));
 	scene_copy(doc, "annotations", scene_get(s, "annotations"));
+	if (scene_get(s, "given"))
+		json_set(doc, "linux", scene_given(s));
 	text = json_dump(doc, 0);
 	r = spec_parse(&s->spec, text, strlen(text), &s->err);
 	free(text);
 	json_free(doc);
+	if (r == 0 && scene_get(s, "given"))
+		return request_from_engine(&s->request, &s->spec, &s->conf, &s->err);
 	return r < 0 ? r : request_parse(&s->request, &s->spec, &s->conf, &s->err);
 }
 

@@ -20,7 +20,9 @@ TEST(hook_command_lines)
 	struct err err = ERR_INIT;
 
 	CHECK_INT(HOOK(&a, "nvcoreos-hook", "prestart"), 0);
-	CHECK(a.verb == HOOK_APPLY && !a.config && !a.cgroup_by_shim);
+	CHECK(a.verb == HOOK_APPLY && !a.config && !a.cgroup_by_shim && !a.cdi);
+	CHECK_INT(HOOK(&a, "nvcoreos-hook", "--config", "/c", "--cdi", "createRuntime"), 0);
+	CHECK(a.verb == HOOK_APPLY && a.cdi && !a.cgroup_by_shim);
 	CHECK_INT(HOOK(&a, "nvcoreos-hook", "--device-cgroup=none", "--config", "/c", "createRuntime"), 0);
 	CHECK(a.verb == HOOK_APPLY && a.cgroup_by_shim);
 	CHECK_STR(a.config, "/c");
@@ -36,6 +38,7 @@ TEST(hook_command_lines)
 	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "--config", "a/c") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "prestart", "--config=/c", "--debug=d") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "--device-cgroup=all", "prestart") < 0);
+	CHECK(HOOK(&a, "nvcoreos-hook", "--cdi=x", "prestart") < 0);
 	CHECK(HOOK(&a, "nvcoreos-hook", "--configure=x", "prestart") < 0);
 	CHECK(hook_args_parse(&a, 0, ARGS("x"), &err) < 0);
 }

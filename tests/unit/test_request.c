@@ -754,3 +754,58 @@ TEST(imex_channels_have_a_limit)
 	CHECK_STR(t.err.what, "NVIDIA_IMEX_CHANNELS: 64");
 	run_free(&t);
 }
+
+/* No variable, annotation or mount adds a device to what the engine gives. */
+TEST(what_the_engine_gives)
+{
+	struct spec_node nodes[] = { { 195, 0 }, { 195, 255 } };
+	struct run t;
+
+	run_init(&t);
+	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=../no device");
+	spec_add_env(&t.spec, "NVIDIA_IMEX_CHANNELS=0");
+	spec_add_env(&t.spec, "NVIDIA_MIG_CONFIG_DEVICES=all");
+	spec_add_env(&t.spec, "NVIDIA_DRIVER_CAPABILITIES=video");
+	spec_add_env(&t.spec, "NVIDIA_REQUIRE_CUDA=cuda>=12.0");
+	spec_add_env(&t.spec, "NVCOREOS_CUDA=none");
+	add_annotation(&t, "cdi.k8s.io/x", "nvidia.com/gpu=all");
+	t.spec.nodes = nodes;
+	t.spec.n_nodes = 2;
+	t.conf.accept_environment = CONFIG_ACCEPT_PRIVILEGED;
+	REQUIRE(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) == 0);
+	CHECK(t.req.wanted);
+	CHECK_INT(t.req.source, REQUEST_FROM_ENGINE);
+	REQUIRE(t.req.n_devices == 1);
+	CHECK_INT(t.req.devices[0].kind, REQUEST_GIVEN);
+	CHECK(t.req.given == nodes && t.req.n_given == 2);
+	CHECK(!t.req.mig_config && !t.req.n_imex_channels);
+	CHECK_INT(t.req.capabilities, CAP_VIDEO);
+	CHECK_INT(t.req.n_requirements, 1);
+	CHECK_STR(t.req.cuda, "none");
+	request_free(&t.req);
+	t.spec.sandbox = true;
+	REQUIRE(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) == 0);
+	CHECK(!t.req.wanted && t.req.why_not && !t.req.n_given);
+	run_free(&t);
+}
+
+TEST(what_the_engine_gives_to_who_asks_wrongly)
+{
+	static const struct {
+		const char *env;
+		enum err_code code;
+	} cases[] = { { "NVIDIA_DRIVER_CAPABILITIES=gpu", ERR_CAPABILITY },
+		      { "NVIDIA_DISABLE_REQUIRE=maybe", ERR_VALUE },
+		      { "NVCOREOS_CUDA=../x", ERR_CUDA_UNKNOWN } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct run t;
+
+		run_init(&t);
+		spec_add_env(&t.spec, cases[i].env);
+		CHECK(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) < 0);
+		CHECK_INT(t.err.code, cases[i].code);
+		CHECK(!t.req.wanted && !t.req.n_devices);
+		run_free(&t);
+	}
+}

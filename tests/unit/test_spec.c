@@ -408,3 +408,49 @@ TEST(only_a_regular_file_is_read)
 	REQUIRE(spec_read_file(fd, &text, &len, &err) == 0);
 	CHECK_INT(len, SPEC_FILE_MAX);
 }
+
+TEST(nodes_that_the_engine_gives)
+{
+	static const char text[] =
+		"{\"linux\":{\"devices\":[{\"path\":\"/dev/a\",\"type\":\"c\",\"major\":195,\"minor\":0},"
+		"{\"type\":\"u\",\"major\":4294967295,\"minor\":7},{\"type\":\"b\",\"major\":195,\"minor\":1},"
+		"{\"type\":\"c\",\"major\":\"195\",\"minor\":1},{\"type\":\"c\",\"major\":195,\"minor\":-1},"
+		"{\"type\":\"c\",\"major\":195,\"minor\":1.5},{\"major\":195,\"minor\":1},7,null,"
+		"{\"type\":\"c\",\"major\":4294967296,\"minor\":1}]}}";
+	struct err err = ERR_INIT;
+	struct spec s;
+
+	REQUIRE(parse(&s, text, &err) == 0);
+	REQUIRE(s.n_nodes == 2);
+	CHECK(s.nodes[0].major == 195 && s.nodes[0].minor == 0);
+	CHECK(s.nodes[1].major == UINT32_MAX && s.nodes[1].minor == 7);
+	spec_free(&s);
+	REQUIRE(parse(&s, "{\"linux\":{\"devices\":{\"type\":\"c\",\"major\":195,\"minor\":0}}}", &err) == 0);
+	CHECK_INT(s.n_nodes, 0);
+	spec_free(&s);
+}
+
+TEST(hook_entry_of_our_cdi_specification)
+{
+	static const struct {
+		const char *text;
+		bool cdi, shim;
+	} cases[] = {
+		{ "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x/nvcoreos-hook\",\"args\":[\"nvcoreos-hook\",\"--cdi\",\"createRuntime\"]}]}}",
+		  true, false },
+		{ "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x/other\",\"args\":[\"nvcoreos-hook\",\"--cdi\"]}]}}",
+		  false, false },
+		{ "{\"hooks\":{\"prestart\":[{\"path\":\"/x/nvcoreos-hook\",\"args\":[\"nvcoreos-hook\",\"--device-cgroup=none\"]}],"
+		  "\"createRuntime\":[{\"path\":\"/x/nvcoreos-hook\",\"args\":[\"nvcoreos-hook\",\"--cdi\"]}]}}",
+		  true, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		REQUIRE(parse(&s, cases[i].text, &err) == 0);
+		CHECK(s.by_cdi == cases[i].cdi && s.cgroup_by_shim == cases[i].shim);
+		spec_free(&s);
+	}
+}
