@@ -39,8 +39,9 @@ struct run {
 	char root_path[PATH_MAX];
 };
 
-static const char help[] = "usage: " PROG " [--config FILE] [--debug FILE] prestart|createRuntime|ldcache|version\n"
-			   "An OCI hook: reads the container's state on stdin, see the runtime specification.\n";
+static const char help[] =
+	"usage: " PROG " [--config FILE] [--debug FILE] [--cdi] prestart|createRuntime|ldcache|version\n"
+	"An OCI hook: reads the container's state on stdin, see the runtime specification.\n";
 
 #define NO_MEMORY "E01: out of memory: hook: give the container engine more memory"
 
@@ -85,8 +86,22 @@ static int read_bundle(const struct run *run, char **ret_text, size_t *ret_len, 
 	return r < 0 ? err_wrap(err, "%s", run->state.bundle) : caps_lower(err);
 }
 
+/*
+ * What our CDI specification was applied to has its nodes from the engine, and its variables say nothing of devices. Where the
+ * shim's entry stands there too (a device plugin may ask both ways), that one does all of it.
+ */
+static int parse_request(struct run *run, bool cdi, struct err *err)
+{
+	if (!cdi)
+		return request_parse(&run->request, &run->spec, &run->conf, err);
+	if (!run->spec.cgroup_by_shim)
+		return request_from_engine(&run->request, &run->spec, &run->conf, err);
+	run->request.why_not = "asked by CDI, but nvcoreos-runtime serves it already";
+	return 0;
+}
+
 /* 1: the container asks for a GPU; 0: leave it alone. A configuration that is wrong fails only those who ask. */
-static int read_request(struct run *run, int conf_error, const struct err *conf_err, struct err *err)
+static int read_request(struct run *run, bool cdi, int conf_error, const struct err *conf_err, struct err *err)
 {
 	cleanup_free char *text = NULL;
 	size_t len = 0;
@@ -94,7 +109,7 @@ static int read_request(struct run *run, int conf_error, const struct err *conf_
 
 	if (r == 0)
 		r = read_bundle(run, &text, &len, err);
-	if (r < 0 || !scan_has_request(text, len))
+	if (r < 0 || (!cdi && !scan_has_request(text, len)))
 		return r;
 	if (conf_error < 0) {
 		*err = *conf_err;
@@ -102,7 +117,7 @@ static int read_request(struct run *run, int conf_error, const struct err *conf_
 	}
 	r = spec_parse(&run->spec, text, len, err);
 	if (r == 0)
-		r = request_parse(&run->request, &run->spec, &run->conf, err);
+		r = parse_request(run, cdi, err);
 	if (r < 0)
 		return r;
 	if (run->request.why_not)
@@ -136,8 +151,9 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 		return r;
 	for (size_t i = 0; i < run->prepared.plan.notes.n; i++)
 		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
-	/* The shim's rules are in config.json already, whichever hook entry started us. */
-	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !apply.loader_only)
+	/* The shim's rules are in config.json already, whichever hook entry started us; and so are the engine's. */
+	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !args->cdi &&
+	    !apply.loader_only)
 		r = cgroup_allow(run->state.pid, run->container.init, run->spec.cgroups_path, &run->prepared.plan, err);
 	return r < 0 ? r : apply_plan(&apply, err);
 }
@@ -199,7 +215,7 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 	confine_log_opened();
 	r = confine(run, conf_error, err);
 	if (r == 0)
-		r = read_request(run, conf_error, &conf_err, err);
+		r = read_request(run, args->cdi, conf_error, &conf_err, err);
 	if (r <= 0)
 		return r;
 	r = load(run, err);

@@ -2,6 +2,7 @@
 #include "hook_args.h"
 
 #include "base/str.h"
+#include "oci/spec.h"
 
 static const struct {
 	const char *word;
@@ -63,6 +64,10 @@ int hook_args_parse(struct hook_args *ret, int argc, char **argv, struct err *er
 		if (cgroup && !str_eq(cgroup, "none"))
 			return err_set(err, ERR_USAGE, 0, "--device-cgroup=%s", cgroup);
 		ret->cgroup_by_shim |= cgroup != NULL;
+		if (!n && str_eq(argv[i], SPEC_HOOK_BY_CDI)) {
+			ret->cdi = true;
+			n = 1;
+		}
 		i += n;
 		if (n)
 			continue;

@@ -19,6 +19,7 @@ struct hook_args {
 	enum hook_verb verb;
 	const char *config, *debug; /* NULL where not given */
 	bool cgroup_by_shim;	    /* --device-cgroup=none: the shim has set the device rules */
+	bool cdi;		    /* --cdi: the engine gives the nodes and their rules, by our CDI specification */
 };
 
 /*
