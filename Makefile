@@ -68,7 +68,7 @@ quote = '$(subst ','\'',$(1))'
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
 HOOK_PKGS := jansson libcap libseccomp
-CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod
+CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod yaml-0.1
 LOAD_PKGS := libkmod nettle
 # libarchive brings the same one along, through what it needs itself: a static one beside it would be a second.
 CXX_LIBS := -lstdc++ -lm
@@ -94,7 +94,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c load_nodes.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc cli/systemd/generator.c
 
 # The fuzz targets, all in one program, and the files of the tool that they need beside lib/.
-FUZZ_PARTS := $(wildcard cli/engine*.c) cli/tomledit.c cli/toml.cc cli/rootfile.c
+FUZZ_PARTS := $(CLI_ONLY) $(wildcard cli/engine*.c) $(addprefix cli/,tomledit.c toml.cc rootfile.c cdispec.c yamldoc.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(patsubst %.cc,%.c,$(1)))
@@ -199,14 +199,14 @@ $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/unit/tap.o $(BUI
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) $(FAULTS) -pie -o $@ $(filter %.o,$^) $(BUILD)/libunit.a $(LIB) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
-$(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS += -Itests/fuzz -Itests/unit
+$(BUILD)/obj/tests/fuzz/%.o: CPPFLAGS += -Icli -Itests/fuzz -Itests/unit
 
-$(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC)) $(call obj,$(CLI_ONLY) $(FUZZ_PARTS)) $(LIB)
+$(BUILD)/fuzzer: $(call obj,$(FUZZ_SRC) $(FUZZ_PARTS)) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
 # The same targets without libFuzzer: each runs its corpus once.
-$(BUILD)/replay: $(call obj,$(FUZZ_SRC) tests/fuzz/replay.c) $(call obj,$(CLI_ONLY) $(FUZZ_PARTS)) $(LIB)
+$(BUILD)/replay: $(call obj,$(FUZZ_SRC) $(FUZZ_PARTS) tests/fuzz/replay.c) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 
@@ -224,9 +224,10 @@ units: $(UNITS)
 check-unit: $(UNITS)
 	$(Q)tests/lib/run-units.sh $(UNITS)
 
-golden-accept: $(BUILD)/unit/test_golden $(BUILD)/unit/test_compat
+golden-accept: $(BUILD)/unit/test_golden $(BUILD)/unit/test_compat $(BUILD)/unit/test_cdi
 	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_golden
 	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_compat
+	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_cdi
 
 # The programs with real engines; *.slow.bats are for check-slow.
 check-integration: all

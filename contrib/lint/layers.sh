@@ -117,6 +117,7 @@ for file in "${files[@]}"; do
 	case $file in *.c) check_calls "$file" ;; esac
 done
 one_owner jansson.h lib/oci/json.c
+one_owner yaml.h cli/yamldoc.c
 one_owner seccomp.h lib/apply/seccomp.c
 one_owner sys/capability.h lib/apply/caps.c
 one_owner libkmod.h cli/kmod.c cli/kmodfile.c

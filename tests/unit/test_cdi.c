@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CDI specifications of the hosts in tests/golden/common.json, compared byte for byte with tests/golden/cdi/<name>, as YAML or as
+ * JSON by the name's ending; where none can be made, the file holds the error's line. GOLDEN_ACCEPT=1 writes them anew.
+ */
+#include "plan/cdi.h"
+
+#include <stdlib.h>
+
+#include "cdispec.h"
+#include "scene.h"
+#include "yamldoc.h"
+
+#define GOLDEN "tests/golden/cdi"
+
+struct made {
+	struct scene scene;
+	struct cdi_input in;
+	struct json *doc;
+	struct err err;
+	int r;
+};
+
+static void make(struct made *m, const char *host, const char *conf)
+{
+	struct json *text = json_new_object();
+
+	*m = (struct made){ .r = 0 };
+	json_set_str(text, "host", host);
+	json_set_str(text, "config", conf);
+	/* Nothing is asked: the scene is opened up to the request, and the host comes after. */
+	REQUIRE(scene_open(&m->scene, text) == 0);
+	scene_inventory(&m->scene);
+	m->in = (struct cdi_input){ .conf = &m->scene.conf,
+				    .dev_root = m->scene.conf.dev_root,
+				    .inventory = &m->scene.inventory,
+				    .vendor = CDI_VENDOR,
+				    .class = CDI_CLASS,
+				    .strategies = { CDI_INDEX, CDI_UUID },
+				    .n_strategies = 2 };
+}
+
+static void finish(struct made *m)
+{
+	json_free(m->doc);
+	scene_close(&m->scene);
+}
+
+static void check_golden(const char *name, const struct strbuf *got)
+{
+	const char *accepting = getenv("GOLDEN_ACCEPT");
+	char path[256], *want = NULL;
+	size_t len;
+	int dir;
+
+	if (accepting && str_eq(accepting, "1")) {
+		dir = fd_open_dir(GOLDEN);
+		CHECK(dir >= 0 && fd_replace_file(dir, name, got->buf, got->len, 0644, 0) == 0);
+		fd_close(dir);
+		return;
+	}
+	snprintf(path, sizeof(path), GOLDEN "/%s", name);
+	if (CHECK(fd_read_file_at(AT_FDCWD, path, 1 << 20, &want, &len) == 0) && !CHECK(str_eq(got->buf, want)))
+		printf("# %s is another\n", path);
+	free(want);
+}
+
+static void compare(struct made *m, const char *name)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	char line[ERR_MSG_MAX + 512], why[256] = "";
+	bool yaml;
+
+	m->r = cdi_make(&m->doc, &m->in, &m->err);
+	REQUIRE(cdispec_format(name, &yaml));
+	if (m->r < 0) {
+		strbuf_printf(&out, "%s\n", err_line(&m->err, line, sizeof(line)));
+	} else if (yaml) {
+		REQUIRE(yamldoc_write(m->doc, &out) == 0);
+	} else {
+		cleanup_free char *text = json_dump(m->doc, 2);
+
+		strbuf_printf(&out, "%s\n", text);
+	}
+	check_golden(name, &out);
+	if (m->r == 0) {
+		/* What engines will read is what was meant, and takes our own check. */
+		cleanup_json struct json *again = cdispec_parse(out.buf, out.len, yaml, why, sizeof(why));
+		cleanup_free char *a = json_dump(m->doc, 0), *b = again ? json_dump(again, 0) : mem_strdup(why);
+
+		CHECK_STR(b, a);
+	}
+}
+
+TEST(one_gpu)
+{
+	struct made m;
+
+	make(&m, "one", "");
+	compare(&m, "one.yaml");
+	finish(&m);
+}
+
+TEST(three_gpus_in_json)
+{
+	struct made m;
+
+	make(&m, "three", "default-capabilities=utility\ndev-root=/host/dev\n");
+	m.in.config_file = "/host/etc/nvcoreos.conf";
+	compare(&m, "three.json");
+	finish(&m);
+}
+
+TEST(mig_devices)
+{
+	struct made m;
+
+	make(&m, "mig", "");
+	compare(&m, "mig.yaml");
+	finish(&m);
+}
+
+TEST(other_names)
+{
+	struct made m;
+
+	make(&m, "mig", "");
+	m.in.strategies[0] = CDI_TYPE_INDEX;
+	m.in.n_strategies = 1;
+	m.in.vendor = "example.org";
+	m.in.class = "cards";
+	compare(&m, "type-index.yaml");
+	/* None begins with a digit: older engines read it too. */
+	CHECK_STR(json_get_str(m.doc, "cdiVersion", ""), "0.3.0");
+	finish(&m);
+}
+
+TEST(imex_channels)
+{
+	struct made m;
+
+	make(&m, "one", "imex-channels=0 7\n");
+	m.in.class = CDI_CLASS_IMEX;
+	compare(&m, "imex.yaml");
+	finish(&m);
+}
+
+TEST(what_cannot_be_made)
+{
+	static const struct {
+		const char *host, *class;
+		enum err_code code;
+	} cases[] = {
+		{ "none", "gpu", ERR_NO_GPU },	     { "unloaded", "gpu", ERR_NOT_LOADED },
+		{ "no-uvm", "gpu", ERR_NOT_LOADED }, { "one", CDI_CLASS_IMEX, ERR_NODE },
+		{ "mig", "a/b", ERR_USAGE },	     { "mig", "", ERR_USAGE },
+		{ "mig", "0gpu", ERR_USAGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct made m;
+
+		make(&m, cases[i].host, "");
+		m.in.class = cases[i].class;
+		CHECK(cdi_make(&m.doc, &m.in, &m.err) < 0);
+		CHECK_INT(m.err.code, cases[i].code);
+		CHECK(!m.doc);
+		finish(&m);
+	}
+}
+
+TEST(imex_channels_that_the_kernel_does_not_know)
+{
+	struct made m;
+
+	make(&m, "mig", "imex-channels=0\n");
+	m.in.class = CDI_CLASS_IMEX;
+	CHECK(cdi_make(&m.doc, &m.in, &m.err) < 0);
+	CHECK_INT(m.err.code, ERR_NODE);
+	finish(&m);
+}
+
+TEST(lowest_version)
+{
+	static const struct {
+		const char *text, *version;
+	} cases[] = {
+		{ "{}", "0.3.0" },
+		{ "[]", "0.3.0" },
+		{ "{\"kind\":\"a/b\",\"devices\":[{\"name\":\"a0\"}]}", "0.3.0" },
+		{ "{\"containerEdits\":{\"mounts\":[{\"hostPath\":\"/a\"}]}}", "0.3.0" },
+		{ "{\"containerEdits\":{\"mounts\":[{\"type\":\"bind\"}]}}", "0.4.0" },
+		{ "{\"kind\":\"a/b\",\"devices\":[{\"name\":\"0\"}]}", "0.5.0" },
+		{ "{\"devices\":[{\"name\":\"a\",\"containerEdits\":{\"deviceNodes\":[{\"hostPath\":\"/a\"}]}}]}",
+		  "0.5.0" },
+		{ "{\"kind\":\"a/b.c\"}", "0.6.0" },
+		{ "{\"kind\":\"a.d/b\"}", "0.3.0" },
+		{ "{\"annotations\":{}}", "0.6.0" },
+		{ "{\"devices\":[{\"name\":\"0\",\"annotations\":{}}]}", "0.6.0" },
+		{ "{\"containerEdits\":{\"additionalGids\":[1]}}", "0.7.0" },
+		{ "{\"devices\":[{\"containerEdits\":{\"intelRdt\":{}}}]}", "0.7.0" },
+		{ "{\"containerEdits\":{\"netDevices\":[]},\"devices\":[{\"name\":\"0\"}]}", "1.1.0" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char why[160] = "";
+		cleanup_json struct json *doc = json_parse(cases[i].text, strlen(cases[i].text), why, sizeof(why));
+
+		REQUIRE(doc);
+		CHECK_STR(cdi_version(doc), cases[i].version);
+	}
+	CHECK(cdi_version_is_known("0.1.0") && cdi_version_is_known("1.1.0"));
+	CHECK(!cdi_version_is_known("") && !cdi_version_is_known("0.3") && !cdi_version_is_known("2.0.0"));
+}
+
+TEST(words)
+{
+	enum cdi_strategy s = CDI_STRATEGIES;
+
+	CHECK(cdi_strategy_from_word("type-index", &s) && s == CDI_TYPE_INDEX);
+	CHECK(cdi_strategy_from_word("index", &s) && s == CDI_INDEX);
+	CHECK(!cdi_strategy_from_word("", &s) && !cdi_strategy_from_word("Index", &s));
+	CHECK(cdi_is_name("0:1") && cdi_is_name("GPU-1.a_b") && cdi_is_name("a"));
+	CHECK(!cdi_is_name("") && !cdi_is_name("-a") && !cdi_is_name("a:") && !cdi_is_name("a/b") &&
+	      !cdi_is_name("a b"));
+	CHECK(cdi_is_vendor("nvidia.com", 10) && !cdi_is_vendor("0x", 2) && !cdi_is_vendor(".a", 2));
+	CHECK(!cdi_is_vendor("a\0b", 3) && !cdi_is_class("a:b", 3));
+}
