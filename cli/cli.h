@@ -36,6 +36,7 @@ verb_fn verb_rollback, verb_remove, verb_prune;		/* cmd_rollback.c, cmd_remove.c
 verb_fn verb_verify;					/* cmd_verify.c */
 verb_fn verb_plan, verb_gpus;				/* cmd_plan.c, cmd_gpus.c */
 verb_fn verb_configure;					/* cmd_configure.c */
+verb_fn verb_cdi;					/* cmd_cdi.c */
 verb_fn verb_load;					/* cmd_load.c */
 verb_fn verb_unload, verb_host, verb_status;		/* cmd_unload.c, cmd_host.c, cmd_status.c */
 

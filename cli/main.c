@@ -60,6 +60,17 @@ const struct verb verbs[] = {
 	  "  --engine-config FILE  the engine's configuration file; crio and podman: ours goes into FILE.d\n"
 	  "  --dry-run             show the change only\n"
 	  "  --remove              take it out again: the files are as they were\n" },
+	{ "cdi", "generate|list|check", "device specifications for engines that know CDI", verb_cdi,
+	  "  generate                       write this host's specification, to stdout as YAML if nothing else is said\n"
+	  "    --output FILE                to a file, whole; its ending, .yaml or .json, is its format\n"
+	  "    --format yaml|json           the format\n"
+	  "    --device-name-strategy WORD  index (0, 0:1), uuid or type-index (gpu0, mig0:1); may be given\n"
+	  "                                 several times (default: index and uuid)\n"
+	  "    --vendor NAME                default: nvidia.com\n"
+	  "    --class NAME                 default: gpu; imex-channel: the channels of imex-channels\n"
+	  "  list                           all names, and the files that define them\n"
+	  "  check                          what of all that is there an engine could not use\n"
+	  "    --spec-dir DIR               look there (default: /etc/cdi and /run/cdi; list and check)\n" },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

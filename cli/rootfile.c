@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "base/path.h"
 
-#define FILE_SIZE_MAX (1u << 20)
+#define FILE_SIZE_MAX (4u << 20)
 
 int rootfile_open_root(const char *root, struct err *err)
 {

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cdigen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "cdispec.h"
+#include "host/hostroot.h"
+#include "host/osver.h"
+#include "oci/spec.h"
+#include "plan/choose.h"
+#include "rootfile.h"
+#include "store/store.h"
+#include "yamldoc.h"
+
+/* What a start by the specification will need: a driver. */
+static int check_driver(const struct cli *cli, const struct inventory *inv, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct store store;
+	const char *os;
+	int r = store_read(&store, &cli->conf, err);
+
+	if (r < 0)
+		return r;
+	r = osver_read(&a, cli->root, NULL, &os, err);
+	if (r == 0 && !choose_driver(&store, inv, os, err))
+		r = -ENOENT;
+	store_free(&store);
+	return r;
+}
+
+/* A path as engines and hook of the host at --root have it. */
+static const char *inside_root(const struct cli *cli, const char *path)
+{
+	const char *rest = *cli->root ? str_after(path, cli->root) : NULL;
+
+	return rest && *rest == '/' ? rest : path;
+}
+
+/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. */
+static char *absolute(const struct cli *cli, const char *path)
+{
+	cleanup_free char *cwd = NULL;
+
+	if (!path)
+		return NULL;
+	if (path[0] == '/')
+		return mem_strdup(inside_root(cli, path));
+	cwd = getcwd(NULL, 0);
+	return mem_printf("%s/%s", cwd ? cwd : "", path);
+}
+
+static int make(const struct cli *cli, const struct cdigen *g, struct json **ret, struct err *err)
+{
+	cleanup_hostroot struct hostroot host = HOSTROOT_INIT;
+	cleanup_free char *config_file = absolute(cli, cli->conf.file);
+	struct inventory inv = { .driver = NULL };
+	struct cdi_input in = {
+		.conf = &cli->conf,
+		.config_file = config_file,
+		.dev_root = inside_root(cli, cli->conf.dev_root),
+		.inventory = &inv,
+		.vendor = g->vendor,
+		.class = g->class,
+		.strategies = { CDI_INDEX, CDI_UUID },
+		.n_strategies = 2,
+	};
+	int r = hostroot_open(&host, &cli->conf, err);
+
+	if (g->n_strategies) {
+		memcpy(in.strategies, g->strategies, sizeof(in.strategies));
+		in.n_strategies = g->n_strategies;
+	}
+	if (r == 0)
+		r = inventory_read(&inv, &host, err);
+	if (r == 0)
+		r = cdi_make(ret, &in, err);
+	if (r == 0)
+		r = check_driver(cli, &inv, err);
+	inventory_free(&inv);
+	return r;
+}
+
+int cdigen_text(const struct cli *cli, const struct cdigen *g, bool yaml, struct strbuf *out, struct err *err)
+{
+	cleanup_json struct json *doc = NULL;
+	cleanup_free char *text = NULL;
+	int r = make(cli, g, &doc, err);
+
+	if (r < 0)
+		return r;
+	if (yaml) {
+		r = yamldoc_write(doc, out);
+		return r < 0 ? err_set(err, ERR_NOMEM, -r, "YAML") : 0;
+	}
+	text = json_dump(doc, 2);
+	strbuf_printf(out, "%s\n", text);
+	return 0;
+}
+
+int cdigen_write(const struct cli *cli, const char *path, const struct strbuf *text, struct err *err)
+{
+	cleanup_fd int rootfd = rootfile_open_root(cli->root, err);
+	struct rootfile f;
+	int r = rootfd < 0 ? rootfd : rootfile_read(rootfd, path, ERR_IO, &f, err);
+
+	if (r < 0)
+		return r;
+	if (!f.exists || f.text.len != text->len || memcmp(f.text.buf, text->buf, text->len) != 0) {
+		r = rootfile_write(rootfd, &f, text, err);
+		if (r == 0)
+			r = 1;
+	}
+	rootfile_free(&f);
+	return r;
+}
+
+static bool is_ours(const struct json *doc)
+{
+	const struct json *hooks = json_get(json_get(doc, "containerEdits"), "hooks");
+
+	if (str_ends(json_get_str(doc, "kind", ""), "/" CDI_CLASS_IMEX))
+		return true;
+	return json_len(hooks) == 1 && str_eq(path_base(json_get_str(json_at(hooks, 0), "path", "")), SPEC_HOOK_NAME);
+}
+
+static enum cdi_strategy strategy_of(const char *name)
+{
+	if (str_starts(name, "GPU-") || str_starts(name, "MIG-"))
+		return CDI_UUID;
+	return str_starts(name, "gpu") || str_starts(name, "mig") ? CDI_TYPE_INDEX : CDI_INDEX;
+}
+
+/* The ways of naming, in the order in which they first stand there. */
+static void read_strategies(const struct json *doc, struct cdigen *g)
+{
+	const struct json *devices = json_get(doc, "devices");
+
+	for (size_t i = 0; i < json_len(devices); i++) {
+		const char *name = json_get_str(json_at(devices, i), "name", "");
+		bool known = str_starts(name, "all");
+
+		for (size_t k = 0; k < g->n_strategies; k++)
+			known |= g->strategies[k] == strategy_of(name);
+		if (!known)
+			g->strategies[g->n_strategies++] = strategy_of(name);
+	}
+}
+
+static int refresh_text(const struct cli *cli, const char *path, const struct strbuf *old, struct err *err)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_free char *vendor = NULL;
+	cleanup_json struct json *doc = NULL;
+	struct cdigen g = { .n_strategies = 0 };
+	const char *kind;
+	bool yaml = false;
+	char why[256];
+	int r;
+
+	(void)cdispec_format(path, &yaml);
+	doc = cdispec_parse(old->buf ? old->buf : "", old->len, yaml, why, sizeof(why));
+	if (!doc || !is_ours(doc)) {
+		log_warning("%s is not refreshed: %s", path, doc ? "it is not of nvcoreos" : why);
+		return 0;
+	}
+	kind = json_get_str(doc, "kind", "");
+	vendor = mem_strndup(kind, strcspn(kind, "/"));
+	g.vendor = vendor;
+	g.class = strchr(kind, '/') + 1;
+	read_strategies(doc, &g);
+	r = cdigen_text(cli, &g, yaml, &text, err);
+	if (r == 0)
+		r = cdigen_write(cli, path, &text, err);
+	if (r > 0)
+		log_info("%s is written anew", path);
+	return r < 0 ? err_wrap(err, "%s", path) : 0;
+}
+
+static int refresh(const struct cli *cli, int rootfd, const char *path, struct err *err)
+{
+	struct rootfile f;
+	int r = rootfile_read(rootfd, path, ERR_IO, &f, err);
+
+	if (r < 0)
+		return r;
+	if (f.exists)
+		r = refresh_text(cli, path, &f.text, err);
+	rootfile_free(&f);
+	return r;
+}
+
+int cdigen_refresh(const struct cli *cli, struct err *err)
+{
+	static const char *const dirs[] = { CDISPEC_DIR_STATIC, CDISPEC_DIR_DYNAMIC };
+	static const char *const names[] = { "nvcoreos.yaml", "nvcoreos.json", "nvcoreos-imex.yaml",
+					     "nvcoreos-imex.json" };
+	cleanup_fd int rootfd = rootfile_open_root(cli->root, err);
+	int first = rootfd < 0 ? rootfd : 0;
+
+	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(dirs) * ARRAY_SIZE(names); i++) {
+		cleanup_free char *path =
+			mem_printf("%s/%s", dirs[i / ARRAY_SIZE(names)], names[i % ARRAY_SIZE(names)]);
+		struct err each = ERR_INIT;
+		int r = refresh(cli, rootfd, path, &each);
+
+		if (r < 0 && first == 0) {
+			first = r;
+			*err = each;
+		}
+	}
+	return first;
+}
