@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cdigen.h"
 #include "cli.h"
 #include "here.h"
 #include "host/hostroot.h"
@@ -220,6 +221,9 @@ int verb_gpus(struct cli *cli, int argc, char **argv, struct err *err)
 		r = no_gpu(&inv, err);
 	if (r == 0 && refresh_first)
 		r = refresh(cli, &inv, err);
+	/* What it told of MIG devices and UUIDs is what specifications name. */
+	if (r == 0 && refresh_first)
+		r = cdigen_refresh(cli, err);
 	if (r == 0 && cli->json)
 		show_json(&inv);
 	else if (r == 0 && !(refresh_first && cli->quiet))
