@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "base/path.h"
 
-enum source_kind { SOURCE_DIR, SOURCE_NODE, SOURCE_IPC, SOURCE_PROC };
+enum source_kind { SOURCE_DIR, SOURCE_NODE, SOURCE_SHOWN, SOURCE_PROC };
 
 /* A detached tree and where it goes. */
 struct source {
@@ -98,23 +98,24 @@ static bool is_anybodys(const char *path, const struct stat *st)
 	return st->st_uid != 0 && (fstatat(AT_FDCWD, parent, &dir, 0) < 0 || (dir.st_mode & (S_IWGRP | S_IWOTH)));
 }
 
-/* A socket whose daemon does not run is no reason to refuse a start. */
-static int clone_ipc(struct sources *s, const struct plan_ipc *i, struct err *err)
+/* A socket whose daemon does not run, or a file that the host does not have, is no reason to refuse a start. */
+static int clone_shown(struct sources *s, const char *path, enum mnt_kind kind, struct err *err)
 {
-	int fd = open(i->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	mode_t type = kind == MNT_SOCKET ? S_IFSOCK : S_IFREG;
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || (!S_ISSOCK(st.st_mode) && !S_ISDIR(st.st_mode))) {
-		log_warning("%s is not there and left out", i->path);
+	if (fd < 0 || fstat(fd, &st) < 0 || ((st.st_mode & S_IFMT) != type && !S_ISDIR(st.st_mode))) {
+		log_warning("%s is not there and left out", path);
 		fd_close(fd);
 		return 0;
 	}
-	if (is_anybodys(i->path, &st)) {
-		log_warning("%s belongs to user %u and is left out", i->path, st.st_uid);
+	if (is_anybodys(path, &st)) {
+		log_warning("%s belongs to user %u and is left out", path, st.st_uid);
 		fd_close(fd);
 		return 0;
 	}
-	return add_clone(s, fd, (struct source){ .kind = SOURCE_IPC, .target = i->path }, MNT_SOCKET, err);
+	return add_clone(s, fd, (struct source){ .kind = SOURCE_SHOWN, .target = path }, kind, err);
 }
 
 static int clone_all(struct sources *s, const struct apply_input *in, struct err *err)
@@ -122,13 +123,15 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 	const struct plan *p = in->plan;
 	int r = 0;
 
-	s->v = mem_zalloc((p->n_mounts + p->n_nodes + p->n_ipc + 1) * sizeof(*s->v));
+	s->v = mem_zalloc((p->n_mounts + p->n_nodes + p->n_ipc + p->n_shown + 1) * sizeof(*s->v));
 	for (size_t i = 0; r == 0 && i < p->n_mounts; i++)
 		r = clone_dir(s, &p->mounts[i], err);
 	for (size_t i = 0; r == 0 && i < p->n_nodes; i++)
 		r = clone_node(s, in->host->dev, &p->nodes[i], err);
 	for (size_t i = 0; r == 0 && i < p->n_ipc; i++)
-		r = clone_ipc(s, &p->ipc[i], err);
+		r = clone_shown(s, p->ipc[i].path, MNT_SOCKET, err);
+	for (size_t i = 0; r == 0 && i < p->n_shown; i++)
+		r = clone_shown(s, p->shown[i].path, MNT_FILES, err);
 	if (r == 0 && p->proc.wanted) {
 		int tree = procfs_build(&p->proc, err);
 
@@ -217,7 +220,7 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 	case SOURCE_DIR:
 		/* NVIDIA's images have a link here, to the directory of their version. */
 		return inside_target_dir(c, s->target, str_eq(s->target, PLAN_CUDA_DIR), err);
-	case SOURCE_IPC:
+	case SOURCE_SHOWN:
 		return inside_target_ipc(c, s->target, s->mode, err);
 	case SOURCE_NODE:
 		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_mount, &fd, err);
@@ -271,6 +274,20 @@ static int write_loader_files(const struct apply_input *in, struct err *err)
 	return r;
 }
 
+/* Conveniences: programs find the nodes by other ways too, and a start does not fail for them. */
+static void make_dev_links(const struct apply_input *in)
+{
+	const struct plan *p = in->plan;
+
+	for (size_t i = 0; !in->loader_only && i < p->n_dev_links; i++) {
+		struct err err = ERR_INIT;
+
+		if (inside_dev_link(in->container, p->dev_links[i].name, p->dev_links[i].target, in->facts->dev_mount,
+				    &err) < 0)
+			log_warning("/dev/%s is left out: %s", p->dev_links[i].name, err.what);
+	}
+}
+
 static int attach_all(const struct apply_input *in, struct sources *sources, struct err *err)
 {
 	int r = caps_raise(CAPS_MOUNT, err);
@@ -282,7 +299,10 @@ static int attach_all(const struct apply_input *in, struct sources *sources, str
 	/* All places before the first mount: on what is mounted, nothing could be taken back. */
 	for (size_t i = 0; r == 0 && i < sources->n; i++)
 		r = find_place(in, sources, &sources->v[i], err);
-	return r < 0 ? r : attach(sources, err);
+	if (r < 0)
+		return r;
+	make_dev_links(in);
+	return attach(sources, err);
 }
 
 /* Each step in the container's namespace begins by giving up what only the steps before it needed. */

@@ -225,6 +225,29 @@ int inside_target_node(const struct container *c, const char *name, dev_t rdev, 
 	return r;
 }
 
+int inside_dev_link(const struct container *c, const char *name, const char *target, uint64_t own_dev, struct err *err)
+{
+	cleanup_free char *path = mem_printf("/dev/%s", name);
+	cleanup_fd int there = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
+	int r;
+
+	/* The host's, or an earlier hook's: of what leads elsewhere the devices are closed. */
+	if (there >= 0)
+		return 0;
+	r = container_own_begin(c, err);
+	if (r < 0)
+		return r;
+	dir = open_dev_parent(c, path, own_dev, err);
+	if (dir < 0)
+		r = dir;
+	else if (symlinkat(target, dir, path_base(path)) == 0)
+		made_note(c->made, path);
+	else
+		r = err_set(err, ERR_WRITE, errno, "%s", path);
+	container_own_end(c);
+	return r;
+}
+
 static int target_file(const struct container *c, const char *path, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;

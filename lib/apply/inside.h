@@ -30,7 +30,14 @@ enum inside_node {
 int inside_target_node(const struct container *c, const char *name, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err) must_check;
 
-/* An empty file as the target for a host socket or a directory for a host directory, as `mode` says. */
+/*
+ * A symlink at /dev/<name>, on the same mount as a node would be made; what stands there already stays. -errno with
+ * ERR_TARGET, ERR_FOREIGN_MOUNT, ERR_WRITE.
+ */
+int inside_dev_link(const struct container *c, const char *name, const char *target, uint64_t own_dev,
+		    struct err *err) must_check;
+
+/* An empty file as the target for a host file or socket, or a directory for a host directory, as `mode` says. */
 int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err) must_check;
 
 /*

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "host/inventory_extra.h"
 #include "host/osver.h"
 #include "plan/choose.h"
 
@@ -81,7 +82,7 @@ static int look_at_root(struct prepared *p, const struct prepare_input *in, stru
 	struct strlist candidates = { NULL, 0 };
 	int r;
 
-	plan_candidates(&a, &candidates, &p->driver, in->request->capabilities);
+	plan_candidates(&a, &candidates, &p->driver, in->request->capabilities, in->request->features);
 	if (in->rootfd < 0) {
 		rootfacts_assume(&p->facts, in->spec, &candidates);
 		return 0;
@@ -130,6 +131,8 @@ int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct er
 
 	memset(ret, 0, sizeof(*ret));
 	r = inventory_read(&ret->inventory, in->host, err);
+	if (r == 0)
+		r = inventory_extra_read(&ret->inventory, in->host, in->request->features, err);
 	if (r < 0)
 		return r;
 	/* Before the store: a node without a GPU needs no driver to say so. */

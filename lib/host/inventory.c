@@ -21,8 +21,6 @@
 #define DRM_MAX 16
 #define DRM_MAJOR 226
 #define GPU_MINOR_MAX 253 /* 254 and 255 of the same major are nvidia-modeset and nvidiactl */
-#define DEVICE_MAJOR_MAX ((1u << 12) - 1)
-#define DEVICE_MINOR_MAX ((1u << 20) - 1)
 #define PCI_DEVICES "bus/pci/devices"
 #define NVIDIA "driver/nvidia"
 
@@ -78,6 +76,8 @@ static uint32_t *major_of(struct inventory *inv, const char *name)
 		{ "nvidia-caps-imex-channels", &inv->major_imex },
 		{ "nvidia-nvswitch", &inv->major_nvswitch },
 		{ "nvidia-nvlink", &inv->major_nvlink },
+		{ "nvidia-fs", &inv->major_fs },
+		{ "gdrdrv", &inv->major_gdrdrv },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(frontend); i++)
@@ -109,7 +109,7 @@ static int parse_devices(struct reader *rd, const char *text)
 		major = characters && words.n == 2 ? major_of(rd->inv, words.v[1]) : NULL;
 		if (!major || *major != INVENTORY_NO_MAJOR)
 			continue;
-		if (str_to_u64(words.v[0], DEVICE_MAJOR_MAX, &v) < 0 || v == 0)
+		if (str_to_u64(words.v[0], INVENTORY_TEXT_MAJOR_MAX, &v) < 0 || v == 0)
 			return -EINVAL;
 		*major = (uint32_t)v;
 	}
@@ -278,24 +278,7 @@ static bool is_drm_name(const char *name)
 
 	if (!number)
 		number = str_after(name, "renderD");
-	return number && str_to_u64(number, DEVICE_MINOR_MAX, &v) == 0;
-}
-
-/* "226:128\n" */
-static int parse_dev(const char *text, struct inventory_drm *drm)
-{
-	cleanup_free char *major = mem_strndup(text, strcspn(text, "\n"));
-	char *minor = strchr(major, ':');
-	uint64_t a, b;
-
-	if (!minor)
-		return -EINVAL;
-	*minor++ = '\0';
-	if (str_to_u64(major, DEVICE_MAJOR_MAX, &a) < 0 || str_to_u64(minor, DEVICE_MINOR_MAX, &b) < 0)
-		return -EINVAL;
-	drm->major = (uint32_t)a;
-	drm->minor = (uint32_t)b;
-	return 0;
+	return number && str_to_u64(number, INVENTORY_TEXT_MINOR_MAX, &v) == 0;
 }
 
 static int read_drm_node(struct reader *rd, struct inventory_gpu *gpu, const char *name, struct err *err)
@@ -309,7 +292,7 @@ static int read_drm_node(struct reader *rd, struct inventory_gpu *gpu, const cha
 	r = inventory_text_read(&rd->sys, rd->scratch, path, &text, err);
 	if (r < 0 || !text)
 		return r;
-	if (parse_dev(text, &drm) < 0 || drm.major != DRM_MAJOR)
+	if (inventory_text_device(text, &drm.major, &drm.minor) < 0 || drm.major != DRM_MAJOR)
 		return err_set(err, ERR_HOST, 0, "sys-root/%s: '%s'", path, text);
 	if (gpu->n_drm >= DRM_MAX)
 		return err_set(err, ERR_HOST, E2BIG, "sys-root/%s", path);
@@ -388,6 +371,8 @@ static struct inventory nothing_known(void)
 		.major_imex = INVENTORY_NO_MAJOR,
 		.major_nvswitch = INVENTORY_NO_MAJOR,
 		.major_nvlink = INVENTORY_NO_MAJOR,
+		.major_fs = INVENTORY_NO_MAJOR,
+		.major_gdrdrv = INVENTORY_NO_MAJOR,
 		.mig_config_minor = INVENTORY_NO_MAJOR,
 		.mig_monitor_minor = INVENTORY_NO_MAJOR,
 	};

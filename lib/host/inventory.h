@@ -42,6 +42,13 @@ struct inventory_gpu {
 	size_t n_mig;
 };
 
+/* A device of another driver, where a container asks for such: see inventory_extra.h. */
+struct inventory_extra {
+	unsigned feature; /* REQUEST_GDS ... */
+	const char *name; /* below dev-root: "nvidia-fs0", "infiniband/uverbs0" */
+	uint32_t major, minor;
+};
+
 struct inventory {
 	struct arena arena;
 	bool has_pci_gpu; /* sys-root shows an NVIDIA display or 3D controller */
@@ -52,9 +59,12 @@ struct inventory {
 	const char *proc_version, *proc_params, *proc_registry; /* texts; NULL where the file is absent */
 	uint32_t major, major_uvm, major_caps, major_imex;	/* INVENTORY_NO_MAJOR where proc/devices has none */
 	uint32_t major_nvswitch, major_nvlink;			/* likewise */
+	uint32_t major_fs, major_gdrdrv;			/* likewise */
 	uint32_t mig_config_minor, mig_monitor_minor;		/* of nvidia-caps; INVENTORY_NO_MAJOR where absent */
 	struct inventory_gpu *gpus;				/* by PCI address */
 	size_t n_gpus;
+	struct inventory_extra *extra; /* only what inventory_extra_read was asked for */
+	size_t n_extra;
 	bool from_json; /* inventory.json was there and fitted the loaded driver */
 };
 

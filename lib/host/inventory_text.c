@@ -106,6 +106,22 @@ int inventory_text_number(const char *text, const char *key, uint32_t max, uint3
 	return 0;
 }
 
+int inventory_text_device(const char *text, uint32_t *major, uint32_t *minor)
+{
+	cleanup_free char *first = mem_strndup(text, strcspn(text, "\n"));
+	char *second = strchr(first, ':');
+	uint64_t a, b;
+
+	if (!second)
+		return -EINVAL;
+	*second++ = '\0';
+	if (str_to_u64(first, INVENTORY_TEXT_MAJOR_MAX, &a) < 0 || str_to_u64(second, INVENTORY_TEXT_MINOR_MAX, &b) < 0)
+		return -EINVAL;
+	*major = (uint32_t)a;
+	*minor = (uint32_t)b;
+	return 0;
+}
+
 bool inventory_text_uuid(struct arena *a, const char *s, const char *prefix, const char **ret)
 {
 	const char *hex = str_after(s, prefix);

@@ -11,6 +11,9 @@
 #include "base/str.h"
 
 #define INVENTORY_TEXT_MAX (256u << 10)
+/* The greatest numbers that a device can have. */
+#define INVENTORY_TEXT_MAJOR_MAX ((1u << 12) - 1)
+#define INVENTORY_TEXT_MINOR_MAX ((1u << 20) - 1)
 
 struct inventory_dir {
 	int fd;
@@ -33,6 +36,8 @@ int inventory_text_list(const struct inventory_dir *d, struct arena *a, const ch
 bool inventory_text_key(const char *text, const char *key, char *buf, size_t size);
 /* The same for a number. 0, -ENOENT where there is no such line, -EINVAL. */
 int inventory_text_number(const char *text, const char *key, uint32_t max, uint32_t *ret) must_check;
+/* "226:128\n", a device's number as sysfs writes it. 0 or -EINVAL. */
+int inventory_text_device(const char *text, uint32_t *major, uint32_t *minor) must_check;
 /*
  * "GPU-" or "MIG-" and 36 characters of UUID; false for anything else, question marks too. Copied in lower case
  * into the arena.

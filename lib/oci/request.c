@@ -5,6 +5,7 @@
 
 #include "conf/capability.h"
 #include "oci/request_devices.h"
+#include "oci/request_features.h"
 
 #define VALUE_MAX 4096u
 /* NVIDIA's images bring some kilobytes of alternatives. */
@@ -508,6 +509,8 @@ static int read_rest(struct reader *x)
 		r = read_mig(x, "NVIDIA_MIG_MONITOR_DEVICES", &x->r->mig_monitor);
 	if (r == 0)
 		r = read_imex(x);
+	if (r == 0)
+		r = request_features_read(x->r, x->spec, x->environment_ok, x->err);
 	return r;
 }
 

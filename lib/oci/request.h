@@ -45,6 +45,14 @@ struct request_requirement {
 	const char *name, *value; /* "NVIDIA_REQUIRE_CUDA", "cuda>=12.4 brand=tesla,driver>=535" */
 };
 
+/* What a container may ask for beside GPUs, by a variable each with the value "enabled". */
+enum request_feature {
+	REQUEST_GDS = 1,      /* NVIDIA_GDS: GPUDirect Storage */
+	REQUEST_MOFED = 2,    /* NVIDIA_MOFED: InfiniBand's verbs */
+	REQUEST_GDRCOPY = 4,  /* NVIDIA_GDRCOPY */
+	REQUEST_NVSWITCH = 8, /* NVIDIA_NVSWITCH */
+};
+
 struct request {
 	struct arena arena;
 	bool wanted; /* false: leave the container alone; nothing below is set */
@@ -61,6 +69,8 @@ struct request {
 	size_t n_imex_channels;
 	const struct spec_node *given; /* with REQUEST_FROM_ENGINE: the nodes; the plan then has none */
 	size_t n_given;
+	unsigned features;	  /* REQUEST_* bits */
+	unsigned features_denied; /* asked for by variables that count only in privileged containers */
 };
 
 /*

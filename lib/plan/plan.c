@@ -185,6 +185,8 @@ static int make_parts(struct plan_work *w, struct err *err)
 	if (r < 0)
 		return r;
 	make_ipc(w);
+	plan_extra_make(w);
+	plan_graphics_make(w);
 	plan_proc_make(w);
 	plan_links_make(w);
 	plan_loader_make(w);
@@ -229,10 +231,16 @@ void plan_free(struct plan *p)
 	memset(p, 0, sizeof(*p));
 }
 
-void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driver, unsigned capabilities)
+void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driver, unsigned capabilities,
+		     unsigned features)
 {
 	unsigned shown = capability_view_set(capabilities);
+	const char *path;
 
+	for (size_t i = 0; (features & REQUEST_GDS) && (path = plan_extra_path(i)); i++)
+		strlist_add(a, l, path);
+	if (shown & CAP_GRAPHICS)
+		strlist_add(a, l, PLAN_EGL_FILE);
 	strlist_add(a, l, PLAN_CONF_FILE);
 	strlist_add(a, l, PLAN_CUDA_CONF_FILE);
 	for (size_t i = 0; i < driver->n_programs; i++)

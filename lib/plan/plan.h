@@ -22,6 +22,7 @@
 #define PLAN_CUDA_DIR "/usr/local/cuda"
 #define PLAN_CONF_FILE "/etc/ld.so.conf.d/00-nvcoreos.conf"
 #define PLAN_CUDA_CONF_FILE "/etc/ld.so.conf.d/zz-nvcoreos-cuda.conf"
+#define PLAN_EGL_FILE "/etc/nvidia/nvidia-application-profiles-rc.d/10-container.conf"
 
 struct plan_input {
 	const struct config *conf;
@@ -51,6 +52,15 @@ struct plan_node {
 
 struct plan_ipc {
 	const char *path; /* host socket or directory, shown at the same path */
+};
+
+struct plan_shown {
+	const char *path; /* file or directory of the host, shown read-only at the same path where the host has it */
+};
+
+struct plan_dev_link {	    /* in the container's /dev */
+	const char *name;   /* "dri/by-path/pci-0000:01:00.0-card" */
+	const char *target; /* "../card0" */
 };
 
 struct plan_file { /* small files that are written whole */
@@ -106,6 +116,10 @@ struct plan {
 	size_t n_nodes;
 	struct plan_ipc *ipc;
 	size_t n_ipc;
+	struct plan_shown *shown;
+	size_t n_shown;
+	struct plan_dev_link *dev_links;
+	size_t n_dev_links;
 	struct plan_proc proc;
 	struct plan_link *links;
 	size_t n_links;
@@ -144,8 +158,9 @@ int plan_host_check(const struct inventory *inv, const struct request *req, stru
 
 /*
  * Paths that the planner wants to know of in the container's root: the programs' links and the share links of
- * these trees. Added to l in the arena.
+ * these trees, and what else a request with these capabilities and features (REQUEST_*) touches. Added to l in the arena.
  */
-void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driver, unsigned capabilities);
+void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driver, unsigned capabilities,
+		     unsigned features);
 
 #endif

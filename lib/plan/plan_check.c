@@ -78,6 +78,21 @@ static bool gpu_of_host(const struct inventory *inv, const struct plan_node *n)
 	return false;
 }
 
+/* Devices of other drivers are those that the host has of what was asked for. */
+static bool extra_of_host(const struct plan_input *in, const struct plan_node *n)
+{
+	const struct inventory *inv = in->inventory;
+
+	for (size_t i = 0; i < inv->n_extra; i++) {
+		const struct inventory_extra *e = &inv->extra[i];
+
+		if ((e->feature & in->request->features) && str_eq(e->name, n->name) && e->major == n->major &&
+		    e->minor == n->minor)
+			return true;
+	}
+	return false;
+}
+
 /* A node's name and number must both be what the driver means by the other. */
 static bool node_is_nvidia(const struct inventory *inv, const struct plan_node *n)
 {
@@ -107,7 +122,7 @@ static int check_nodes(const struct plan *p, const struct plan_input *in, struct
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		const struct plan_node *n = &p->nodes[i];
 
-		if (!n->name || !node_is_nvidia(in->inventory, n))
+		if (!n->name || (!node_is_nvidia(in->inventory, n) && !extra_of_host(in, n)))
 			return refuse(err, n->name, "no device of NVIDIA's or of its GPUs");
 		for (size_t k = 0; k < i; k++)
 			if (str_eq(p->nodes[k].name, n->name) ||
@@ -132,6 +147,54 @@ static int check_ipc(const struct plan *p, struct err *err)
 		for (size_t k = 0; k < i; k++)
 			if (str_eq(p->ipc[k].path, p->ipc[i].path))
 				return refuse(err, p->ipc[i].path, "shown twice");
+	}
+	return 0;
+}
+
+static int check_shown(const struct plan *p, const struct plan_input *in, struct err *err)
+{
+	for (size_t i = 0; i < p->n_shown; i++) {
+		const char *path = p->shown[i].path, *known;
+		size_t k = 0;
+
+		while ((known = plan_extra_path(k)) && !(path && str_eq(path, known)))
+			k++;
+		if (!known || !(in->request->features & REQUEST_GDS) || !in->request->n_devices)
+			return refuse(err, path, "no file of the host that containers see");
+		for (k = 0; k < i; k++)
+			if (str_eq(p->shown[k].path, path))
+				return refuse(err, path, "shown twice");
+	}
+	return 0;
+}
+
+/* One component, of a node that the plan has. */
+static bool leads_to_node(const struct plan *p, const char *target)
+{
+	const char *name = target ? str_after(target, "../") : NULL;
+
+	for (size_t i = 0; name && i < p->n_nodes; i++) {
+		const char *drm = str_after(p->nodes[i].name, "dri/");
+
+		if (drm && str_eq(drm, name))
+			return true;
+	}
+	return false;
+}
+
+static int check_dev_links(const struct plan *p, struct err *err)
+{
+	for (size_t i = 0; i < p->n_dev_links; i++) {
+		const struct plan_dev_link *l = &p->dev_links[i];
+		const char *name = l->name ? str_after(l->name, "dri/by-path/pci-") : NULL;
+
+		if (!name || !*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789:.-") != strlen(name))
+			return refuse(err, l->name, "no place for a link in /dev");
+		if (!leads_to_node(p, l->target))
+			return refuse(err, l->target, "a link to no node of the container's");
+		for (size_t k = 0; k < i; k++)
+			if (str_eq(p->dev_links[k].name, l->name))
+				return refuse(err, l->name, "linked twice");
 	}
 	return 0;
 }
@@ -217,15 +280,31 @@ static bool all_our_dirs(const char *list, char separator, bool conf)
 	return true;
 }
 
+/* EGL is told of just the GPUs whose nodes the container has. */
+static bool is_profile(const struct plan *p, const char *content)
+{
+	cleanup_free char *want = NULL;
+	uint64_t minors = 0;
+
+	for (size_t i = 0; i < p->n_nodes; i++)
+		if (p->nodes[i].minor < 64 && number_behind(p->nodes[i].name, "nvidia", p->nodes[i].minor))
+			minors |= UINT64_C(1) << p->nodes[i].minor;
+	want = plan_graphics_profile(minors);
+	return minors && content && str_eq(content, want);
+}
+
 static int check_files(const struct plan *p, struct err *err)
 {
 	for (size_t i = 0; i < p->n_files; i++) {
 		const struct plan_file *f = &p->files[i];
+		bool egl = f->path && str_eq(f->path, PLAN_EGL_FILE);
 		bool ours = f->path && (str_eq(f->path, PLAN_CONF_FILE) || str_eq(f->path, PLAN_CUDA_CONF_FILE));
 		bool conf = f->path && str_eq(f->path, ROOTFACTS_CONF);
 
-		if (!ours && !conf)
+		if (!ours && !conf && !egl)
 			return refuse(err, f->path, "no file of a plan");
+		if (egl && !is_profile(p, f->content))
+			return refuse(err, f->path, "other GPUs than the container's");
 		if (!f->content || (conf && !str_eq(f->content, PLAN_CONF_INCLUDE "\n")) ||
 		    (ours && !all_our_dirs(f->content, '\n', true)))
 			return refuse(err, f->path, "content that names other directories than ours");
@@ -278,6 +357,12 @@ int plan_check(const struct plan *p, const struct plan_input *in, struct err *er
 	if (r < 0)
 		return r;
 	r = check_ipc(p, err);
+	if (r < 0)
+		return r;
+	r = check_shown(p, in, err);
+	if (r < 0)
+		return r;
+	r = check_dev_links(p, err);
 	if (r < 0)
 		return r;
 	r = check_proc(p, in, err);

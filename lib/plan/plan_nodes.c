@@ -2,6 +2,7 @@
 /* Which device nodes a request covers; exactly these are bound and allowed. */
 #include <stdio.h>
 
+#include "oci/request_features.h"
 #include "plan/plan_parts.h"
 
 struct adder {
@@ -29,9 +30,10 @@ static void add(struct adder *a, const char *name, uint32_t major, uint32_t mino
 
 static void add_cap(struct adder *a, uint32_t minor)
 {
-	char name[48];
+	char name[48] = "nvidia-caps";
 
-	snprintf(name, sizeof(name), "nvidia-caps/nvidia-cap%u", minor);
+	if (minor != INVENTORY_NO_MAJOR)
+		snprintf(name, sizeof(name), "nvidia-caps/nvidia-cap%u", minor);
 	add(a, name, a->w->in->inventory->major_caps, minor);
 }
 
@@ -87,6 +89,26 @@ static void leave_to_engine(struct plan_work *w)
 	p->n_nodes = 0;
 }
 
+/* Devices of other drivers; where there are none, it is as with NVIDIA's tools: said, and no reason to fail. */
+static void add_extra(struct adder *a)
+{
+	const struct inventory *inv = a->w->in->inventory;
+	const struct request_features_entry *f;
+	unsigned found = 0;
+
+	for (size_t i = 0; i < inv->n_extra; i++) {
+		const struct inventory_extra *e = &inv->extra[i];
+
+		if (!(e->feature & a->w->in->request->features))
+			continue;
+		add(a, e->name, e->major, e->minor);
+		found |= e->feature;
+	}
+	for (size_t i = 0; (f = request_features_entry(i)); i++)
+		if (f->bit & a->w->in->request->features & ~found)
+			plan_work_note(a->w, "%s=enabled: this host has no %s.", f->variable, f->devices);
+}
+
 int plan_nodes_make(struct plan_work *w, struct err *err)
 {
 	const struct inventory *inv = w->in->inventory;
@@ -96,6 +118,8 @@ int plan_nodes_make(struct plan_work *w, struct err *err)
 	if (!w->n_choices) {
 		if (req->mig_config || req->mig_monitor || req->n_imex_channels)
 			plan_work_note(w, "MIG management and IMEX channels are left out: no GPU is asked for.");
+		if (req->features)
+			plan_work_note(w, "Devices that go with GPUs are left out: no GPU is asked for.");
 		return 0;
 	}
 	add_control(&a);
@@ -111,6 +135,7 @@ int plan_nodes_make(struct plan_work *w, struct err *err)
 		snprintf(name, sizeof(name), "nvidia-caps-imex-channels/channel%u", req->imex_channels[i]);
 		add(&a, name, inv->major_imex, req->imex_channels[i]);
 	}
+	add_extra(&a);
 	if (a.r == 0 && req->source == REQUEST_FROM_ENGINE)
 		leave_to_engine(w);
 	return a.r;

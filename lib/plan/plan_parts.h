@@ -54,4 +54,13 @@ void plan_proc_make(struct plan_work *w);
 /* The links to programs and shared files. */
 void plan_links_make(struct plan_work *w);
 
+/* What goes with other drivers' devices: the host's files for GPUDirect Storage; and in notes what is left out. */
+void plan_extra_make(struct plan_work *w);
+/* The i-th of the host's paths that plan_extra_make may show; NULL at the end. */
+const char *plan_extra_path(size_t i);
+/* What graphics need beside nodes and libraries: the GPUs that EGL may see, and links in /dev/dri. */
+void plan_graphics_make(struct plan_work *w);
+/* The text of PLAN_EGL_FILE for a set of minors; the caller frees it. */
+char *plan_graphics_profile(uint64_t minors) must_check;
+
 #endif

@@ -74,6 +74,24 @@ static struct json *ipc(const struct plan *p)
 	return array;
 }
 
+static struct json *shown(const struct plan *p)
+{
+	struct json *array = json_new_array();
+
+	for (size_t i = 0; i < p->n_shown; i++)
+		json_append(array, json_new_string(p->shown[i].path));
+	return array;
+}
+
+static struct json *dev_links(const struct plan *p)
+{
+	struct json *array = json_new_array();
+
+	for (size_t i = 0; i < p->n_dev_links; i++)
+		json_append(array, pair("name", p->dev_links[i].name, "target", p->dev_links[i].target));
+	return array;
+}
+
 static struct json *gpus(const struct plan *p)
 {
 	struct json *array = json_new_array();
@@ -175,6 +193,10 @@ void render_json(const struct plan *p, struct strbuf *out)
 	json_set(o, "mounts", mounts(p));
 	json_set(o, "nodes", nodes(p));
 	json_set(o, "ipc", ipc(p));
+	if (p->n_shown)
+		json_set(o, "shown", shown(p));
+	if (p->n_dev_links)
+		json_set(o, "devLinks", dev_links(p));
 	json_set(o, "proc", proc(p));
 	json_set(o, "links", links(p));
 	json_set(o, "files", files(p));
@@ -214,6 +236,8 @@ static void text_devices(const struct plan *p, struct strbuf *out)
 	line(out, 0, "devices, and nothing else%s", p->n_nodes ? "" : ": none");
 	for (size_t i = 0; i < p->n_nodes; i++)
 		line(out, 1, "/dev/%s  %u:%u", p->nodes[i].name, p->nodes[i].major, p->nodes[i].minor);
+	for (size_t i = 0; i < p->n_dev_links; i++)
+		line(out, 1, "/dev/%s -> %s", p->dev_links[i].name, p->dev_links[i].target);
 }
 
 static void text_mounts(const struct plan *p, struct strbuf *out)
@@ -223,6 +247,8 @@ static void text_mounts(const struct plan *p, struct strbuf *out)
 		line(out, 1, "%s  from %s, read-only", p->mounts[i].target, p->mounts[i].source);
 	for (size_t i = 0; i < p->n_ipc; i++)
 		line(out, 1, "%s  of the host", p->ipc[i].path);
+	for (size_t i = 0; i < p->n_shown; i++)
+		line(out, 1, "%s  of the host, read-only, if it is there", p->shown[i].path);
 	if (p->proc.wanted)
 		line(out, 1, "/proc/driver/nvidia  with %zu GPU%s", p->proc.n_gpus, p->proc.n_gpus == 1 ? "" : "s");
 }

@@ -64,7 +64,7 @@ static void set_facts(struct rootfacts *f, const char *line, const char *kinds, 
 	unsigned facts = digit(line, 5, 8);
 
 	*f = (struct rootfacts){ 0 };
-	plan_candidates(a, &candidates, driver, request->capabilities);
+	plan_candidates(a, &candidates, driver, request->capabilities, request->features);
 	rootfacts_assume(f, spec, &candidates);
 	f->libc = (enum rootfacts_libc)digit(line, 2, 3);
 	f->compat = compat[digit(line, 3, ARRAY_SIZE(compat))];

@@ -228,7 +228,7 @@ void oracle_plan_all(const struct inventory *host, const struct tree *driver, co
 	in.toolkit = toolkit;
 	config_init(&conf);
 	spec_init(&spec);
-	plan_candidates(&a, &candidates, in.driver, CAP_ALL);
+	plan_candidates(&a, &candidates, in.driver, CAP_ALL, 0);
 	rootfacts_assume(&facts, &spec, &candidates);
 	oracle_plan(&in, !driver && !toolkit);
 	rootfacts_free(&facts);

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "oci/json.h"
+#include "oci/request_features.h"
 #include "oci/spec.h"
 #include "plan/choose.h"
 #include "plan/plan.h"
@@ -165,6 +166,28 @@ static inline void scene_gpu(struct scene *s, uint32_t index, struct inventory_g
 	scene_mig(s, gpu, json_get(g, "mig"));
 }
 
+static inline void scene_extra(struct scene *s, const struct json *list)
+{
+	struct inventory *inv = &s->inventory;
+
+	inv->n_extra = json_len(list);
+	inv->extra = arena_alloc(&s->arena, (inv->n_extra + 1) * sizeof(*inv->extra));
+	for (size_t i = 0; i < inv->n_extra; i++) {
+		const struct json *e = json_at(list, i);
+		const struct request_features_entry *f;
+		const char *variable = json_get_str(e, "of", "");
+
+		inv->extra[i] = (struct inventory_extra){
+			.name = json_get_str(e, "name", ""),
+			.major = scene_number(e, "major", INVENTORY_NO_MAJOR),
+			.minor = scene_number(e, "minor", INVENTORY_NO_MAJOR),
+		};
+		for (size_t k = 0; (f = request_features_entry(k)); k++)
+			if (str_eq(f->variable, variable))
+				inv->extra[i].feature = f->bit;
+	}
+}
+
 static inline void scene_inventory(struct scene *s)
 {
 	const struct json *host = json_get(json_get(s->common, "hosts"), json_get_str(s->text, "host", "one"));
@@ -188,6 +211,7 @@ static inline void scene_inventory(struct scene *s)
 	inv->gpus = arena_alloc(&s->arena, (inv->n_gpus + 1) * sizeof(*inv->gpus));
 	for (size_t i = 0; i < inv->n_gpus; i++)
 		scene_gpu(s, (uint32_t)i, &inv->gpus[i], json_at(gpus, i));
+	scene_extra(s, json_get(host, "extra"));
 }
 
 static inline int scene_tree(struct scene *s, struct tree *t, const char *kind, const char *name, const char *path)
@@ -248,7 +272,7 @@ static inline void scene_facts(struct scene *s)
 	struct spec empty;
 
 	spec_init(&empty);
-	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities);
+	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities, s->request.features);
 	rootfacts_assume(&s->facts, &empty, &candidates);
 	spec_free(&empty);
 	s->facts.known = json_bool(json_get(facts, "known"), true);

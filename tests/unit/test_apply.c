@@ -202,11 +202,13 @@ struct all {
 	struct plan_mount mounts[2];
 	struct plan_node nodes[2];
 	struct plan_ipc ipc[5];
+	struct plan_shown shown[3];
+	struct plan_dev_link dev_link;
 	struct plan_proc_gpu gpu;
 	struct plan_link link;
-	struct plan_file file;
+	struct plan_file files[2];
 	struct plan_cache_library library;
-	char socket[4200], directory[4200], regular[4200], absent[4200], anybodys[4200];
+	char socket[4200], directory[4200], regular[4200], absent[4200], anybodys[4200], plain[4200], data[4200];
 	struct plan plan;
 	struct rootfacts facts;
 	struct hostroot host;
@@ -220,9 +222,12 @@ static void make_plan(struct all *a)
 		.mounts = { { source, "/usr/local/nvidia" }, { source, "/usr/local/cuda" } },
 		.nodes = { { "nvidia0", 195, 0 }, { "nvidia1", 195, 1 } },
 		.ipc = { { a->socket }, { a->directory }, { a->regular }, { a->absent }, { a->anybodys } },
+		.shown = { { a->plain }, { a->data }, { a->absent } },
+		.dev_link = { "dri/by-path/pci-0000:01:00.0-card", "../card0" },
 		.gpu = { "0000:01:00.0", "Model: X\n" },
 		.link = { "/usr/bin/nvidia-smi", "/usr/local/nvidia/bin/nvidia-smi" },
-		.file = { "/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n" },
+		.files = { { "/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n" },
+			   { PLAN_EGL_FILE, "{}\n" } },
 		.library = { "libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1", 64, 62 },
 		.facts = { .known = true },
 		.host = HOSTROOT_INIT,
@@ -235,11 +240,15 @@ static void make_plan(struct all *a)
 		.n_nodes = 2,
 		.ipc = a->ipc,
 		.n_ipc = 5,
+		.shown = a->shown,
+		.n_shown = 3,
+		.dev_links = &a->dev_link,
+		.n_dev_links = 1,
 		.proc = { .wanted = true, .version = "v\n", .gpus = &a->gpu, .n_gpus = 1 },
 		.links = &a->link,
 		.n_links = 1,
-		.files = &a->file,
-		.n_files = 1,
+		.files = a->files,
+		.n_files = 2,
 		.cache = { .wanted = true, .first = &a->library, .n_first = 1 },
 	};
 	snprintf(a->socket, sizeof(a->socket), "%s/s", run);
@@ -247,6 +256,8 @@ static void make_plan(struct all *a)
 	snprintf(a->regular, sizeof(a->regular), "%s/regular", run);
 	snprintf(a->absent, sizeof(a->absent), "%s/absent", run);
 	snprintf(a->anybodys, sizeof(a->anybodys), "%s/open/anybodys", run);
+	snprintf(a->plain, sizeof(a->plain), "%s/plain", run);
+	snprintf(a->data, sizeof(a->data), "%s/data", run);
 	a->in = (struct apply_input){ .host = &a->host, .plan = &a->plan, .facts = &a->facts, .container = &a->c };
 }
 
@@ -300,19 +311,44 @@ static bool has_mode(const char *below, const char *path, mode_t type)
 	return stat(full, &st) == 0 && (st.st_mode & S_IFMT) == type;
 }
 
-/* All of it is in the container; seen from inside. */
+static bool is_read_only(const char *path, mode_t type)
+{
+	char full[8300];
+	struct statfs fs;
+
+	snprintf(full, sizeof(full), "%s%s", base, path);
+	return has_mode("", path, type) && statfs(full, &fs) == 0 && (fs.f_flags & MS_RDONLY);
+}
+
+static bool is_dev_link(const char *path, const char *target)
+{
+	char full[8300], text[64] = "";
+
+	snprintf(full, sizeof(full), "%s%s", base, path);
+	return readlink(full, text, sizeof(text) - 1) > 0 && strcmp(text, target) == 0;
+}
+
+/* All but links in /dev is in the container; seen from inside. */
 static bool is_done(const struct all *a)
 {
 	bool ok = CHECK(is_file("/usr/local/nvidia/lib64/libx.so", "x"));
 
 	ok &= CHECK(is_file("/usr/local/cuda/lib64/libx.so", "x"));
 	ok &= CHECK(is_file("/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n"));
+	ok &= CHECK(is_file(PLAN_EGL_FILE, "{}\n"));
 	ok &= CHECK(has_mode("", "/dev/nvidia0", S_IFCHR) && has_mode("", "/dev/nvidia1", S_IFCHR));
 	ok &= CHECK(has_mode("", a->socket, S_IFSOCK) && has_mode("", a->directory, S_IFDIR));
 	ok &= CHECK(!has_mode("", a->regular, S_IFREG) && !has_mode("", a->absent, S_IFREG));
 	ok &= CHECK(!has_mode("", a->anybodys, S_IFDIR));
+	ok &= CHECK(is_read_only(a->plain, S_IFREG) && is_read_only(a->data, S_IFDIR));
+	ok &= CHECK(has_mode(a->data, "/b8:0", S_IFREG));
 	ok &= CHECK(is_file("/proc/driver/nvidia/version", "v\n"));
 	return ok;
+}
+
+static bool has_dev_link(void)
+{
+	return is_dev_link("/dev/dri/by-path/pci-0000:01:00.0-card", "../card0");
 }
 
 static void make_everything(void)
@@ -330,6 +366,8 @@ static void make_everything(void)
 	fd_close(fd);
 	tap_write(run, "directory/x", "");
 	tap_write(run, "regular", "");
+	tap_write(run, "plain", "{}");
+	tap_write(run, "data/b8:0", "E:X=1");
 	tap_write(run, "open/anybodys/x", "");
 	if (geteuid() == 0) {
 		/* A daemon's user may own what is its own; where everybody may write, it must be root's. */
@@ -369,9 +407,10 @@ static int apply_with_a_fault(void)
 	n = faults_disarm();
 	ok = CHECK_INT(err.code != ERR_NONE, r < 0);
 	if (!n)
-		ok &= CHECK_INT(r, 0) && is_done(&a);
+		ok &= CHECK_INT(r, 0) && is_done(&a) && CHECK(has_dev_link());
 	if (n && r == 0) {
-		bool known = false;
+		/* A link that cannot be made is left out, and nothing else with it. */
+		bool known = !has_dev_link() && is_done(&a);
 
 		for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
 			known |= strcmp(harmless[i], faults_failed()) == 0;
@@ -409,8 +448,11 @@ static int each_call_fails(const char *unused)
 		r = in_child(apply_with_a_fault);
 		harmless += r == FAILED_WITHOUT_HARM;
 	}
-	/* Capabilities that are not lowered; targets, sockets, mounts and /proc that cannot be looked at. */
-	return CHECK_INT(r, ALL_WENT_WELL) && CHECK(nth > 200) && CHECK(harmless < nth / 3) ? 0 : 1;
+	/*
+	 * Capabilities that are not lowered; targets, sockets, mounts and /proc that cannot be looked at; files of the host's
+	 * and links in /dev that are left out.
+	 */
+	return CHECK_INT(r, ALL_WENT_WELL) && CHECK(nth > 200) && CHECK(harmless < nth * 2 / 5) ? 0 : 1;
 }
 
 /* What an earlier hook, an engine or an image may have left in the container before. */

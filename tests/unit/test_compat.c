@@ -148,7 +148,7 @@ static int open_row(struct scene *s, const struct row *r, const char *root)
 	rootfacts_free(&s->facts);
 	tree_free(&s->toolkit);
 	s->in.toolkit = NULL;
-	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities);
+	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities, s->request.features);
 	fd = fd_open_dir(root);
 	e = rootfacts_collect(&s->facts, fd, &s->spec, &candidates, &s->err);
 	fd_close(fd);

@@ -241,10 +241,99 @@ static void path_relative(struct plan *p)
 	p->ld_library_path = "lib";
 }
 
-static const struct {
+static void egl_other_gpu(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_files; i++)
+		if (str_eq(p->files[i].path, PLAN_EGL_FILE))
+			p->files[i].content =
+				"{\"profiles\":[{\"name\":\"_container_\",\"settings\":[\"EGLVisibleDGPUDevices\",0xf]}],"
+				"\"rules\":[{\"pattern\":[],\"profile\":\"_container_\"}]}\n";
+}
+static void egl_empty(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_files; i++)
+		if (str_eq(p->files[i].path, PLAN_EGL_FILE))
+			p->files[i].content = NULL;
+}
+static void dev_link_sda(struct plan *p)
+{
+	p->dev_links[0].name = "sda";
+}
+static void dev_link_climbs(struct plan *p)
+{
+	p->dev_links[0].name = "dri/by-path/pci-0000:01:00.0/../../card";
+}
+static void dev_link_nameless(struct plan *p)
+{
+	p->dev_links[0].name = "dri/by-path/pci-";
+}
+static void dev_link_absent(struct plan *p)
+{
+	p->dev_links[0].name = NULL;
+}
+static void dev_link_to_mem(struct plan *p)
+{
+	p->dev_links[0].target = "../../mem";
+}
+static void dev_link_to_another(struct plan *p)
+{
+	p->dev_links[0].target = "../card9";
+}
+static void dev_link_nowhere(struct plan *p)
+{
+	p->dev_links[0].target = NULL;
+}
+static void dev_link_twice(struct plan *p)
+{
+	p->dev_links[1] = p->dev_links[0];
+}
+static void shown_not_asked(struct plan *p)
+{
+	static struct plan_shown shown = { "/etc/cufile.json" };
+
+	p->shown = &shown;
+	p->n_shown = 1;
+}
+static void shown_passwd(struct plan *p)
+{
+	p->shown[0].path = "/etc/shadow";
+}
+static void shown_udev(struct plan *p)
+{
+	p->shown[0].path = "/run/udev";
+}
+static void shown_absent(struct plan *p)
+{
+	p->shown[0].path = NULL;
+}
+static void shown_twice(struct plan *p)
+{
+	p->shown[1] = p->shown[0];
+}
+static void extra_number(struct plan *p)
+{
+	p->nodes[p->n_nodes - 1].minor = 7;
+}
+static void extra_major(struct plan *p)
+{
+	p->nodes[p->n_nodes - 1].major = 8;
+}
+static void extra_name(struct plan *p)
+{
+	p->nodes[p->n_nodes - 1].name = "infiniband/umad0";
+}
+/* The host has it, but the container has not asked for it. */
+static void extra_not_asked(struct plan *p)
+{
+	p->nodes[p->n_nodes - 1] = (struct plan_node){ "nvidia-nvswitchctl", 505, 255 };
+}
+
+struct doctor {
 	const char *name;
 	doctor_fn *fn;
-} doctors[] = {
+};
+
+static const struct doctor doctors[] = {
 #define D(fn) \
 	{ \
 #fn, fn \
@@ -308,6 +397,22 @@ static const struct {
 	D(path_current_dir),
 	D(path_empty),
 	D(path_relative),
+	D(egl_other_gpu),
+	D(egl_empty),
+	D(dev_link_sda),
+	D(dev_link_climbs),
+	D(dev_link_nameless),
+	D(dev_link_absent),
+	D(dev_link_to_mem),
+	D(dev_link_to_another),
+	D(dev_link_nowhere),
+	D(dev_link_twice),
+	D(shown_not_asked),
+};
+
+static const struct doctor extra_doctors[] = {
+	D(shown_passwd), D(shown_udev),	 D(shown_absent), D(shown_twice),
+	D(extra_number), D(extra_major), D(extra_name),	  D(extra_not_asked),
 #undef D
 };
 
@@ -325,18 +430,31 @@ TEST(a_good_plan_passes)
 	scene_close(&s);
 }
 
-TEST(every_doctored_plan_is_caught)
+static void try_doctors(const char *scene, const struct doctor *d, size_t n)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(doctors); i++) {
+	for (size_t i = 0; i < n; i++) {
 		struct scene s;
 
-		CHECK_INT(scene_plan(&s, text), 0);
-		doctors[i].fn(&s.plan);
+		CHECK_INT(scene_plan(&s, scene), 0);
+		CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
+		d[i].fn(&s.plan);
 		if (!CHECK(plan_check(&s.plan, &s.in, &s.err) < 0))
-			tap_check_str(doctors[i].name, "", __FILE__, __LINE__, "not caught");
+			tap_check_str(d[i].name, "", __FILE__, __LINE__, "not caught");
 		CHECK_INT(s.err.code, ERR_VALUE);
 		scene_close(&s);
 	}
+}
+
+TEST(every_doctored_plan_is_caught)
+{
+	try_doctors(text, doctors, ARRAY_SIZE(doctors));
+}
+
+TEST(so_are_those_with_devices_of_other_drivers)
+{
+	try_doctors("{\"env\":[\"NVIDIA_VISIBLE_DEVICES=0\",\"NVIDIA_GDS=enabled\",\"NVIDIA_MOFED=enabled\"],"
+		    "\"host\":\"extra\"}",
+		    extra_doctors, ARRAY_SIZE(extra_doctors));
 }
 
 TEST(none_may_have_no_node)

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "conf/capability.h"
 #include "oci/request.h"
+#include "oci/request_features.h"
 #include "tap.h"
 
 #define UUID "2d4e8a1c-0b6f-4a3d-9c77-1f2e3d4c5b6a"
@@ -663,6 +664,52 @@ TEST(imex)
 		CHECK_INT(t.err.code, ERR_VALUE);
 		run_free(&t);
 	}
+}
+
+TEST(features)
+{
+	static const char *const bad[] = { "NVIDIA_GDS=yes", "NVIDIA_MOFED=1", "NVIDIA_GDRCOPY=Enabled",
+					   "NVIDIA_NVSWITCH= enabled", "NVIDIA_GDS=all" };
+	cleanup_free char *huge = mem_printf("NVIDIA_GDS=%0200d", 0);
+	const struct request_features_entry *f;
+	struct run t;
+
+	for (size_t i = 0; (f = request_features_entry(i)); i++) {
+		cleanup_free char *enabled = mem_printf("%s=enabled", f->variable);
+
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", enabled, NULL);
+		CHECK_INT(t.req.features, f->bit);
+		CHECK_INT(t.req.features_denied, 0);
+		/* By a mount the GPU is given, but what the image says beside it does not count. */
+		t.conf.accept_environment = CONFIG_ACCEPT_PRIVILEGED;
+		add_mount(&t, "/var/run/nvidia-container-devices/0", "/dev/null");
+		parse(&t);
+		CHECK_INT(t.req.features, 0);
+		CHECK_INT(t.req.features_denied, f->bit);
+		t.spec.privileged = true;
+		parse(&t);
+		CHECK_INT(t.req.features, f->bit);
+		run_free(&t);
+	}
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", "NVIDIA_GDS=disabled", "NVIDIA_MOFED=", "NVIDIA_GDRCOPY=enabled",
+		"NVIDIA_GDRCOPY=disabled", NULL);
+	CHECK_INT(t.r, 0);
+	CHECK_INT(t.req.features, 0);
+	run_free(&t);
+	/* Alone they are no request. */
+	run_env(&t, "NVIDIA_GDS=yes", NULL);
+	CHECK(t.r == 0 && !t.req.wanted);
+	run_free(&t);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", bad[i], NULL);
+		tap_check_int(t.r, -EINVAL, __FILE__, __LINE__, bad[i]);
+		CHECK_INT(t.err.code, ERR_VALUE);
+		CHECK(!t.req.wanted && !t.req.features);
+		run_free(&t);
+	}
+	run_env(&t, "NVIDIA_VISIBLE_DEVICES=0", huge, NULL);
+	CHECK(t.r < 0 && strlen(t.err.what) < 160 && str_ends(t.err.what, "0..."));
+	run_free(&t);
 }
 
 static char *repeat(const char *prefix, char c, size_t n)
