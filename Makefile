@@ -286,7 +286,10 @@ check-weakened: all
 	$(Q)BUILD=$(BUILD) tests/lib/with-cgroups.sh tests/weakened/run.sh $(WEAKENED)
 
 # On a machine with a real driver and GPU.
-check-gpu: all
+check-gpu:
+	$(Q)contrib/deps.sh install build gpu
+	$(Q)tests/gpu/require.sh
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/gpu/*.bats)
 
 lint:

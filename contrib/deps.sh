@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint]
-# The Debian packages for building nvcoreos, for its demo, its tests, its fuzzing, its slow tests and its lint; without a
+# deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint] [gpu]
+# The Debian packages for building nvcoreos, for its demo, its tests, its fuzzing, its slow tests, its lint and its test on a GPU; without a
 # group the first three.
 # `install` asks apt-get only for what is missing, and changes nothing where nothing is; `has` says by its exit status
 # whether nothing is missing.
 set -eu
 
 usage() {
-	echo 'usage: deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint]' >&2
+	echo 'usage: deps.sh list|install|has [build] [demo] [check] [fuzz] [slow] [lint] [gpu]' >&2
 	exit 2
 }
 
@@ -19,6 +19,7 @@ packages() {
 	check) echo qemu-system-x86 cpio libelf-dev binutils openssl kmod systemd strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd uidmap bzip2 xz-utils zstd e2fsprogs erofs-utils fuse-overlayfs ;;
 	fuzz) echo clang clang-runtime ;;
 	slow) echo makeself patch podman rootlesskit slirp4netns python3-jsonschema python3-yaml xfsprogs btrfs-progs squashfs-tools ;;
+	gpu) echo bats jq runc mount ;;
 	lint) echo shellcheck clang-format clang-tidy cppcheck ;;
 	*) usage ;;
 	esac
