@@ -51,6 +51,10 @@ $1 == "library" && NF >= 3 {
 	add("LIBRARIES", "{ " quoted($2) ", " capabilities($3) ", " option("compat") ", " option("unversioned") ", " ($3 == "host" ? "true" : "false") " }")
 	next
 }
+$1 == "xserver" && NF == 3 && $3 ~ /^(drivers|extensions)$/ {
+	add("XSERVER", "{ " quoted($2) ", " quoted($3) " }")
+	next
+}
 $1 == "program" && NF == 3 {
 	add("PROGRAMS", "{ " quoted($2) ", " capabilities($3) " }")
 	next
@@ -73,7 +77,7 @@ $1 == "cuda" && NF == 3 && $2 ~ /^[0-9]+$/ && $3 ~ /^[0-9]+\.[0-9]+$/ {
 END {
 	if (failed)
 		exit 1
-	n = split("LIBRARIES PROGRAMS SHARES SHARE_PREFIXES ALIASES CUDA", parts, " ")
+	n = split("LIBRARIES XSERVER PROGRAMS SHARES SHARE_PREFIXES ALIASES CUDA", parts, " ")
 	for (i = 1; i <= n; i++) {
 		if (!rows[parts[i]]) {
 			printf "driver-files.conf: no line of %s\n", parts[i] > "/dev/stderr"

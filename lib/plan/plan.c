@@ -248,5 +248,5 @@ void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driv
 			strlist_add(a, l, arena_printf(a, "/usr/bin/%s", driver->programs[i].name));
 	for (size_t i = 0; i < driver->n_links; i++)
 		if (tree_view_shows(shown, driver->links[i].capability))
-			strlist_add(a, l, driver->links[i].path);
+			plan_links_candidates(a, l, driver->links[i].path);
 }

@@ -223,6 +223,28 @@ static int check_proc(const struct plan *p, const struct plan_input *in, struct 
 	return 0;
 }
 
+/* What the image's libgbm and X server open, beside its own. */
+static bool is_module_place(const char *path)
+{
+	static const char *const dirs[] = {
+		"/usr/lib/x86_64-linux-gnu/gbm/",
+		"/usr/lib/aarch64-linux-gnu/gbm/",
+		"/usr/lib64/gbm/",
+		"/usr/lib/xorg/modules/drivers/",
+		"/usr/lib/xorg/modules/extensions/",
+		"/usr/lib64/xorg/modules/drivers/",
+		"/usr/lib64/xorg/modules/extensions/",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		const char *name = str_after(path, dirs[i]);
+
+		if (name)
+			return strstr(name, "nvidia") && str_ends(name, ".so") && !strchr(name, '/');
+	}
+	return false;
+}
+
 /* Programs in /usr/bin; data at least one directory deep in /usr/share and /etc, and nothing of the loader's. */
 static bool is_link_place(const char *path)
 {
@@ -230,6 +252,8 @@ static bool is_link_place(const char *path)
 
 	if (!is_plain(path))
 		return false;
+	if (is_module_place(path))
+		return true;
 	rest = str_after(path, "/usr/bin/");
 	if (rest)
 		return *rest && !strchr(rest, '/');

@@ -41,6 +41,15 @@ static void add_profile(struct plan_work *w)
 	p->files[p->n_files++] = (struct plan_file){ PLAN_EGL_FILE, arena_strdup(&p->arena, text) };
 }
 
+/* The first node of a kind is the one that udev's name leads to. */
+static bool is_first(const struct inventory_gpu *gpu, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_starts(gpu->drm[i].name, "card") == str_starts(gpu->drm[n].name, "card"))
+			return false;
+	return true;
+}
+
 /* As udev names the nodes, for programs that look for a GPU by its place. */
 static void add_links(struct plan_work *w, const struct inventory_gpu *gpu)
 {
@@ -49,6 +58,8 @@ static void add_links(struct plan_work *w, const struct inventory_gpu *gpu)
 	for (size_t i = 0; i < gpu->n_drm; i++) {
 		const char *name = gpu->drm[i].name, *kind = str_starts(name, "card") ? "card" : "render";
 
+		if (!is_first(gpu, i))
+			continue;
 		p->dev_links = arena_grow(&p->arena, p->dev_links, p->n_dev_links, sizeof(*p->dev_links));
 		p->dev_links[p->n_dev_links++] = (struct plan_dev_link){
 			arena_printf(&p->arena, "dri/by-path/pci-%s-%s", gpu->pci, kind),

@@ -54,6 +54,8 @@ void plan_proc_make(struct plan_work *w);
 /* The links to programs and shared files. */
 void plan_links_make(struct plan_work *w);
 
+/* The paths that decide where a link of a tree's goes. Added to l in the arena. */
+void plan_links_candidates(struct arena *a, struct strlist *l, const char *path);
 /* What goes with other drivers' devices: the host's files for GPUDirect Storage; and in notes what is left out. */
 void plan_extra_make(struct plan_work *w);
 /* The i-th of the host's paths that plan_extra_make may show; NULL at the end. */

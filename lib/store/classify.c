@@ -22,6 +22,14 @@ static const struct {
 };
 
 static const struct {
+	const char *stem, *dir;
+} xserver[] = {
+#define DRIVER_FILES_XSERVER
+#include "driver-files.inc"
+#undef DRIVER_FILES_XSERVER
+};
+
+static const struct {
 	const char *name;
 	unsigned capability; /* 0: the host's */
 } programs[] = {
@@ -174,6 +182,20 @@ bool classify_file(const struct classify_input *in, struct classify *ret)
 		return true;
 	*ret = (struct classify){ .kind = MANIFEST_HOST };
 	return !stem && classify_program_file(in, ret);
+}
+
+bool classify_xserver(const char *name, const char **ret_dir, size_t *ret_stem)
+{
+	size_t stem = stem_length(name);
+
+	for (size_t i = 0; stem && i < ARRAY_SIZE(xserver); i++) {
+		if (!same(xserver[i].stem, name, stem))
+			continue;
+		*ret_dir = xserver[i].dir;
+		*ret_stem = stem;
+		return true;
+	}
+	return false;
 }
 
 const char *classify_program(size_t i)

@@ -28,6 +28,12 @@ struct classify {
 /* False where it is no file of a driver: it is left out. */
 bool classify_file(const struct classify_input *in, struct classify *ret);
 
+/*
+ * Whether `name` is a module of the X server: "nvidia_drv.so", "libglxserver_nvidia.so.535.261.03". *ret_dir is then the
+ * directory of its kind, and *ret_stem how much of the name stands before ".so".
+ */
+bool classify_xserver(const char *name, const char **ret_dir, size_t *ret_stem);
+
 /* The names below which the host's driver packages put programs and share files; NULL at the end of the table. */
 const char *classify_program(size_t i);
 const char *classify_share(size_t i);

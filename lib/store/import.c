@@ -24,11 +24,18 @@ static const char *const library_dirs[] = {
 	"usr/lib/x86_64-linux-gnu/nvidia/current",
 	"usr/lib/aarch64-linux-gnu/nvidia/current",
 	"usr/lib/x86_64-linux-gnu",
+	"usr/lib/x86_64-linux-gnu/nvidia/xorg",
 	"usr/lib/x86_64-linux-gnu/vdpau",
 	"usr/lib/aarch64-linux-gnu",
 	"usr/lib/aarch64-linux-gnu/vdpau",
 	"usr/lib64",
 	"usr/lib64/vdpau",
+	"usr/lib64/nvidia/xorg",
+	"usr/lib64/xorg/modules/drivers",
+	"usr/lib64/xorg/modules/extensions",
+	"usr/lib/nvidia/current",
+	"usr/lib/xorg/modules/drivers",
+	"usr/lib/xorg/modules/extensions",
 	"usr/lib",
 	"usr/lib/vdpau",
 	"usr/lib/i386-linux-gnu/nvidia/current",
@@ -44,6 +51,7 @@ static const char *const share_dirs[] = {
 	"usr/share/vulkan/implicit_layer.d",
 	"usr/share/glvnd/egl_vendor.d",
 	"usr/share/egl/egl_external_platform.d",
+	"usr/share/X11/xorg.conf.d",
 	"etc/OpenCL/vendors",
 	"usr/share/nvidia/current",
 	"usr/share/nvidia",
@@ -219,6 +227,14 @@ static int open_file(const struct search *s, const char *dir, const char *name)
 	return take_fd(fd);
 }
 
+static bool is_library(const char *name)
+{
+	const char *dir;
+	size_t stem;
+
+	return str_starts(name, "lib") || classify_xserver(name, &dir, &stem);
+}
+
 static int take_libraries(struct search *s, const char *dir, struct err *err)
 {
 	cleanup_free char *suffix = mem_printf(".so.%s", s->version);
@@ -229,7 +245,7 @@ static int take_libraries(struct search *s, const char *dir, struct err *err)
 	while (d && r == 0 && (e = readdir(d))) {
 		cleanup_fd int fd = -EBADF;
 
-		if (!str_starts(e->d_name, "lib") || !is_file(d, e->d_name) ||
+		if (!is_library(e->d_name) || !is_file(d, e->d_name) ||
 		    !(str_ends(e->d_name, suffix) || classify_is_unversioned(e->d_name)))
 			continue;
 		fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -63,6 +63,33 @@ static void add_aliases(struct tree *t, const struct manifest *m, const struct m
 	}
 }
 
+static void add_link(struct tree *t, char *path, char *target, unsigned capability)
+{
+	t->links = arena_grow(&t->arena, t->links, t->n_links, sizeof(*t->links));
+	t->links[t->n_links++] = (struct tree_link){ path, target, capability };
+}
+
+/* Backends of libgbm are no libraries that a loader finds. */
+static void add_gbm(struct tree *t, const struct manifest_file *f)
+{
+	const char *name = str_after(f->path, "lib64/gbm/");
+
+	if (name)
+		add_link(t, arena_printf(&t->arena, TREE_LINK_GBM "/%s", name), arena_strdup(&t->arena, f->path),
+			 CAP_GRAPHICS);
+}
+
+static void add_xserver(struct tree *t, const struct manifest_file *f)
+{
+	const char *name = path_base(f->path), *dir;
+	size_t stem;
+
+	if (f->link || f->class != 64 || !classify_xserver(name, &dir, &stem))
+		return;
+	add_link(t, arena_printf(&t->arena, TREE_LINK_XSERVER "/%s/%.*s.so", dir, (int)stem, name),
+		 arena_printf(&t->arena, TREE_XSERVER "/%s/%s", dir, name), CAP_GRAPHICS);
+}
+
 static void add_share(struct tree *t, const struct manifest_file *f)
 {
 	struct classify_input in = { .name = path_base(f->path), .driver = t->driver };
@@ -70,12 +97,8 @@ static void add_share(struct tree *t, const struct manifest_file *f)
 
 	if (!classify_file(&in, &c) || !c.link_dir)
 		return;
-	t->links = arena_grow(&t->arena, t->links, t->n_links, sizeof(*t->links));
-	t->links[t->n_links++] = (struct tree_link){
-		.path = arena_printf(&t->arena, "%s/%s", c.link_dir, in.name),
-		.target = arena_strdup(&t->arena, f->path),
-		.capability = f->capability,
-	};
+	add_link(t, arena_printf(&t->arena, "%s/%s", c.link_dir, in.name), arena_strdup(&t->arena, f->path),
+		 f->capability);
 }
 
 static void add_program(struct tree *t, const struct manifest_file *f)
@@ -98,6 +121,10 @@ void start_driver(struct tree *t, struct manifest *m, const char *path)
 		const char *base = path_base(f->path), *soname = f->soname ? f->soname : base;
 		cleanup_free char *dir = mem_strndup(f->path, base == f->path ? 0 : (size_t)(base - f->path) - 1);
 
+		if (f->kind == MANIFEST_HOST && t->capabilities & CAP_GRAPHICS)
+			add_xserver(t, f);
+		if (f->link && t->capabilities & CAP_GRAPHICS)
+			add_gbm(t, f);
 		if (f->link || !is_shown(f))
 			continue;
 		if (f->kind == MANIFEST_PROGRAM)

@@ -43,6 +43,14 @@ struct tree_program {
 	unsigned capability;
 };
 
+/*
+ * Links below these go beside the image's own libraries, wherever it has them: the planner finds the place. And where a
+ * view has modules of the X server.
+ */
+#define TREE_LINK_GBM "/usr/lib64/gbm"
+#define TREE_LINK_XSERVER "/usr/lib64/xorg/modules"
+#define TREE_XSERVER "xorg"
+
 struct tree_link {
 	const char *path;    /* in the container, absolute */
 	const char *target;  /* below /usr/local/nvidia: "share/vulkan/icd.d/nvidia_icd.json" */

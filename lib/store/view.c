@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "store/classify.h"
 
 #define VIEWS "views"
 #define EM_AMD64 62
@@ -120,6 +121,19 @@ static bool shows(const struct making *k, unsigned capability, bool compat)
 	return tree_view_shows(k->set, capability) && !(compat && k->without_compat);
 }
 
+/* The host's own file, shown where no loader looks for libraries. */
+static int place_xserver(const struct making *k, const struct manifest_file *f)
+{
+	const char *name = path_base(f->path), *dir;
+	cleanup_free char *to = NULL;
+	size_t stem;
+
+	if (f->link || f->class != 64 || !shows(k, CAP_GRAPHICS, false) || !classify_xserver(name, &dir, &stem))
+		return 0;
+	to = mem_printf(TREE_XSERVER "/%s/%s", dir, name);
+	return place(k, f->path, to);
+}
+
 static int place_files(const struct making *k)
 {
 	int r = 0;
@@ -127,6 +141,8 @@ static int place_files(const struct making *k)
 	for (size_t i = 0; r == 0 && i < k->m->n_files; i++) {
 		const struct manifest_file *f = &k->m->files[i];
 
+		if (f->kind == MANIFEST_HOST)
+			r = place_xserver(k, f);
 		if (f->kind != MANIFEST_LIBRARY && f->kind != MANIFEST_PROGRAM && f->kind != MANIFEST_SHARE)
 			continue;
 		if (shows(k, f->capability, f->compat))

@@ -10,8 +10,8 @@
 #include "plan/choose.h"
 #include "scene.h"
 
-static const char *const host_names[] = { "one", "three", "mig", "geforce", "no-uvm", "unloaded", "none" };
-static const char *const driver_names[] = { "535", "compute-only" };
+static const char *const host_names[] = { "one", "three", "mig", "geforce", "no-uvm", "unloaded", "none", "extra" };
+static const char *const driver_names[] = { "535", "compute-only", "desktop" };
 static const char *toolkit_names[] = { "11.8.0", "12.2.2", "13.0.1" };
 
 static struct inventory hosts[ARRAY_SIZE(host_names)];

@@ -102,12 +102,23 @@ static bool is_channel(const struct request *r, uint32_t channel)
 	return false;
 }
 
+static bool is_extra(const struct plan_input *in, const struct plan_node *n)
+{
+	for (size_t i = 0; i < in->inventory->n_extra; i++) {
+		const struct inventory_extra *e = &in->inventory->extra[i];
+
+		if (str_eq(e->name, n->name))
+			return (e->feature & in->request->features) && e->major == n->major && e->minor == n->minor;
+	}
+	return false;
+}
+
 static void check_node(const struct plan_input *in, const struct plan_node *n)
 {
 	const struct inventory *inv = in->inventory;
 
 	MUST(in->request->n_devices > 0);
-	MUST(fuzz_matches(n->name, "^[a-zA-Z0-9-]+(/[a-zA-Z0-9-]+)?$"));
+	MUST(fuzz_matches(n->name, "^[a-zA-Z0-9-]+(/[a-zA-Z0-9_-]+)?$"));
 	if (n->major == inv->major && n->minor >= 254)
 		return;
 	if (n->major == inv->major_uvm && n->minor < 2)
@@ -117,7 +128,7 @@ static void check_node(const struct plan_input *in, const struct plan_node *n)
 	else if (n->major == inv->major_imex)
 		MUST(is_channel(in->request, n->minor));
 	else
-		MUST(is_one_gpu(in, n));
+		MUST(is_extra(in, n) || is_one_gpu(in, n));
 }
 
 static bool in_driver(const char *path)
@@ -141,11 +152,22 @@ static void check_paths(const struct plan *p, const struct plan_input *in)
 	}
 	for (size_t i = 0; i < p->n_links; i++) {
 		MUST(fuzz_is_normal(p->links[i].path) && in_driver(p->links[i].target));
-		MUST(fuzz_matches(p->links[i].path, "^(/usr/bin/[^/]+|/(usr/share|etc)/[^/]+/.+)$"));
+		MUST(fuzz_matches(
+			p->links[i].path,
+			"^(/usr/bin/[^/]+|/(usr/share|etc)/[^/]+/.+|/usr/lib(64|/[a-z0-9_]+-linux-gnu)/gbm/[^/]*nvidia[^/]*\\.so|"
+			"/usr/lib(64)?/xorg/modules/(drivers|extensions)/[^/]*nvidia[^/]*\\.so)$"));
 	}
 	for (size_t i = 0; i < p->n_files; i++)
 		MUST(fuzz_matches(p->files[i].path,
-				  "^/etc/ld\\.so\\.conf(\\.d/(00-nvcoreos|zz-nvcoreos-cuda)\\.conf)?$"));
+				  "^/etc/(ld\\.so\\.conf(\\.d/(00-nvcoreos|zz-nvcoreos-cuda)\\.conf)?|nvidia/"
+				  "nvidia-application-profiles-rc\\.d/10-container\\.conf)$"));
+	for (size_t i = 0; i < p->n_dev_links; i++) {
+		MUST(fuzz_matches(p->dev_links[i].name, "^dri/by-path/pci-[0-9a-f:.]+-(card|render)$"));
+		MUST(fuzz_matches(p->dev_links[i].target, "^\\.\\./(card|renderD)[0-9]+$"));
+	}
+	for (size_t i = 0; i < p->n_shown; i++)
+		MUST((in->request->features & REQUEST_GDS) && in->request->n_devices &&
+		     fuzz_matches(p->shown[i].path, "^/(run/udev/data|etc/cufile\\.json)$"));
 	for (size_t i = 0; i < p->cache.n_first; i++)
 		MUST(in_ours(p->cache.first[i].path));
 	for (size_t i = 0; i < p->cache.n_last; i++)

@@ -90,6 +90,7 @@ static void check_rights(const struct request *r, const struct spec *spec, const
 	MUST(spec->privileged || (!r->mig_config && !r->mig_monitor));
 	for (size_t i = 0; i < spec->n_mounts; i++)
 		imex_mount |= strstr(spec->mounts[i].destination, "/nvidia-container-devices/imex/") != NULL;
+	MUST(trusted ? !r->features_denied : !r->features);
 	MUST(!r->n_imex_channels || trusted || (imex_mount && conf->accept_mounts));
 }
 

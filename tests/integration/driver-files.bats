@@ -14,11 +14,11 @@ setup() {
 @test "every line of it stands in the tables" {
 	run -0 awk -f "$AWK" "$FILES"
 	[ "$(grep -c '^	{' <<<"$output")" = "$(grep -c '^[a-z]' "$FILES")" ]
-	[ "$(grep -c '^#ifdef DRIVER_FILES_' <<<"$output")" = 6 ]
+	[ "$(grep -c '^#ifdef DRIVER_FILES_' <<<"$output")" = 7 ]
 }
 
 @test "a line that is not understood is named, and ends it" {
-	for line in 'library libx' 'library libx nonsense' 'library libx compute nonsense' 'library lib"x compute' 'program x' \
+	for line in 'library libx' 'library libx nonsense' 'library libx compute nonsense' 'library lib"x compute' 'program x' 'xserver x' 'xserver x y' \
 		'share x graphics share/x' 'alias libx.so.1' 'cuda 535' 'cuda x 12.2' 'nonsense'; do
 		cp "$FILES" "$WORK"
 		echo "$line" >>"$WORK"
@@ -29,7 +29,7 @@ setup() {
 }
 
 @test "a file without one kind of lines is refused" {
-	for kind in library program share alias cuda; do
+	for kind in library xserver program share alias cuda; do
 		grep -v "^$kind " "$FILES" >"$WORK"
 		run -1 awk -f "$AWK" "$WORK"
 		[[ $output == *'driver-files.conf: no line of '* ]]

@@ -177,6 +177,52 @@ EXTRA='NVIDIA_GDS=enabled NVIDIA_MOFED=enabled NVIDIA_GDRCOPY=enabled NVIDIA_NVS
 	[ "${lines[2]}" = ENXIO ]
 }
 
+# archive_library DIR NAME SONAME
+archive_library() {
+	echo 'int nothing;' | cc -x c -shared -nostdlib -o "$1/$2" - "-Wl,-soname,$3"
+}
+
+@test "graphics: modules of the image's X server, libgbm's backend, Vulkan's and EGL's files, each where the image looks" {
+	x=$BATS_TEST_TMPDIR/x v=535.261.03
+	gpu_archives "$x" "$v"
+	mkdir "$x/in" && tar -C "$x/in" -xf "$x/archives/libraries-$v.tar.gz"
+	archive_library "$x/in" "libGLX_nvidia.so.$v" libGLX_nvidia.so.0
+	archive_library "$x/in" "libEGL_nvidia.so.$v" libEGL_nvidia.so.0
+	archive_library "$x/in" "libnvidia-allocator.so.$v" libnvidia-allocator.so.1
+	archive_library "$x/in" "libglxserver_nvidia.so.$v" libglxserver_nvidia.so
+	archive_library "$x/in" nvidia_drv.so nvidia_drv.so
+	for name in nvidia_icd.json nvidia_layers.json 15_nvidia_gbm.json 10_nvidia_wayland.json 20_nvidia_xcb.json nvidia-drm-outputclass.conf; do
+		echo "$name" >"$x/in/$name"
+	done
+	tar -C "$x/in" -czf "$x/archives/libraries-$v.tar.gz" .
+	sed "s#^driver-store=.*#driver-store=$x/store#" "$HOST/conf" >"$x/conf"
+	gpu_nvcoreos "$x" install "$x"/archives/{libraries,tools}-$v.tar.gz
+	gpu_nvcoreos "$x" verify
+	mkdir -p "$B/rootfs/usr/lib/xorg/modules/drivers"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0 NVIDIA_DRIVER_CAPABILITIES=display
+	gpu_sh "$B" 'for f in usr/lib/x86_64-linux-gnu/gbm/nvidia-drm_gbm.so usr/lib/xorg/modules/drivers/nvidia_drv.so \
+		usr/lib/xorg/modules/extensions/libglxserver_nvidia.so; do od -An -c -j1 -N3 /$f; done
+		cat /usr/share/vulkan/icd.d/* /usr/share/vulkan/implicit_layer.d/* /usr/share/egl/egl_external_platform.d/* /usr/share/X11/xorg.conf.d/*
+		grep -c libEGL_nvidia.so.0 /usr/share/glvnd/egl_vendor.d/10_nvidia.json
+		ls /usr/lib64/gbm /usr/lib64/xorg 2>&1 | grep -c "cannot access"; ldconfig -p | grep -c "glxserver\|nvidia_drv\|_gbm"; true'
+	run gpu_run "$x" "$B"
+	echo "$output"
+	[ "$status" = 0 ]
+	for i in 0 1 2; do
+		[ "${lines[$i]// /}" = ELF ]
+	done
+	[ "${lines[*]:3:6}" = 'nvidia_icd.json nvidia_layers.json 10_nvidia_wayland.json 15_nvidia_gbm.json 20_nvidia_xcb.json nvidia-drm-outputclass.conf' ]
+	[ "${lines[9]}" = 1 ]
+	[ "${lines[10]}" = 2 ]
+	[ "${lines[11]}" = 0 ]
+	# No X server in the image: nothing for one.
+	bundle_clean "$B"
+	bundle_make "$B" "$ROOT"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0 NVIDIA_DRIVER_CAPABILITIES=graphics
+	gpu_sh "$B" 'ls /usr/lib/xorg /usr/lib64/xorg 2>&1 | grep -c "cannot access"'
+	[ "$(gpu_run "$x" "$B")" = 2 ]
+}
+
 @test "graphics: a host's /dev as a volume keeps its links, and gets none" {
 	mkdir -p "$B/vol-dev/dri/by-path"
 	fakehost_node "$B/vol-dev/null" 1 3 666

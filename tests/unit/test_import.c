@@ -38,6 +38,10 @@ TEST(debian)
 	fixture_library(root, DEBIAN "libnvidia-api.so.1", "libnvidia-api.so.1", NULL);
 	fixture_library(root, "usr/lib/x86_64-linux-gnu/libnvidia-ml.so." DRIVER, "libnvidia-ml.so.1", NULL);
 	fixture_library(root, "usr/lib/x86_64-linux-gnu/libfoo.so.1", "libfoo.so.1", NULL);
+	fixture_library(root, "usr/lib/nvidia/current/nvidia_drv.so", "nvidia_drv.so", NULL);
+	fixture_library(root, "usr/lib/nvidia/current/libglxserver_nvidia.so." DRIVER, "libglxserver_nvidia.so", NULL);
+	fixture_library(root, "usr/lib/xorg/modules/drivers/nouveau_drv.so", "nouveau_drv.so", NULL);
+	fixture_write(root, "usr/share/X11/xorg.conf.d/nvidia-drm-outputclass.conf", "#", 1, 0644);
 	fixture_write(root, "lib/firmware/nvidia/" DRIVER "/gsp_tu10x.bin", "fw", 2, 0644);
 	fixture_write(root, "etc/OpenCL/vendors/nvidia.icd", "libnvidia-opencl.so.1\n", 22, 0644);
 	CHECK_INT(run(&c, root, NULL, &err), 0);
@@ -48,6 +52,10 @@ TEST(debian)
 	CHECK(fixture_exists(c.driver_store, TREE "/lib64/libnvidia-api.so.1"));
 	CHECK(!fixture_exists(c.driver_store, TREE "/lib64/libfoo.so.1"));
 	CHECK(fixture_exists(c.driver_store, TREE "/share/OpenCL/vendors/nvidia.icd"));
+	CHECK(fixture_exists(c.driver_store, TREE "/lib64/nvidia_drv.so"));
+	CHECK(fixture_exists(c.driver_store, TREE "/lib64/libglxserver_nvidia.so." DRIVER));
+	CHECK(!fixture_exists(c.driver_store, TREE "/lib64/nouveau_drv.so"));
+	CHECK(fixture_exists(c.driver_store, TREE "/share/X11/xorg.conf.d/nvidia-drm-outputclass.conf"));
 	CHECK(fixture_exists(c.driver_store, TREE "/firmware/nvidia/" DRIVER "/gsp_tu10x.bin"));
 	/* Again is no error. */
 	CHECK_INT(run(&c, root, NULL, &err), 0);

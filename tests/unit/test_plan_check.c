@@ -168,6 +168,18 @@ static void link_relative(struct plan *p)
 {
 	p->links[0].target = "bin/sh";
 }
+static void link_xserver_other(struct plan *p)
+{
+	p->links[0].path = "/usr/lib/xorg/modules/extensions/libglx.so";
+}
+static void link_gbm_deep(struct plan *p)
+{
+	p->links[0].path = "/usr/lib64/gbm/nvidia/x.so";
+}
+static void link_lib(struct plan *p)
+{
+	p->links[0].path = "/usr/lib64/libnvidia-ml.so";
+}
 static void link_twice(struct plan *p)
 {
 	p->links[1].path = p->links[0].path;
@@ -379,6 +391,9 @@ static const struct doctor doctors[] = {
 	D(link_out),
 	D(link_out_climbs),
 	D(link_relative),
+	D(link_xserver_other),
+	D(link_gbm_deep),
+	D(link_lib),
 	D(link_twice),
 	D(file_passwd),
 	D(file_preload),

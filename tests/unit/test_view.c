@@ -2,6 +2,7 @@
 #include "store/view.h"
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -69,6 +70,64 @@ TEST(views)
 	/* Only what differs. */
 	CHECK(!fixture_exists(dir, "views/graphics"));
 	CHECK(!fixture_exists(dir, "views/utility.nocuda"));
+	tree_free(&t);
+	manifest_free(&m);
+}
+
+/* Modules of the X server where no loader looks, and libgbm's backend; and where their links go. */
+TEST(graphics)
+{
+	static const struct tree_link want[] = {
+		{ "/usr/lib64/gbm/nvidia-drm_gbm.so", "lib64/gbm/nvidia-drm_gbm.so", CAP_GRAPHICS },
+		{ "/usr/lib64/xorg/modules/extensions/libglxserver_nvidia.so",
+		  "xorg/extensions/libglxserver_nvidia.so.1.2", CAP_GRAPHICS },
+		{ "/usr/lib64/xorg/modules/drivers/nvidia_drv.so", "xorg/drivers/nvidia_drv.so", CAP_GRAPHICS },
+	};
+	static const char *const host[] = { "lib64/libglxserver_nvidia.so.1.2", "lib64/nvidia_drv.so",
+					    "lib32/libglxserver_nvidia.so.1.2" };
+	const char *dir = tap_tmpdir();
+	cleanup_fd int fd = fd_open_dir(dir);
+	struct err err = ERR_INIT;
+	struct manifest m;
+	struct tree t;
+
+	fill(dir, &m);
+	tap_write(dir, "lib64/libnvidia-allocator.so.1.2", "a");
+	tap_write(dir, "lib64/libGLX_nvidia.so.1.2", "x");
+	add(&m, "lib64/libnvidia-allocator.so.1.2", MANIFEST_LIBRARY, CAP_COMPUTE | CAP_GRAPHICS,
+	    "libnvidia-allocator.so.1");
+	add(&m, "lib64/libGLX_nvidia.so.1.2", MANIFEST_LIBRARY, CAP_GRAPHICS, "libGLX_nvidia.so.0");
+	for (size_t i = 0; i < ARRAY_SIZE(host); i++) {
+		struct manifest_file f = {
+			.path = host[i], .kind = MANIFEST_HOST, .class = i < 2 ? 64 : 32, .sha256 = SUM
+		};
+
+		tap_write(dir, host[i], "h");
+		manifest_add_file(&m, &f);
+	}
+	REQUIRE(soname_links(fd, &m, NULL, 0, &err) == 0);
+	manifest_sort(&m);
+	start_driver(&t, &m, dir);
+	REQUIRE(view_make(fd, &m, &t, &err) == 0);
+	REQUIRE(t.n_links == ARRAY_SIZE(want));
+	for (size_t i = 0; i < t.n_links; i++) {
+		CHECK_STR(t.links[i].path, want[i].path);
+		CHECK_STR(t.links[i].target, want[i].target);
+		CHECK_INT(t.links[i].capability, want[i].capability);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+		cleanup_free char *path = mem_printf("views/graphics/%s", want[i].target);
+
+		CHECK(fixture_exists(dir, path));
+	}
+	CHECK_INT(fixture_inode(dir, "views/graphics/xorg/drivers/nvidia_drv.so"),
+		  fixture_inode(dir, "lib64/nvidia_drv.so"));
+	CHECK(!fixture_exists(dir, "views/graphics/lib64/nvidia_drv.so"));
+	CHECK(!fixture_exists(dir, "views/compute/xorg"));
+	/* None of them is a library of the loader's. */
+	for (size_t i = 0; i < t.n_libraries; i++)
+		CHECK(!strstr(t.libraries[i].soname, "gbm") && !strstr(t.libraries[i].soname, "glxserver") &&
+		      !strstr(t.libraries[i].soname, "drv"));
 	tree_free(&t);
 	manifest_free(&m);
 }
