@@ -69,7 +69,7 @@ teardown() {
 	[ "$(gpu_run "$HOST" "$B")" = 'nvidia0 nvidiactl' ]
 	bundle_env "$B" NVIDIA_DRIVER_CAPABILITIES=graphics
 	gpu_sh "$B" 'cd /dev; ls -d nvidia* dri/* | tr "\n" " "'
-	[ "$(gpu_run "$HOST" "$B")" = 'dri/card0 dri/renderD128 nvidia0 nvidiactl ' ]
+	[ "$(gpu_run "$HOST" "$B")" = 'dri/by-path dri/card0 dri/renderD128 nvidia0 nvidiactl ' ]
 }
 
 @test "none: the driver, no GPU" {
