@@ -27,6 +27,10 @@ struct inventory_mig {
 	uint32_t gi_minor, ci_minor; /* of /dev/nvidia-caps/nvidia-cap<minor> */
 };
 
+struct inventory_gi { /* a GPU instance, with compute instances or without */
+	uint32_t gi, minor;
+};
+
 struct inventory_gpu {
 	uint32_t index;
 	const char *pci;	  /* dddd:bb:dd.f, lower case */
@@ -38,6 +42,8 @@ struct inventory_gpu {
 	bool mig_mode;
 	struct inventory_drm *drm;
 	size_t n_drm;
+	struct inventory_gi *gi;
+	size_t n_gi;
 	struct inventory_mig *mig;
 	size_t n_mig;
 };

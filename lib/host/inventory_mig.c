@@ -126,6 +126,17 @@ static int add_compute(struct mig_walk *w, const char *gi_path, const struct inv
 	return 0;
 }
 
+static int add_gi(struct mig_walk *w, const struct inventory_mig *mig, struct err *err)
+{
+	struct inventory_gpu *gpu = w->gpu;
+
+	if (gpu->n_gi >= INVENTORY_MIG_MAX)
+		return err_set(err, ERR_HOST, E2BIG, "%s/" CAPABILITIES "/gpu%u/mig", w->proc->label, gpu->minor);
+	gpu->gi = arena_grow(&w->inv->arena, gpu->gi, gpu->n_gi, sizeof(*gpu->gi));
+	gpu->gi[gpu->n_gi++] = (struct inventory_gi){ mig->gi, mig->gi_minor };
+	return 0;
+}
+
 static int add_instance(struct mig_walk *w, const char *gi, struct err *err)
 {
 	struct inventory_mig mig = { .gi = to_number(gi) };
@@ -139,6 +150,9 @@ static int add_instance(struct mig_walk *w, const char *gi, struct err *err)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	w->gpu->mig_mode = true;
+	r = add_gi(w, &mig, err);
+	if (r < 0)
+		return r;
 	r = list_instances(w->proc, path, "ci", &cis, w->scratch, err);
 	for (size_t i = 0; i < cis.n && r == 0; i++) {
 		mig.ci = to_number(cis.v[i]);
@@ -156,6 +170,13 @@ static int by_instance(const void *x, const void *y)
 	return a->ci < b->ci ? -1 : a->ci > b->ci;
 }
 
+static int by_gi(const void *x, const void *y)
+{
+	const struct inventory_gi *a = x, *b = y;
+
+	return a->gi < b->gi ? -1 : a->gi > b->gi;
+}
+
 static int read_gpu(struct mig_walk *w, struct err *err)
 {
 	struct strlist gis;
@@ -166,6 +187,8 @@ static int read_gpu(struct mig_walk *w, struct err *err)
 	r = list_instances(w->proc, path, "gi", &gis, w->scratch, err);
 	for (size_t i = 0; i < gis.n && r == 0; i++)
 		r = add_instance(w, gis.v[i], err);
+	if (r == 0 && w->gpu->n_gi)
+		qsort(w->gpu->gi, w->gpu->n_gi, sizeof(*w->gpu->gi), by_gi);
 	if (r < 0 || !w->gpu->n_mig)
 		return r;
 	qsort(w->gpu->mig, w->gpu->n_mig, sizeof(*w->gpu->mig), by_instance);

@@ -109,6 +109,20 @@ static void add_extra(struct adder *a)
 			plan_work_note(a->w, "%s=enabled: this host has no %s.", f->variable, f->devices);
 }
 
+/* Who makes and removes compute instances opens the GPU instances that they are in, and sees what is there. */
+static void add_mig_config(struct adder *a)
+{
+	add_cap(a, a->w->in->inventory->mig_config_minor);
+	for (size_t i = 0; i < a->w->n_choices; i++) {
+		const struct inventory_gpu *gpu = a->w->choices[i].gpu;
+
+		for (size_t k = 0; k < gpu->n_gi; k++)
+			add_cap(a, gpu->gi[k].minor);
+		for (size_t k = 0; k < gpu->n_mig; k++)
+			add_cap(a, gpu->mig[k].ci_minor);
+	}
+}
+
 int plan_nodes_make(struct plan_work *w, struct err *err)
 {
 	const struct inventory *inv = w->in->inventory;
@@ -126,7 +140,7 @@ int plan_nodes_make(struct plan_work *w, struct err *err)
 	for (size_t i = 0; i < w->n_choices; i++)
 		add_choice(&a, &w->choices[i]);
 	if (req->mig_config)
-		add_cap(&a, inv->mig_config_minor);
+		add_mig_config(&a);
 	if (req->mig_monitor)
 		add_cap(&a, inv->mig_monitor_minor);
 	for (size_t i = 0; i < req->n_imex_channels; i++) {

@@ -38,6 +38,30 @@ static void add_cap(struct plan_work *w, char *path, uint32_t minor)
 	proc->caps[proc->n_caps++] = (struct plan_proc_cap){ path, minor };
 }
 
+static void add_gi(struct plan_work *w, const struct inventory_gpu *gpu, uint32_t gi, uint32_t minor)
+{
+	add_cap(w, arena_printf(&w->plan->arena, "gpu%u/mig/gi%u/access", gpu->minor, gi), minor);
+}
+
+static void add_ci(struct plan_work *w, const struct inventory_gpu *gpu, const struct inventory_mig *mig)
+{
+	add_cap(w, arena_printf(&w->plan->arena, "gpu%u/mig/gi%u/ci%u/access", gpu->minor, mig->gi, mig->ci),
+		mig->ci_minor);
+}
+
+/* All instances of the GPUs: whoever makes and removes them needs those that there are. */
+static void add_all_caps(struct plan_work *w)
+{
+	for (size_t i = 0; i < w->n_choices; i++) {
+		const struct inventory_gpu *gpu = w->choices[i].gpu;
+
+		for (size_t k = 0; k < gpu->n_gi; k++)
+			add_gi(w, gpu, gpu->gi[k].gi, gpu->gi[k].minor);
+		for (size_t k = 0; k < gpu->n_mig; k++)
+			add_ci(w, gpu, &gpu->mig[k]);
+	}
+}
+
 static void add_mig_caps(struct plan_work *w)
 {
 	const struct request *req = w->in->request;
@@ -45,13 +69,14 @@ static void add_mig_caps(struct plan_work *w)
 
 	for (size_t i = 0; i < w->n_choices; i++) {
 		const struct inventory_mig *mig = w->choices[i].mig;
-		unsigned gpu = w->choices[i].gpu->minor;
 
 		if (!mig)
 			continue;
-		add_cap(w, arena_printf(a, "gpu%u/mig/gi%u/access", gpu, mig->gi), mig->gi_minor);
-		add_cap(w, arena_printf(a, "gpu%u/mig/gi%u/ci%u/access", gpu, mig->gi, mig->ci), mig->ci_minor);
+		add_gi(w, w->choices[i].gpu, mig->gi, mig->gi_minor);
+		add_ci(w, w->choices[i].gpu, mig);
 	}
+	if (req->mig_config)
+		add_all_caps(w);
 	if (w->n_choices && req->mig_config)
 		add_cap(w, arena_strdup(a, "mig/config"), w->in->inventory->mig_config_minor);
 	if (w->n_choices && req->mig_monitor)

@@ -54,6 +54,17 @@ static bool gpu_is_named(const struct request *r, const struct inventory_gpu *gp
 	return false;
 }
 
+static bool is_of_gpu(const struct inventory_gpu *gpu, uint32_t minor)
+{
+	for (size_t i = 0; i < gpu->n_gi; i++)
+		if (gpu->gi[i].minor == minor)
+			return true;
+	for (size_t i = 0; i < gpu->n_mig; i++)
+		if (gpu->mig[i].ci_minor == minor)
+			return true;
+	return false;
+}
+
 /* Whether the request covers this minor of nvidia-caps. */
 static bool cap_is_named(const struct plan_input *in, uint32_t minor)
 {
@@ -62,6 +73,9 @@ static bool cap_is_named(const struct plan_input *in, uint32_t minor)
 
 	if ((r->mig_config && minor == inv->mig_config_minor) || (r->mig_monitor && minor == inv->mig_monitor_minor))
 		return true;
+	for (size_t g = 0; r->mig_config && g < inv->n_gpus; g++)
+		if (gpu_is_named(r, &inv->gpus[g]) && is_of_gpu(&inv->gpus[g], minor))
+			return true;
 	for (size_t g = 0; g < inv->n_gpus; g++)
 		for (size_t m = 0; m < inv->gpus[g].n_mig; m++)
 			for (size_t i = 0; i < r->n_devices; i++)

@@ -140,6 +140,15 @@ static inline void scene_mig(struct scene *s, struct inventory_gpu *gpu, const s
 	}
 }
 
+static inline void scene_gi(struct scene *s, struct inventory_gpu *gpu, const struct json *list)
+{
+	gpu->n_gi = json_len(list);
+	gpu->gi = arena_alloc(&s->arena, (gpu->n_gi + 1) * sizeof(*gpu->gi));
+	for (size_t i = 0; i < gpu->n_gi; i++)
+		gpu->gi[i] = (struct inventory_gi){ scene_number(json_at(list, i), "gi", 0),
+						    scene_number(json_at(list, i), "minor", 0) };
+}
+
 static inline void scene_gpu(struct scene *s, uint32_t index, struct inventory_gpu *gpu, const struct json *g)
 {
 	const struct json *drm = json_get(g, "drm");
@@ -163,6 +172,7 @@ static inline void scene_gpu(struct scene *s, uint32_t index, struct inventory_g
 		if (json_int(json_at(json_at(drm, i), 1), 0, 1 << 20, &minor))
 			gpu->drm[i].minor = (uint32_t)minor;
 	}
+	scene_gi(s, gpu, json_get(g, "gi"));
 	scene_mig(s, gpu, json_get(g, "mig"));
 }
 

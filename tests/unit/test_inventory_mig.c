@@ -40,6 +40,9 @@ TEST(mig_from_proc)
 		CHECK(!m->uuid);
 	}
 	CHECK_INT(inv.gpus[1].n_mig, 0);
+	REQUIRE(inv.gpus[0].n_gi == 2 && inv.gpus[1].n_gi == 0);
+	CHECK(inv.gpus[0].gi[0].gi == 2 && inv.gpus[0].gi[0].minor == 21);
+	CHECK(inv.gpus[0].gi[1].gi == 10 && inv.gpus[0].gi[1].minor == 93);
 	inventory_free(&inv);
 }
 
@@ -58,5 +61,7 @@ TEST(mig_minors_from_the_list)
 	/* MIG is on, and no compute instance made yet. */
 	CHECK(inv.gpus[0].mig_mode);
 	CHECK_INT(inv.gpus[0].n_mig, 0);
+	REQUIRE(inv.gpus[0].n_gi == 1);
+	CHECK(inv.gpus[0].gi[0].gi == 1 && inv.gpus[0].gi[0].minor == 12);
 	inventory_free(&inv);
 }
