@@ -168,8 +168,22 @@ static int check_shown(const struct plan *p, const struct plan_input *in, struct
 	return 0;
 }
 
-/* One component, of a node that the plan has. */
-static bool leads_to_node(const struct plan *p, const char *target)
+/* Under CDI the engine has given it. */
+static bool is_given_drm(const struct plan_input *in, const char *name)
+{
+	for (size_t i = 0; i < in->inventory->n_gpus; i++) {
+		const struct inventory_gpu *gpu = &in->inventory->gpus[i];
+
+		for (size_t k = 0; k < gpu->n_drm; k++)
+			if (str_eq(gpu->drm[k].name, name) &&
+			    plan_devices_given(in->request, gpu->drm[k].major, gpu->drm[k].minor))
+				return true;
+	}
+	return false;
+}
+
+/* One component, of a node that the plan or the engine has. */
+static bool leads_to_node(const struct plan *p, const struct plan_input *in, const char *target)
 {
 	const char *name = target ? str_after(target, "../") : NULL;
 
@@ -179,10 +193,10 @@ static bool leads_to_node(const struct plan *p, const char *target)
 		if (drm && str_eq(drm, name))
 			return true;
 	}
-	return false;
+	return name && is_given_drm(in, name);
 }
 
-static int check_dev_links(const struct plan *p, struct err *err)
+static int check_dev_links(const struct plan *p, const struct plan_input *in, struct err *err)
 {
 	for (size_t i = 0; i < p->n_dev_links; i++) {
 		const struct plan_dev_link *l = &p->dev_links[i];
@@ -190,7 +204,7 @@ static int check_dev_links(const struct plan *p, struct err *err)
 
 		if (!name || !*name || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789:.-") != strlen(name))
 			return refuse(err, l->name, "no place for a link in /dev");
-		if (!leads_to_node(p, l->target))
+		if (!leads_to_node(p, in, l->target))
 			return refuse(err, l->target, "a link to no node of the container's");
 		for (size_t k = 0; k < i; k++)
 			if (str_eq(p->dev_links[k].name, l->name))
@@ -304,8 +318,16 @@ static bool all_our_dirs(const char *list, char separator, bool conf)
 	return true;
 }
 
-/* EGL is told of just the GPUs whose nodes the container has. */
-static bool is_profile(const struct plan *p, const char *content)
+static bool is_listed(const struct plan *p, const char *pci)
+{
+	for (size_t i = 0; i < p->n_gpus; i++)
+		if (str_eq(p->gpus[i].pci, pci))
+			return true;
+	return false;
+}
+
+/* EGL is told of just the GPUs whose nodes the container has, from the plan or from the engine. */
+static bool is_profile(const struct plan *p, const struct plan_input *in, const char *content)
 {
 	cleanup_free char *want = NULL;
 	uint64_t minors = 0;
@@ -313,11 +335,18 @@ static bool is_profile(const struct plan *p, const char *content)
 	for (size_t i = 0; i < p->n_nodes; i++)
 		if (p->nodes[i].minor < 64 && number_behind(p->nodes[i].name, "nvidia", p->nodes[i].minor))
 			minors |= UINT64_C(1) << p->nodes[i].minor;
+	for (size_t i = 0; i < in->inventory->n_gpus; i++) {
+		const struct inventory_gpu *gpu = &in->inventory->gpus[i];
+
+		if (gpu->minor < 64 && is_listed(p, gpu->pci) &&
+		    plan_devices_given(in->request, in->inventory->major, gpu->minor))
+			minors |= UINT64_C(1) << gpu->minor;
+	}
 	want = plan_graphics_profile(minors);
 	return minors && content && str_eq(content, want);
 }
 
-static int check_files(const struct plan *p, struct err *err)
+static int check_files(const struct plan *p, const struct plan_input *in, struct err *err)
 {
 	for (size_t i = 0; i < p->n_files; i++) {
 		const struct plan_file *f = &p->files[i];
@@ -327,7 +356,7 @@ static int check_files(const struct plan *p, struct err *err)
 
 		if (!ours && !conf && !egl)
 			return refuse(err, f->path, "no file of a plan");
-		if (egl && !is_profile(p, f->content))
+		if (egl && !is_profile(p, in, f->content))
 			return refuse(err, f->path, "other GPUs than the container's");
 		if (!f->content || (conf && !str_eq(f->content, PLAN_CONF_INCLUDE "\n")) ||
 		    (ours && !all_our_dirs(f->content, '\n', true)))
@@ -386,7 +415,7 @@ int plan_check(const struct plan *p, const struct plan_input *in, struct err *er
 	r = check_shown(p, in, err);
 	if (r < 0)
 		return r;
-	r = check_dev_links(p, err);
+	r = check_dev_links(p, in, err);
 	if (r < 0)
 		return r;
 	r = check_proc(p, in, err);
@@ -395,7 +424,7 @@ int plan_check(const struct plan *p, const struct plan_input *in, struct err *er
 	r = check_links(p, err);
 	if (r < 0)
 		return r;
-	r = check_files(p, err);
+	r = check_files(p, in, err);
 	if (r < 0)
 		return r;
 	return check_loader(p, err);

@@ -50,6 +50,13 @@ static bool is_first(const struct inventory_gpu *gpu, size_t n)
 	return true;
 }
 
+/* An engine may have given the GPU without it. */
+static bool has_node(const struct plan_work *w, const struct inventory_drm *drm)
+{
+	return w->in->request->source != REQUEST_FROM_ENGINE ||
+	       plan_devices_given(w->in->request, drm->major, drm->minor);
+}
+
 /* As udev names the nodes, for programs that look for a GPU by its place. */
 static void add_links(struct plan_work *w, const struct inventory_gpu *gpu)
 {
@@ -58,7 +65,7 @@ static void add_links(struct plan_work *w, const struct inventory_gpu *gpu)
 	for (size_t i = 0; i < gpu->n_drm; i++) {
 		const char *name = gpu->drm[i].name, *kind = str_starts(name, "card") ? "card" : "render";
 
-		if (!is_first(gpu, i))
+		if (!is_first(gpu, i) || !has_node(w, &gpu->drm[i]))
 			continue;
 		p->dev_links = arena_grow(&p->arena, p->dev_links, p->n_dev_links, sizeof(*p->dev_links));
 		p->dev_links[p->n_dev_links++] = (struct plan_dev_link){
