@@ -103,7 +103,7 @@ LOOK='ls /dev | grep ^nvidia | tr "\n" " "; grep -c "/usr/local/nvidia " /proc/m
 	gpu_sh "$B" 'ls /dev/dri; printenv NVIDIA_DRIVER_CAPABILITIES'
 	run bundle_run "$B"
 	echo "$output"
-	[ "$output" = $'card0\nrenderD128\ncompute,utility,graphics' ]
+	[ "$output" = $'by-path\ncard0\nrenderD128\ncompute,utility,graphics' ]
 }
 
 @test "through the shim and hooks.d as well: done once" {

@@ -86,7 +86,7 @@ teardown() {
 	[ "$status" = 0 ]
 	[[ $output == *'driver: NVRM version: '*'GPU: NVIDIA A100-PG509-200, minor 0'*'runc: runc version '* ]]
 	[ ! -e /proc/driver/nvidia/version ] || skip 'there is a driver here'
-	run bats --tap "$NVC_TESTS/gpu/gpu.bats"
+	STRICT=0 run bats --tap "$NVC_TESTS/gpu/gpu.bats"
 	echo "$output"
 	[ "$(grep -c '^ok .* # skip no NVIDIA driver is loaded here' <<<"$output")" = "$(grep -c '^@test' "$NVC_TESTS/gpu/gpu.bats")" ]
 	STRICT=1 run bats --tap "$NVC_TESTS/gpu/gpu.bats"

@@ -498,7 +498,7 @@ half_unload() {
 	all=$(cd "$dir/dev" && find . -type c -o -type l | sort)
 	uvm=$(grep uvm "$dir/proc/devices")
 	half_unload "sed -i /uvm/d '$dir/proc/devices'"
-	[[ "$stderr" == 'nvcoreos-load: E54: in use: nvidia is used'*': nvidia_uvm went before it, and '* ]]
+	[[ "$stderr" == 'nvcoreos-load: E54: in use: nvidia is used'*'; nvidia_uvm went before it, and '* ]]
 	[ "$(cd "$dir/dev" && find . -type c -o -type l | sort)" = "$(grep -v uvm <<<"$all" | grep -v 511:)" ]
 	# What cannot be read tells nothing: nothing goes.
 	sed -i "s/^Block devices:/$uvm\n&/" "$dir/proc/devices"

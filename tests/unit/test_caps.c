@@ -28,12 +28,13 @@ enum {
 	SYS_PTRACE,
 	SYS_ADMIN = 21,
 	MKNOD = 27,
+	SYSLOG = 34,
 };
 #define BIT(c) (1ull << (c))
 #define WRITE_SET (BIT(DAC_OVERRIDE) | BIT(FOWNER))
 #define OWN_SET (BIT(SETUID) | BIT(SETGID))
 #define ENTER_SET (BIT(SYS_ADMIN) | BIT(SYS_CHROOT) | BIT(SYS_PTRACE) | BIT(DAC_READ_SEARCH))
-#define LOAD_SET (BIT(SYS_MODULE) | BIT(MKNOD) | BIT(CHOWN) | WRITE_SET)
+#define LOAD_SET (BIT(SYS_MODULE) | BIT(MKNOD) | BIT(CHOWN) | BIT(SYSLOG) | WRITE_SET)
 
 static uint64_t set_of(const char *key)
 {

@@ -185,8 +185,8 @@ TEST(arguments_and_environment)
 
 TEST(it_has_its_own_rights_alone)
 {
-	static const char *const want[] = { "CapInh:\t0000000000000000\n", "CapPrm:\t000000000801000b\n",
-					    "CapEff:\t000000000801000b\n", "CapBnd:\t000000000801000b\n",
+	static const char *const want[] = { "CapInh:\t0000000000000000\n", "CapPrm:\t000000040801000b\n",
+					    "CapEff:\t000000040801000b\n", "CapBnd:\t000000040801000b\n",
 					    "NoNewPrivs:\t1\n" };
 	cleanup_host struct host h;
 	cleanup_free char *path = NULL, *got = NULL;

@@ -136,7 +136,8 @@ if [ $# = 0 ]; then
 	cover || failed=1
 	as_it_is || failed=1
 fi
-printf '%s\0' "${patches[@]}" | xargs -0 -n 1 -P "${JOBS:-$(nproc)}" "$0" --one >"$out/log" || failed=1
+# Each has mounts of its own: the tests watch the host's.
+printf '%s\0' "${patches[@]}" | xargs -0 -n 1 -P "${JOBS:-$(nproc)}" unshare -m --propagation private "$0" --one >"$out/log" || failed=1
 cat "$out/log"
 noticed=$(grep -c '^noticed ' "$out/log")
 [ -z "${TALLY:-}" ] || echo "$noticed $((${#patches[@]} - noticed)) 0" >>"$TALLY"
