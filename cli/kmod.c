@@ -171,6 +171,30 @@ static int result(int r, const char *name, struct err *err)
 	return r == -EEXIST || r >= 0 ? 0 : failed(r, name, err);
 }
 
+static int probe(struct kmod_module *m)
+{
+	int r = kmod_module_probe_insert_module(m, KMOD_PROBE_IGNORE_COMMAND, NULL, NULL, NULL, NULL);
+
+	return r == -EEXIST ? 0 : r;
+}
+
+/* With these parameters alone: probing would add all that the kernel's command line has for it. */
+static int insert_with(struct kmod_module *m, const char *params)
+{
+	struct kmod_list *list cleanup(cleanup_modules_p) = kmod_module_get_dependencies(m), *i;
+	int r = 0;
+
+	kmod_list_foreach(i, list)
+	{
+		struct kmod_module *depend cleanup(cleanup_module_p) = kmod_module_get_module(i);
+
+		r = probe(depend);
+		if (r < 0)
+			return r;
+	}
+	return kmod_module_insert_module(m, 0, params);
+}
+
 static int probe_all(struct kmod_list *list, const char *params)
 {
 	struct kmod_list *i;
@@ -180,7 +204,7 @@ static int probe_all(struct kmod_list *list, const char *params)
 	{
 		struct kmod_module *m cleanup(cleanup_module_p) = kmod_module_get_module(i);
 
-		r = kmod_module_probe_insert_module(m, KMOD_PROBE_IGNORE_COMMAND, params, NULL, NULL, NULL);
+		r = params ? insert_with(m, params) : probe(m);
 		if (r < 0 && r != -EEXIST)
 			return r;
 	}

@@ -31,7 +31,10 @@ bool kmod_is_loaded(struct kmod *k, const char *name);
  */
 int kmod_load_file(struct kmod *k, const struct modset *set, const struct modset_file *file, const char *params,
 		   struct err *err) must_check;
-/* The same for a module that the kernel's own directory has, with its dependencies: "FILE: why". */
+/*
+ * The same for a module that the kernel's own directory has, with its dependencies: "FILE: why". These are loaded as modprobe would
+ * with an empty configuration, so that the kernel's command line has its say; the module itself too, if params is NULL.
+ */
 int kmod_load_own(struct kmod *k, const char *name, const char *params, struct err *err) must_check;
 /* The version that the kernel's own module of that name says it has, for the caller to free; NULL: no such module, or it says none. */
 char *kmod_own_version(struct kmod *k, const char *name);

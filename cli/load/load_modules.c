@@ -23,6 +23,7 @@
 
 #define PEERMEM "nvidia-peermem"
 #define OWN "the kernel's own modules"
+#define CMDLINE_MAX 65536
 #define FIRMWARE_PARAMETER "module/firmware_class/parameters/path"
 
 /* Debian renames the files and leaves the old names to modprobe.d, which is not read here. */
@@ -46,8 +47,9 @@ struct loader {
 	const char *os;
 	const char *driver; /* of the tree; NULL: there is none for this OS version */
 	char *path;
-	bool rest;  /* those that all need are there: what of the others is not */
-	bool prove; /* they are not loaded */
+	struct strlist kernel; /* parameters of the kernel's command line */
+	bool rest;	       /* those that all need are there: what of the others is not */
+	bool prove;	       /* they are not loaded */
 };
 
 static int choose_tree(struct loader *l, struct err *err)
@@ -154,7 +156,8 @@ static int load_own(const struct loader *l, const char *name, const char *params
 static int load_one(struct loader *l, const struct modset *set, size_t i, struct err *err)
 {
 	const char *name = modules[i].name;
-	const char *params = modparam_of(&l->out->arena, &l->conf->module_parameters, name, modules[i].params);
+	const char *kernel = modparam_of(&l->out->arena, &l->kernel, name, modules[i].params);
+	const char *params = modparam_of(&l->out->arena, &l->conf->module_parameters, name, kernel);
 	const struct modset_file *file = set ? modset_find(set, name) : NULL;
 	int r;
 
@@ -346,10 +349,25 @@ static int name_holder(const struct loader *l, int r, struct err *err)
 	return r;
 }
 
+/* An OS whose /usr is read-only has no better place for them than its boot loader's. */
+static void read_cmdline(struct loader *l)
+{
+	cleanup_free char *path = mem_printf("%s/cmdline", l->conf->proc_root), *text = NULL;
+	struct strlist refused = { 0 };
+	size_t len;
+
+	if (fd_read_file_at(AT_FDCWD, path, CMDLINE_MAX, &text, &len) < 0)
+		return;
+	modparam_of_kernel(&l->out->arena, text, &l->kernel, &refused);
+	for (size_t i = 0; i < refused.n; i++)
+		log_warning("kernel command line: %s is left out: %s", refused.v[i], modparam_check(refused.v[i]));
+}
+
 static int insert(struct loader *l, bool own, struct err *err)
 {
 	int r = choose_tree(l, err);
 
+	read_cmdline(l);
 	if (r == 0)
 		r = l->driver && !own ? load_tree(l, err) : KMOD_ABSENT;
 	if (r == KMOD_ABSENT) {

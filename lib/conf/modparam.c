@@ -74,6 +74,27 @@ const char *modparam_check(const char *word)
 	return "the modules are nvidia, nvidia-uvm, nvidia-modeset, nvidia-drm and nvidia-peermem";
 }
 
+static bool is_for_us(const char *word)
+{
+	const char *dot = strchr(word, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(allowed); i++)
+		if (names_module(word, (size_t)(dot - word), allowed[i].module))
+			return true;
+	return false;
+}
+
+void modparam_of_kernel(struct arena *a, const char *cmdline, struct strlist *ret, struct strlist *refused)
+{
+	struct strlist words = { 0 };
+
+	strlist_split(a, &words, cmdline, " \t\n", false);
+	/* What follows is for the first process. */
+	for (size_t i = 0; i < words.n && !str_eq(words.v[i], "--"); i++)
+		if (is_for_us(words.v[i]))
+			strlist_add(a, modparam_check(words.v[i]) ? refused : ret, words.v[i]);
+}
+
 const char *modparam_of(struct arena *a, const struct strlist *words, const char *module, const char *own)
 {
 	const char *text = own;

@@ -13,6 +13,11 @@
 /* What is wrong with such a word, as advice; NULL: nothing. */
 const char *modparam_check(const char *word);
 /*
+ * Those words of the kernel's command line that are for one of the modules: `ret` gets the ones that may be set, `refused` the
+ * others. All of them live in the arena.
+ */
+void modparam_of_kernel(struct arena *a, const char *cmdline, struct strlist *ret, struct strlist *refused);
+/*
  * What a module is loaded with: `own` ("" for nothing), then what `words`, all of them checked, hold for `module`. In its name
  * '-' and '_' are one. The text lives in the arena.
  */

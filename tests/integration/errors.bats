@@ -26,7 +26,7 @@ setup_file() {
 	export CONSOLE=$BATS_FILE_TMPDIR/console DRIVER OS WHY_NOT RELEASE LAYOUT_DIFFERS=
 	local rc=0 other
 	# What the kernel is told; no test but its own has that module.
-	WORDS='module_blacklist=nvidia_modeset'
+	WORDS='module_blacklist=nvidia_modeset nvidia.NVreg_DeviceFileGID=55 nvidia.NVreg_ModifyDeviceFiles=1'
 	WHY_NOT=$(why_not)
 	[ -z "$WHY_NOT" ] || return 0
 	KERNEL=$(vm_kernel) && other=$(vm_kernel_of "$(vm_suite)" amd64) && ROOT=$("$NVC_LIB/roots.sh" --busybox) || rc=$?
@@ -251,6 +251,11 @@ nvidia_uvm went before it, and 'nvcoreos load' loads them again"
 	refused missing '' "/lib/modules/$RELEASE/*/overlay.ko.xz: it is gone (*): install this kernel's own modules again"
 	is depends-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm from /opt/depends/*; made *"
 	is depends-loaded 0 1
+}
+
+@test "the kernel's command line has a say, in the parameters that nvcoreos.conf may set" {
+	loads good
+	is good-nodes 0 'crw-rw-rw- *root *55 *195, 255 */dev/nvidiactl'
 }
 
 @test "modprobe.d has no say: install, blacklist, alias, options" {

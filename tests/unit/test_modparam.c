@@ -70,3 +70,20 @@ TEST(each_module_gets_its_own)
 	CHECK_STR(modparam_of(&a, &words, "nvidia-drm", ""), "modeset=1 fbdev=1");
 	CHECK_STR(modparam_of(&a, &words, "nvidia-uvm", ""), "");
 }
+
+TEST(the_kernels_command_line_has_a_say_too)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist taken = { 0 }, refused = { 0 };
+
+	modparam_of_kernel(
+		&a,
+		"BOOT_IMAGE=/boot/vmlinuz quiet nvidia nvidia.NVreg_EnableMSI=0 nvidia-drm.modeset=0 nvidiafb.x=1 "
+		"nvidia.NVreg_ModifyDeviceFiles=1 nvidia_uvm.uvm_disable_hmm drm.debug=1 -- nvidia.NVreg_DeviceFileGID=1\n",
+		&taken, &refused);
+	REQUIRE(CHECK_INT(taken.n, 2) && CHECK_INT(refused.n, 2));
+	CHECK_STR(taken.v[0], "nvidia.NVreg_EnableMSI=0");
+	CHECK_STR(taken.v[1], "nvidia-drm.modeset=0");
+	CHECK_STR(refused.v[0], "nvidia.NVreg_ModifyDeviceFiles=1");
+	CHECK_STR(refused.v[1], "nvidia_uvm.uvm_disable_hmm");
+}
