@@ -252,6 +252,11 @@ no_traces() {
 	[[ $output == *nvidia_modeset*nvidia_uvm*nvidia* ]]
 }
 
+@test "a hundred starts at once: one of them loads, the others wait for it" {
+	is hundred 0 " *99 driver $DRIVER: loaded already; all device nodes are there" " *1 driver $DRIVER: loaded nvidia, nvidia-uvm, nvidia-modeset from *; made * device nodes"
+	is hundred-loads 0 1
+}
+
 @test "use --now: not while a process holds a GPU, which is named; nothing has changed then" {
 	is now-load 0 "driver $DRIVER: loaded nvidia, nvidia-uvm, nvidia-modeset from *"
 	is now-busy 1 'nvcoreos: E54: in use: GPUs are in use by sleep (*): *'
