@@ -229,9 +229,13 @@ golden-accept: $(BUILD)/unit/test_golden $(BUILD)/unit/test_compat $(BUILD)/unit
 	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_compat
 	$(Q)GOLDEN_ACCEPT=1 $(BUILD)/unit/test_cdi
 
+# What takes longest begins first, so that no lane is left with it at the end.
+LONGEST := $(patsubst %,tests/integration/%.bats,vm errors)
+LONGEST_SLOW := $(patsubst %,tests/integration/%.slow.bats,readme hostile kill boot realmodules)
+
 # The programs with real engines; *.slow.bats are for check-slow.
 check-integration: all
-	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(filter-out %.slow.bats,$(wildcard tests/integration/*.bats))
+	$(Q)tests/lib/run-lanes.sh $(LONGEST) $(filter-out $(LONGEST) %.slow.bats,$(wildcard tests/integration/*.bats))
 
 # Fuzzes each target (or FUZZ=what) that many seconds, two at a time; what it learns stays in build/fuzz/corpus.
 TIME ?= 60
@@ -269,15 +273,12 @@ coverage:
 	$(Q)$(MAKE) --no-print-directory COVERAGE=1 -j$$(nproc) units
 	$(Q)tests/lib/coverage.sh build/coverage
 
-# What takes longest begins first, so that no lane is left with it at the end.
-LONGEST := $(patsubst %,tests/integration/%.slow.bats,readme hostile kill boot realmodules)
-
 check-slow: check-sanitize
 	$(Q)contrib/deps.sh install build demo check slow lint
 	$(Q)$(MAKE) --no-print-directory all units lint analyze
 	$(Q)$(MAKE) --no-print-directory coverage
 	$(Q)NVCOREOS_BUILD=$(abspath $(BUILD)) tests/lib/run-units.sh tests/lib/ldcache-roots.sh
-	$(Q)tests/lib/run-lanes.sh $(LONGEST) $(filter-out $(LONGEST),$(wildcard tests/integration/*.slow.bats))
+	$(Q)tests/lib/run-lanes.sh $(LONGEST_SLOW) $(filter-out $(LONGEST_SLOW),$(wildcard tests/integration/*.slow.bats))
 	$(Q)CVE_FULL=1 CVE_STORM=$${CVE_STORM:-60} tests/lib/run-lanes.sh $(wildcard tests/integration/cve-*.bats)
 	$(Q)$(MAKE) --no-print-directory check-weakened
 
