@@ -260,6 +260,15 @@ static struct json *others(const struct json *facts, const struct cri *c, const 
 	return j;
 }
 
+/* The version, and the runc that an engine has no longer once there is a table of runtimes. */
+static bool takes_what_others_need(struct json *before, const struct tomledit *t, const struct cri *c)
+{
+	if (!has_ours(t->facts, c))
+		return false;
+	return (json_get(before, "version") && !json_get(t->facts, "version")) ||
+	       (runtime(before, c, "runc") && !runtime(t->facts, c, "runc"));
+}
+
 static int check_removal(const struct tomledit *t, struct json *before, const struct engine_containerd *e,
 			 struct err *err)
 {
@@ -271,10 +280,16 @@ static int check_removal(const struct tomledit *t, struct json *before, const st
 		r = find_cri(t->facts, e->file, &is, err);
 	if (r < 0)
 		return r;
-	if (!json_same(json_get(before, "version"), json_get(t->facts, "version")) && has_ours(t->facts, &was)) {
+	if (takes_what_others_need(before, t, &was)) {
 		err_set(err, ERR_ENGINE, 0, "%s: another runtime of nvcoreos needs what %s has brought", e->file,
 			e->name);
 		return err_hint(err, "remove the other one first");
+	}
+	/* Whatever has taken the marks away: what is ours must not be called gone. */
+	if (engine_is_ours(program(t->facts, &was, e->name))) {
+		err_set(err, ERR_ENGINE, 0, "%s: runtime %s is nvcoreos-runtime, outside the marks of nvcoreos",
+			e->file, e->name);
+		return err_hint(err, "take it out by hand, and where it is the default_runtime_name that too");
 	}
 	a = others(before, &was, e->name);
 	b = others(t->facts, &was, e->name);

@@ -38,8 +38,10 @@ static int make_dir(int rootfd, const char *path)
 		end += 1 + strcspn(path + end + 1, "/");
 		snprintf(prefix, sizeof(prefix), "%.*s", (int)end, path);
 		next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
-		if (next == -ENOENT && (mkdirat(dir, path_base(prefix), 0755) == 0 || errno == EEXIST))
-			next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
+		if (next == -ENOENT)
+			next = mkdirat(dir, path_base(prefix), 0755) == 0 || errno == EEXIST
+				       ? path_open(rootfd, prefix, O_PATH | O_DIRECTORY)
+				       : -errno;
 		if (next < 0)
 			return next;
 		fd_close(dir);
@@ -137,6 +139,21 @@ int rootfile_names(int rootfd, const char *path, struct arena *arena, struct str
 	return 0;
 }
 
+/* By its descriptor: in a directory of somebody else's a link may have taken the name. */
+static int set_owner(int dir, const char *temp, const struct rootfile *f)
+{
+	cleanup_fd int fd = openat(dir, temp, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
+		return -EPERM;
+	if (f->exists && fchown(fd, f->uid, f->gid) < 0)
+		return -errno;
+	return fchmod(fd, f->mode & 0777) < 0 ? -errno : 0;
+}
+
 /* fd_replace_file knows no owner: the file gets it under a name beside, before it takes the place of the old one. */
 static int replace_at(int dir, const char *name, const struct rootfile *f, const struct strbuf *text)
 {
@@ -145,10 +162,7 @@ static int replace_at(int dir, const char *name, const struct rootfile *f, const
 
 	if (r < 0)
 		return r;
-	if (f->exists && fchownat(dir, temp, f->uid, f->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		r = -errno;
-	if (r == 0 && fchmodat(dir, temp, f->mode, 0) < 0)
-		r = -errno;
+	r = set_owner(dir, temp, f);
 	if (r == 0 && renameat(dir, temp, dir, name) < 0)
 		r = -errno;
 	if (r < 0)

@@ -132,12 +132,20 @@ TEST(two_names)
 	CHECK_STR(b.buf, both.buf);
 	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
 	CHECK_STR(b.buf, first.buf);
-	/* In the other order. */
+	/* In the other order: without the runc that came with the first one containerd would have none. */
 	set(&b, both.buf);
+	CHECK(engine_containerd_remove(&b, &plain, &was_new, &err) < 0);
+	CHECK_STR(b.buf, both.buf);
+	/* Where neither brought anything that the other needs. */
+	set(&b, "[plugins.cri.containerd.runtimes.runc]\nruntime_type = 'io.containerd.runc.v2'\n");
+	set(&first, b.buf);
+	other.set_default = false;
+	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &other, &err), 0);
 	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
 	CHECK(strstr(b.buf, ".runtimes.nvidia]") && !strstr(b.buf, ".runtimes.nvcoreos]"));
 	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
-	CHECK_STR(b.buf, "version = 2");
+	CHECK_STR(b.buf, first.buf);
 	/* What the first one has brought is what the second one stands on. */
 	set(&b, "");
 	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
@@ -219,6 +227,8 @@ TEST(removes_only_ours)
 	set(&b, by_hand);
 	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
 	CHECK_STR(b.buf, by_hand);
-	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	/* It is ours and cannot be taken out: that is not to be called gone. */
+	CHECK(engine_containerd_remove(&b, &plain, &was_new, &err) < 0);
+	CHECK(strstr(err.what, "outside the marks"));
 	CHECK_STR(b.buf, by_hand);
 }
