@@ -9,49 +9,10 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "cli.h"
+#include "configure_host.h"
 #include "tap.h"
 
-#define RUNTIME NVCOREOS_PREFIX "/bin/nvcoreos-runtime"
 #define CONF_D NVCOREOS_SYSCONFDIR "/nvcoreos/nvcoreos.conf.d"
-
-struct host {
-	struct cli cli;
-	const char *dir;
-	struct err err;
-};
-
-static void host_init(struct host *h)
-{
-	static const char *const runtime = RUNTIME;
-
-	*h = (struct host){ .dir = tap_tmpdir(), .err = ERR_INIT };
-	h->cli = (struct cli){ .root = h->dir, .quiet = true };
-	config_init(&h->cli.conf);
-	tap_write(h->dir, runtime + 1, "");
-}
-
-#define RUN(h, ...) run(h, (const char *[]){ "configure", __VA_ARGS__, NULL })
-static int run(struct host *h, const char **argv)
-{
-	int argc = 0;
-
-	while (argv[argc])
-		argc++;
-	h->err = (struct err)ERR_INIT;
-	return verb_configure(&h->cli, argc, (char **)argv, &h->err);
-}
-
-static const char *content(const struct host *h, const char *path)
-{
-	static char buf[8192];
-	cleanup_free char *full = mem_printf("%s%s", h->dir, path), *text = NULL;
-	size_t len;
-
-	if (fd_read_file_at(AT_FDCWD, full, sizeof(buf) - 1, &text, &len) < 0)
-		return "absent";
-	memcpy(buf, text, len + 1);
-	return buf;
-}
 
 #define WRITTEN(engine) "# Written by 'nvcoreos configure " engine "'; '--remove' takes it away again.\n"
 

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "configure_host.h"
 #include "tap.h"
 
 #define OURS "/opt/nvcoreos/bin/nvcoreos-runtime"
@@ -194,47 +195,6 @@ TEST(unified_diff)
 		textdiff_unified(&out, "o", &a, "n", &b);
 		CHECK_STR(text_of(&out), cases[i].want);
 	}
-}
-
-/* The verb on a root directory. */
-struct host {
-	struct cli cli;
-	const char *dir;
-	struct err err;
-};
-
-static void host_init(struct host *h)
-{
-	/* Below a test's root, so without its slash. */
-	static const char *const runtime = RUNTIME;
-
-	*h = (struct host){ .dir = tap_tmpdir(), .err = ERR_INIT };
-	h->cli = (struct cli){ .root = h->dir, .quiet = true };
-	config_init(&h->cli.conf);
-	tap_write(h->dir, runtime + 1, "");
-}
-
-#define RUN(h, ...) run(h, (const char *[]){ "configure", __VA_ARGS__, NULL })
-static int run(struct host *h, const char **argv)
-{
-	int argc = 0;
-
-	while (argv[argc])
-		argc++;
-	h->err = (struct err)ERR_INIT;
-	return verb_configure(&h->cli, argc, (char **)argv, &h->err);
-}
-
-static const char *content(const struct host *h, const char *path)
-{
-	static char buf[4096];
-	cleanup_free char *full = mem_printf("%s%s", h->dir, path), *text = NULL;
-	size_t len;
-
-	if (fd_read_file_at(AT_FDCWD, full, sizeof(buf) - 1, &text, &len) < 0)
-		return "absent";
-	memcpy(buf, text, len + 1);
-	return buf;
 }
 
 static const char *target(const struct host *h, const char *path)
