@@ -56,6 +56,15 @@ dockerd_config() {
 		* $more' --args -- "$@"
 }
 
+# dockerd_inside CMD...: a daemon, in the mounts that DOCKERD_MOUNTS names (a file on which a mount namespace is mounted), if set. It
+# becomes that program, so that $! is its number.
+dockerd_inside() {
+	if [ -n "${DOCKERD_MOUNTS:-}" ]; then
+		exec setsid nsenter --mount="$DOCKERD_MOUNTS" "$@"
+	fi
+	exec setsid "$@"
+}
+
 # A system containerd would be taken over as this daemon's own and see its containers.
 dockerd_containerd() {
 	[ -S /run/containerd/containerd.sock ] || return 0
@@ -68,7 +77,7 @@ dockerd_containerd() {
 		  address = "$1/c"
 	EOF
 	mkdir -p "$1/x"
-	setsid containerd -c "$1/containerd.toml" >"$1/containerd.log" 2>&1 </dev/null 3>&- 9>&- &
+	dockerd_inside containerd -c "$1/containerd.toml" >"$1/containerd.log" 2>&1 </dev/null 3>&- 9>&- &
 	echo $! >"$1/containerd.pid"
 }
 
@@ -107,19 +116,23 @@ dockerd_answers() {
 	done
 }
 
-# dockerd_start DIR RUNTIME_PATH [RUNTIME_ARG...]: starts it with a runtime called
-# nvcoreos, waits until it answers, exports DOCKER_HOST (and an empty DOCKER_CONFIG).
+# dockerd_start DIR [RUNTIME_PATH [RUNTIME_ARG...]]: starts it with a runtime called
+# nvcoreos, or without RUNTIME_PATH with the DIR/daemon.json that is there; waits until it
+# answers, exports DOCKER_HOST (and an empty DOCKER_CONFIG).
 dockerd_start() {
 	dockerd_able && dockerd_dir_ok "$1" || return
 	local dir=$1
 	shift
 	mkdir -p "$dir/client" || return 1
 	[ -e "$dir/strays" ] || dockerd_note_strays "$dir"
-	dockerd_config "$@" >"$dir/daemon.json" && dockerd_containerd "$dir" || return 1
+	if [ $# -gt 0 ]; then
+		dockerd_config "$@" >"$dir/daemon.json" || return 1
+	fi
+	dockerd_containerd "$dir" || return 1
 	set --
 	[ -e "$dir/containerd.pid" ] && set -- --containerd "$dir/c"
 	# bats waits for whoever holds its fd 3.
-	setsid dockerd --data-root "$dir/data" --exec-root "$dir/x" --pidfile "$dir/pid" -H "unix://$dir/s" \
+	dockerd_inside dockerd --data-root "$dir/data" --exec-root "$dir/x" --pidfile "$dir/pid" -H "unix://$dir/s" \
 		--config-file "$dir/daemon.json" --iptables=false --ip6tables=false --bridge=none --ip-forward=false \
 		--ip-masq=false --storage-driver "$(dockerd_storage "$dir")" --exec-opt native.cgroupdriver=cgroupfs \
 		--cgroup-parent "/$(dockerd_cgroup "$dir")" "$@" >"$dir/log" 2>&1 </dev/null 3>&- 9>&- &
