@@ -4,11 +4,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -17,12 +21,29 @@
 #include "base/path.h"
 
 #define FILE_SIZE_MAX (4u << 20)
+#define LOCK_WAIT 10u /* seconds */
 
 int rootfile_open_root(const char *root, struct err *err)
 {
 	int fd = fd_open_dir(*root ? root : "/");
 
 	return fd < 0 ? err_set(err, ERR_IO, -fd, "%s", root) : fd;
+}
+
+int rootfile_lock(int rootfd, struct err *err)
+{
+	const struct timespec pause = { .tv_nsec = 50000000 };
+
+	for (unsigned waited = 0; flock(rootfd, LOCK_EX | LOCK_NB) < 0; waited++) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return err_set(err, ERR_IO, errno, "lock on the root directory");
+		if (waited == LOCK_WAIT * 20) {
+			err_set(err, ERR_BUSY, EBUSY, "lock on the root directory");
+			return err_hint(err, "wait until the other nvcoreos has ended; lslocks shows who holds it");
+		}
+		nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 /* Prefix by prefix; path_make_dir will not do here: on an ostree host /etc is another mount than the root. */
@@ -154,19 +175,52 @@ static int set_owner(int dir, const char *temp, const struct rootfile *f)
 	return fchmod(fd, f->mode & 0777) < 0 ? -errno : 0;
 }
 
-/* fd_replace_file knows no owner: the file gets it under a name beside, before it takes the place of the old one. */
-static int replace_at(int dir, const char *name, const struct rootfile *f, const struct strbuf *text)
-{
-	cleanup_free char *temp = mem_printf(".%s.nvcoreos", name);
-	int r = fd_replace_file(dir, temp, text->buf, text->len, 0600, FD_REPLACE_SYNC);
+#define TEMP ".nvcoreos."
 
+static int temp_name(const char *name, char **ret)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	*ret = mem_printf(".%s" TEMP "%016" PRIx64, name, random);
+	return 0;
+}
+
+/*
+ * Where the file of this path is made, whose directory is open: CRI-O reads whatever lies in a directory of drop-ins, hidden or
+ * not, and so what a killed run leaves lies one up, where a rename leads from there.
+ */
+static int open_temp_dir(int rootfd, const char *path, int dir)
+{
+	cleanup_fd int up = -EBADF;
+	char parent[PATH_MAX];
+	uint64_t here, there;
+
+	if (path_parent(path, parent, sizeof(parent)) == 0 && str_ends(parent, ".d"))
+		up = open_parent(rootfd, parent, false);
+	if (up >= 0 && path_mount_id(up, &there) == 0 && path_mount_id(dir, &here) == 0 && here == there &&
+	    faccessat(up, ".", W_OK, AT_EACCESS) == 0)
+		return take_fd(up);
+	up = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return up < 0 ? -errno : take_fd(up);
+}
+
+/* fd_replace_file knows no owner: the file gets it under a name of its own, before it takes the place of the old one. */
+static int replace_at(int temp_dir, int dir, const char *name, const struct rootfile *f, const struct strbuf *text)
+{
+	cleanup_free char *temp = NULL;
+	int r = temp_name(name, &temp);
+
+	if (r == 0)
+		r = fd_replace_file(temp_dir, temp, text->buf, text->len, 0600, FD_REPLACE_SYNC);
 	if (r < 0)
 		return r;
-	r = set_owner(dir, temp, f);
-	if (r == 0 && renameat(dir, temp, dir, name) < 0)
+	r = set_owner(temp_dir, temp, f);
+	if (r == 0 && renameat(temp_dir, temp, dir, name) < 0)
 		r = -errno;
 	if (r < 0)
-		unlinkat(dir, temp, 0);
+		unlinkat(temp_dir, temp, 0);
 	return r;
 }
 
@@ -179,20 +233,22 @@ static int sync_dir(int dir)
 
 int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *text, struct err *err)
 {
-	cleanup_fd int dir = open_parent(rootfd, f->path, true);
+	cleanup_fd int dir = open_parent(rootfd, f->path, true), temp_dir = -EBADF;
 	int r = dir;
 
 	if (dir >= 0)
-		r = replace_at(dir, path_base(f->path), f, text);
+		r = temp_dir = open_temp_dir(rootfd, f->path, dir);
+	if (r >= 0)
+		r = replace_at(temp_dir, dir, path_base(f->path), f, text);
 	if (r == 0)
 		r = sync_dir(dir);
 	return r < 0 ? err_set(err, ERR_IO, -r, "%s", f->path) : 0;
 }
 
-/* Temporary files of a run that was killed: ".name.nvcoreos", and what fd_replace_file calls its own beside it. */
+/* What replace_at makes, and what fd_replace_file calls its own beside it. */
 static void remove_temps(int dir, const char *name)
 {
-	cleanup_free char *outer = mem_printf(".%s.nvcoreos", name), *inner = mem_printf("..%s.nvcoreos.", name);
+	cleanup_free char *outer = mem_printf(".%s" TEMP, name), *inner = mem_printf("..%s" TEMP, name);
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	const struct dirent *e;
@@ -202,9 +258,21 @@ static void remove_temps(int dir, const char *name)
 		return;
 	}
 	while ((e = readdir(d)))
-		if ((str_eq(e->d_name, outer) || str_starts(e->d_name, inner)) && unlinkat(dir, e->d_name, 0) < 0)
+		if ((str_starts(e->d_name, outer) || str_starts(e->d_name, inner)) && unlinkat(dir, e->d_name, 0) < 0)
 			log_debug("%s: %s", e->d_name, strerror(errno));
 	closedir(d);
+}
+
+void rootfile_tidy(int rootfd, const char *path)
+{
+	cleanup_fd int dir = open_parent(rootfd, path, false), temp_dir = -EBADF;
+
+	if (dir < 0)
+		return;
+	remove_temps(dir, path_base(path));
+	temp_dir = open_temp_dir(rootfd, path, dir);
+	if (temp_dir >= 0)
+		remove_temps(temp_dir, path_base(path));
 }
 
 int rootfile_remove(int rootfd, const char *path, struct err *err)
@@ -215,7 +283,7 @@ int rootfile_remove(int rootfd, const char *path, struct err *err)
 		return dir == -ENOENT ? 0 : err_set(err, ERR_IO, -dir, "%s", path);
 	if (unlinkat(dir, path_base(path), 0) < 0 && errno != ENOENT)
 		return err_set(err, ERR_IO, errno, "%s", path);
-	remove_temps(dir, path_base(path));
+	rootfile_tidy(rootfd, path);
 	return 0;
 }
 

@@ -22,6 +22,11 @@ struct rootfile {
 /* The root directory itself: an fd, or -errno with ERR_IO. "" is this host's. */
 int rootfile_open_root(const char *root, struct err *err) must_check;
 /*
+ * Waits, ten seconds at most, until nobody else has such a lock below this root, and has it until the fd is closed. -errno
+ * with ERR_BUSY or ERR_IO.
+ */
+int rootfile_lock(int rootfd, struct err *err) must_check;
+/*
  * Reads path; a file that is absent is no error. -errno with `code`; a symlink is refused with -ELOOP. Freed by
  * rootfile_free.
  */
@@ -40,8 +45,10 @@ int rootfile_names(int rootfd, const char *path, struct arena *arena, struct str
  * with ERR_IO.
  */
 int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *text, struct err *err) must_check;
-/* Removes it, and what a killed run of rootfile_write has left beside it; absent is fine. -errno with ERR_IO. */
+/* Removes it, and tidies; absent is fine. -errno with ERR_IO. */
 int rootfile_remove(int rootfd, const char *path, struct err *err) must_check;
+/* Takes away what a killed run of rootfile_write has left of this file; nobody else may be writing it. */
+void rootfile_tidy(int rootfd, const char *path);
 void rootfile_free(struct rootfile *f);
 
 /* Makes path a symlink to target. -errno with ERR_IO. */
