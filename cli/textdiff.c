@@ -176,3 +176,49 @@ void textdiff_unified(struct strbuf *out, const char *old_name, const struct str
 	}
 	arena_free(&d.arena);
 }
+
+/* How many bytes the character at p has, and which it is; 0 where it is no UTF-8 (a long form of a short one is harmless). */
+static size_t character(const unsigned char *p, unsigned *ret)
+{
+	size_t n = *p < 0x80		     ? 1
+		   : *p >= 0xf0 && *p < 0xf8 ? 4
+		   : *p >= 0xe0 && *p < 0xf0 ? 3
+		   : *p >= 0xc2 && *p < 0xe0 ? 2
+					     : 0;
+
+	*ret = n == 1 ? *p : *p & (0x7fu >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*ret = *ret << 6 | (p[i] & 0x3fu);
+	}
+	return n;
+}
+
+static bool is_printable(unsigned c)
+{
+	return c == '\n' || c == '\t' ||
+	       (c >= 0x20 && (c < 0x7f || c > 0x9f) && c != 0x200e && c != 0x200f && (c < 0x202a || c > 0x202e) &&
+		(c < 0x2066 || c > 0x2069));
+}
+
+void textdiff_printable(struct strbuf *out, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+
+	while (*p) {
+		unsigned c;
+		size_t n = character(p, &c);
+
+		if (n && is_printable(c)) {
+			strbuf_add(out, p, n);
+		} else if (n && c == '\r') {
+			strbuf_puts(out, "\\r");
+		} else {
+			n = n ? n : 1;
+			for (size_t i = 0; i < n; i++)
+				strbuf_printf(out, "\\x%02x", p[i]);
+		}
+		p += n;
+	}
+}

@@ -9,4 +9,10 @@
 void textdiff_unified(struct strbuf *out, const char *old_name, const struct strbuf *old_text, const char *new_name,
 		      const struct strbuf *new_text);
 
+/*
+ * Adds text for a terminal: "\\r" for a carriage return, "\\xNN" for bytes of other control characters (but tab and newline), of
+ * characters that turn the direction of writing, and of what is no UTF-8.
+ */
+void textdiff_printable(struct strbuf *out, const char *text);
+
 #endif
