@@ -9,99 +9,59 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/mem.h"
 #include "base/path.h"
-#include "cli.h"
-#include "engine.h"
-#include "oci/json.h"
-#include "rootfile.h"
-#include "textdiff.h"
+#include "configure.h"
 
 #define RUNTIME NVCOREOS_PREFIX "/bin/nvcoreos-runtime"
-#define HOOK NVCOREOS_PREFIX "/bin/nvcoreos-hook"
-#define ALIAS "nvidia-container-runtime-hook"
-#define CONF NVCOREOS_SYSCONFDIR "/nvcoreos/nvcoreos.conf"
-/* Each engine has its own: taking one back must not take the other's away. */
-#define DROP_IN ".d/50-default-runtime"
-#define DROP_IN_HEAD "# Written by 'nvcoreos configure %s --set-as-default'; '--remove' takes it away again.\n"
-#define DROP_IN_OLD "default-runtime before: "
-#define DROP_IN_TEXT \
-	"# nvcoreos-runtime is every container's runtime here: without a GPU they must start all the same, and an\n" \
-	"# image must not take GPUs by its environment alone.\n" \
-	"no-gpu=ignore\n" \
-	"accept-environment=privileged\n"
+#define NAME "nvcoreos"
 
-struct options {
-	const char *name, *file;
-	bool set_default, cdi, dry_run, remove;
-};
-
-/* One call at work: what it reads, and what it has to tell. */
-struct job {
-	struct cli *cli;
-	const struct engine *engine;
-	struct options opt;
-	struct arena arena;
-	int rootfd;
-	struct engine_plan plan;
-	struct rootfile drop_in;
-	const char *config; /* --config as the host sees it, or NULL */
-	const char *alias;  /* path of the hook's alias; NULL: left alone */
-	bool alias_there;
-	struct strlist done;
-};
-
-static void job_init(struct job *j, struct cli *cli)
+static void start(struct configure *c, struct cli *cli)
 {
-	*j = (struct job){ .cli = cli, .rootfd = -EBADF };
+	*c = (struct configure){ .cli = cli, .rootfd = -EBADF };
 }
 
-static void job_free(struct job *j)
+static void finish(struct configure *c)
 {
-	fd_close(j->rootfd);
-	engine_plan_free(&j->plan);
-	rootfile_free(&j->drop_in);
-	arena_free(&j->arena);
+	fd_close(c->rootfd);
+	engine_plan_free(&c->plan);
+	arena_free(&c->arena);
 }
 
-static int parse_options(struct job *j, int argc, char **argv, struct err *err)
+static int parse_options(struct configure *c, int argc, char **argv, struct err *err)
 {
 	static const struct option longs[] = {
-		{ "name", required_argument, NULL, 'n' }, { "set-as-default", no_argument, NULL, 's' },
-		{ "cdi", no_argument, NULL, 'c' },	  { "engine-config", required_argument, NULL, 'e' },
-		{ "dry-run", no_argument, NULL, 'd' },	  { "remove", no_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },	  { 0 },
+		{ "name", required_argument, NULL, 'n' },
+		{ "set-as-default", no_argument, NULL, 's' },
+		{ "cdi", no_argument, NULL, 'c' },
+		{ "engine-config", required_argument, NULL, 'e' },
+		{ "dry-run", no_argument, NULL, 'd' },
+		{ "remove", no_argument, NULL, 'r' },
+		{ "all", no_argument, NULL, 'a' },
+		{ "json", no_argument, NULL, 'j' },
+		{ 0 },
 	};
-	struct options *o = &j->opt;
-	int c;
+	int o;
 
-	o->name = "nvcoreos";
 	optind = 0;
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		switch (c) {
-		case 'n':
-			o->name = optarg;
-			break;
-		case 's':
-			o->set_default = true;
-			break;
-		case 'c':
-			o->cdi = true;
-			break;
-		case 'e':
-			o->file = optarg;
-			break;
-		case 'd':
-			o->dry_run = true;
-			break;
-		case 'r':
-			o->remove = true;
-			break;
-		case 'j':
-			j->cli->json = true;
-			break;
-		default:
+	while ((o = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+		if (o == 'n')
+			c->name = optarg;
+		else if (o == 's')
+			c->set_default = true;
+		else if (o == 'c')
+			c->cdi = true;
+		else if (o == 'e')
+			c->file = optarg;
+		else if (o == 'd')
+			c->dry_run = true;
+		else if (o == 'r')
+			c->remove = true;
+		else if (o == 'a')
+			c->all = true;
+		else if (o == 'j')
+			c->cli->json = true;
+		else {
 			err_set(err, ERR_USAGE, 0, "configure: %s", argv[optind - 1]);
 			return -EINVAL;
 		}
@@ -111,28 +71,32 @@ static int parse_options(struct job *j, int argc, char **argv, struct err *err)
 		err_hint(err, "nvcoreos configure ENGINE; engines are: %s", engine_names());
 		return -EINVAL;
 	}
-	j->engine = engine_find(argv[optind]);
-	if (j->engine)
+	c->engine = engine_find(argv[optind]);
+	if (c->engine)
 		return 0;
 	err_set(err, ERR_USAGE, 0, "configure: engine %s", argv[optind]);
-	return err_hint(err, "engines are: %s", engine_names());
+	err_hint(err, "engines are: %s", engine_names());
+	return -EINVAL;
 }
 
-static int check_options(const struct job *j, struct err *err)
+static int check_options(struct configure *c, struct err *err)
 {
-	const struct options *o = &j->opt;
-
-	if (!j->engine->name_ok(o->name)) {
-		err_set(err, ERR_USAGE, 0, "configure: --name %s", o->name);
-		return err_hint(err, "letters, digits and . _ + -; names that engines know by themselves are theirs");
-	}
-	if (o->remove && o->set_default)
+	if (c->remove && c->set_default)
 		return err_set(err, ERR_USAGE, 0, "configure: --remove and --set-as-default");
-	return 0;
+	if (c->all && (!c->remove || c->name)) {
+		err_set(err, ERR_USAGE, 0, "configure: --all");
+		return err_hint(err, "it goes with --remove, and without --name");
+	}
+	if (!c->name)
+		c->name = NAME;
+	if (c->engine->name_ok(c->name))
+		return 0;
+	err_set(err, ERR_USAGE, 0, "configure: --name %s", c->name);
+	return err_hint(err, "letters, digits and . _ + -; names that engines know by themselves are theirs");
 }
 
 /* A daemon starts in /, so what it is told must be absolute. */
-static const char *absolute(struct job *j, const char *path, struct err *err)
+static const char *absolute(struct configure *c, const char *path, struct err *err)
 {
 	char cwd[PATH_MAX], norm[PATH_MAX];
 	const char *full = path;
@@ -142,349 +106,173 @@ static const char *absolute(struct job *j, const char *path, struct err *err)
 			err_set(err, ERR_IO, errno, "%s", path);
 			return NULL;
 		}
-		full = arena_printf(&j->arena, "%s/%s", cwd, path);
+		full = arena_printf(&c->arena, "%s/%s", cwd, path);
 	}
 	if (path_normalize(full, norm, sizeof(norm)) < 0) {
 		err_set(err, ERR_USAGE, ENAMETOOLONG, "%s", path);
 		return NULL;
 	}
-	return arena_strdup(&j->arena, norm);
+	return arena_strdup(&c->arena, norm);
 }
 
-/* --config is a path of this machine; on the other host that --root names it is one below that root. */
-static const char *inside_root(struct job *j, const char *path)
+/* A path of this machine as the host sees it whose root --root names. */
+static const char *inside_root(struct configure *c, const char *option, const char *path, struct err *err)
 {
+	const char *full = absolute(c, path, err);
 	char root[PATH_MAX];
 
-	if (*j->cli->root && path_normalize(j->cli->root, root, sizeof(root)) == 0 && path_is_below(path, root) &&
-	    root[1])
-		return arena_strdup(&j->arena, path[strlen(root)] ? path + strlen(root) : "/");
-	return path;
+	if (!full || !*c->cli->root)
+		return full;
+	if (path_normalize(c->cli->root, root, sizeof(root)) < 0 || !path_is_below(full, root)) {
+		err_set(err, ERR_USAGE, 0, "configure: %s %s", option, path);
+		err_hint(err, "it must be below --root %s", c->cli->root);
+		return NULL;
+	}
+	return full[strlen(root)] ? full + strlen(root) : "/";
 }
 
-/* Root's file, or what an engine that runs without root reads. */
-static const char *engine_file_path(struct job *j)
+/* Root's file, or what an engine that runs without root reads. An absolute --engine-config is one below --root. */
+static const char *engine_file_path(struct configure *c, struct err *err)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 
-	if (j->opt.file)
-		return j->opt.file;
-	if (*j->cli->root || geteuid() == 0 || !j->engine->user_file)
-		return j->engine->file;
+	if (c->file && c->file[0] != '/')
+		return inside_root(c, "--engine-config", c->file, err);
+	if (c->file)
+		return absolute(c, c->file, err);
+	if (*c->cli->root || geteuid() == 0 || !c->engine->user_file)
+		return c->engine->file;
 	if (config && *config)
-		return arena_printf(&j->arena, "%s/%s", config, j->engine->user_file);
-	return home && *home ? arena_printf(&j->arena, "%s/.config/%s", home, j->engine->user_file) : j->engine->file;
+		return absolute(c, arena_printf(&c->arena, "%s/%s", config, c->engine->user_file), err);
+	if (home && *home)
+		return absolute(c, arena_printf(&c->arena, "%s/.config/%s", home, c->engine->user_file), err);
+	return c->engine->file;
 }
 
-static int find_config(struct job *j, struct err *err)
+/* What --config names, for the runtime to read; the default file it reads by itself. */
+static int find_config(struct configure *c, struct err *err)
 {
 	const char *conf;
 
-	if (!j->cli->conf.file)
+	if (!c->cli->conf.file)
 		return 0;
-	conf = absolute(j, j->cli->conf.file, err);
+	if (!c->engine->takes_options && c->remove)
+		return 0;
+	conf = inside_root(c, "--config", c->cli->conf.file, err);
 	if (!conf)
 		return -EINVAL;
-	conf = inside_root(j, conf);
-	if (!j->engine->takes_options && str_eq(conf, CONF))
+	if (str_eq(conf, CONFIGURE_CONF))
 		return 0;
-	j->config = conf;
-	if (j->engine->takes_options || j->opt.remove)
+	c->ask.config = conf;
+	if (c->engine->takes_options)
 		return 0;
 	err_set(err, ERR_USAGE, 0, "configure: --config %s", conf);
-	return err_hint(err, "%s hands a runtime no options: it would read " CONF, j->engine->name);
+	return err_hint(err, "%s hands a runtime no options: it would read " CONFIGURE_CONF, c->engine->name);
 }
 
-static int read_drop_in(struct job *j, struct err *err)
+static int prepare(struct configure *c, struct err *err)
 {
-	bool docker = j->engine == &engine_docker;
+	int r = find_config(c, err);
 
-	j->rootfd = rootfile_open_root(j->cli->root, err);
-	if (j->rootfd < 0)
-		return j->rootfd;
-	return rootfile_read(j->rootfd,
-			     arena_printf(&j->arena, "%s" DROP_IN "%s%s.conf", j->config ? j->config : CONF,
-					  docker ? "" : "-", docker ? "" : j->engine->name),
-			     ERR_IO, &j->drop_in, err);
-}
-
-/* The default-runtime that the drop-in remembers, or NULL. */
-static const char *remembered(struct job *j)
-{
-	const char *line = j->drop_in.text.buf ? strstr(j->drop_in.text.buf, DROP_IN_OLD) : NULL;
-
-	if (!line)
-		return NULL;
-	line += strlen(DROP_IN_OLD);
-	return arena_strndup(&j->arena, line, strcspn(line, "\n"));
-}
-
-static int make_plan(struct job *j, struct err *err)
-{
-	struct engine_ask ask = {
-		.arena = &j->arena,
-		.rootfd = j->rootfd,
-		.file = absolute(j, engine_file_path(j), err),
-		.name = j->opt.name,
-		.path = RUNTIME,
-		.config = j->config,
-		.old_default = remembered(j),
-		.set_default = j->opt.set_default,
-		.cdi = j->opt.cdi,
-		.remove = j->opt.remove,
-	};
-
-	return ask.file ? j->engine->plan(&ask, &j->plan, err) : -EINVAL;
-}
-
-static void note(struct job *j, struct strlist *l, const char *what, const char *path)
-{
-	strlist_add(&j->arena, l, arena_printf(&j->arena, "%s %s", what, path));
-}
-
-/* What the drop-in is to hold: NULL where it stays as it is, "" where it goes. */
-static const char *drop_in_text(struct job *j)
-{
-	const char *head = arena_printf(&j->arena, DROP_IN_HEAD, j->engine->name);
-	const char *old = j->plan.was_default ? remembered(j) : j->plan.old_default;
-
-	if (!(j->opt.remove ? j->drop_in.exists && !j->plan.is_default : j->opt.set_default))
-		return NULL;
-	if (j->drop_in.exists && !str_starts(j->drop_in.text.buf ? j->drop_in.text.buf : "", head)) {
-		note(j, &j->plan.warnings, "left as it is, for it was changed by hand:", j->drop_in.path);
-		return NULL;
-	}
-	if (j->opt.remove)
-		return "";
-	return arena_printf(&j->arena, "%s%s%s%s" DROP_IN_TEXT, head, old ? "# Docker's " DROP_IN_OLD : "",
-			    old ? old : "", old ? "\n" : "");
-}
-
-static int change_drop_in(struct job *j, struct err *err)
-{
-	const char *text = drop_in_text(j);
-	cleanup_strbuf struct strbuf b = STRBUF_INIT;
-
-	if (!text || (j->drop_in.exists && *text && j->drop_in.text.buf && str_eq(text, j->drop_in.text.buf)))
-		return 0;
-	note(j, &j->done, *text ? "write" : "remove", j->drop_in.path);
-	if (j->opt.dry_run)
-		return 0;
-	if (!*text)
-		return rootfile_remove(j->rootfd, j->drop_in.path, err);
-	strbuf_puts(&b, text);
-	if (rootfile_write(j->rootfd, &j->drop_in, &b, err) == 0)
-		return 0;
-	return err->errnum == EACCES && j->engine->takes_options
-		       ? err_hint(err, "as root, or with --config and a file of your own")
-		       : -err->errnum;
-}
-
-static int change_files(struct job *j, struct err *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < j->plan.n; i++) {
-		const struct engine_file *f = &j->plan.files[i];
-
-		if (!engine_file_changes(f))
-			continue;
-		note(j, &j->done, f->there ? "write" : "remove", f->was.path);
-		if (j->opt.dry_run)
-			continue;
-		r = f->there ? rootfile_write(j->rootfd, &f->was, &f->text, err)
-			     : rootfile_remove(j->rootfd, f->was.path, err);
-	}
-	return r;
-}
-
-/*
- * dockerd looks for the alias when it starts, in the PATH that systemd gives it. Where another program has the
- * name it is NVIDIA's own: ours in front of it would take --gpus away from it.
- */
-static void find_alias(struct job *j)
-{
-	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
-					    "/sbin",	       "/bin",		 "/opt/bin" };
-	const char *found = NULL;
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-		const char *path = arena_printf(&j->arena, "%s/" ALIAS, dirs[i]);
-		cleanup_free char *target = rootfile_target(j->rootfd, path);
-
-		if (!target)
-			continue;
-		if (!str_eq(target, HOOK)) {
-			if (!j->opt.remove)
-				note(j, &j->plan.warnings, "left as it is, and what `docker run --gpus` uses:", path);
-			return;
-		}
-		if (!found)
-			found = path;
-	}
-	j->alias_there = found;
-	j->alias = found					    ? found
-		   : rootfile_can_make(j->rootfd, "/usr/local/bin") ? "/usr/local/bin/" ALIAS
-								    : "/opt/bin/" ALIAS;
-}
-
-static int change_alias(struct job *j, struct err *err)
-{
-	/* It serves every runtime of ours. */
-	if (!j->engine->wants_alias || (j->opt.remove && j->plan.has_ours))
-		return 0;
-	find_alias(j);
-	if (!j->alias || j->alias_there != j->opt.remove)
-		return 0;
-	/* A user's own engine works without, but for --gpus. */
-	if (geteuid() != 0 && !rootfile_can_make(j->rootfd, j->opt.remove ? j->alias : "/opt/bin")) {
-		note(j, &j->plan.warnings, "only root can do it, and `docker run --gpus` needs it: link to " HOOK ":",
-		     j->alias);
-		return 0;
-	}
-	note(j, &j->done, j->opt.remove ? "remove" : "link", j->alias);
-	if (j->opt.dry_run)
-		return 0;
-	return j->opt.remove ? rootfile_remove(j->rootfd, j->alias, err)
-			     : rootfile_link(j->rootfd, j->alias, HOOK, err);
+	if (r < 0)
+		return r;
+	c->ask.file = engine_file_path(c, err);
+	if (!c->ask.file)
+		return -EINVAL;
+	c->rootfd = rootfile_open_root(c->cli->root, err);
+	if (c->rootfd < 0)
+		return c->rootfd;
+	c->ask.arena = &c->arena;
+	c->ask.rootfd = c->rootfd;
+	c->ask.path = RUNTIME;
+	c->ask.set_default = c->set_default;
+	c->ask.cdi = c->cdi;
+	c->ask.remove = c->remove;
+	return c->dry_run ? 0 : rootfile_lock(c->rootfd, err);
 }
 
 /*
  * A runtime that is missing is a failing container; a default-runtime that is missing is a dockerd that does
  * not start.
  */
-static int check_installed(struct job *j, struct err *err)
+static int check_installed(struct configure *c, struct err *err)
 {
-	cleanup_fd int fd = path_open(j->rootfd, RUNTIME, O_PATH);
+	cleanup_fd int fd = path_open(c->rootfd, RUNTIME, O_PATH);
 
-	if (fd >= 0 || j->opt.remove)
+	if (fd >= 0 || c->remove)
 		return 0;
-	if (j->opt.set_default && !j->opt.dry_run) {
+	if (c->set_default && !c->dry_run) {
 		err_set(err, ERR_ENGINE, -fd, "default runtime %s", RUNTIME);
 		return err_hint(err, "install nvcoreos first: no container would start");
 	}
-	note(j, &j->plan.warnings, "not installed yet:", RUNTIME);
+	configure_note(c, &c->plan.warnings, "not installed yet:", RUNTIME);
 	return 0;
 }
 
-/* An order in which no moment is worse than before: never the default runtime without no-gpu=ignore. */
-static int change(struct job *j, struct err *err)
+/* One runtime. */
+static int configure(struct configure *c, const char *name, struct err *err)
 {
-	int r = j->opt.remove ? change_files(j, err) : change_drop_in(j, err);
+	int r;
 
+	engine_plan_free(&c->plan);
+	c->plan = (struct engine_plan){ 0 };
+	c->done = (struct strlist){ 0 };
+	c->name = c->ask.name = name;
+	r = c->engine->plan(&c->ask, &c->plan, err);
 	if (r == 0)
-		r = j->opt.remove ? change_drop_in(j, err) : change_files(j, err);
+		r = configure_policy(c, err);
 	if (r == 0)
-		r = change_alias(j, err);
-	return r;
+		r = check_installed(c, err);
+	for (size_t i = 0; r == 0 && !c->dry_run && i < c->plan.n; i++)
+		rootfile_tidy(c->rootfd, c->plan.files[i].was.path);
+	return r == 0 ? configure_apply(c, err) : r;
 }
 
-/* Root's engine, or the user's own where the user calls. */
-static const char *next_step(struct job *j)
+static int each(struct configure *c, const struct strlist *names, struct err *err)
 {
-	const char *user = *j->engine->restart && geteuid() != 0 && !*j->cli->root ? "systemctl --user" : NULL;
-
-	if (!j->done.n)
-		return "";
-	return user ? arena_printf(&j->arena, "%s%s", user, j->engine->restart + strlen("systemctl"))
-		    : j->engine->restart;
-}
-
-static void show_next(struct job *j)
-{
-	if (!j->done.n)
-		printf("nothing to change in %s\n", j->plan.files[0].was.path);
-	else if (j->opt.dry_run)
-		printf("nothing was changed (--dry-run)\n");
-	else if (!*j->engine->restart)
-		printf("%s reads it at its next call\n", j->engine->name);
-	else if (j->engine->wants_alias)
-		printf("next: %s (a reload is enough for --runtime=%s; --gpus needs the restart)\n", next_step(j),
-		       j->opt.name);
-	else
-		printf("next: %s\n", next_step(j));
-}
-
-static void show_text(struct job *j, const char *diff)
-{
-	for (size_t i = 0; i < j->plan.warnings.n; i++)
-		fprintf(stderr, "nvcoreos: %s\n", j->plan.warnings.v[i]);
-	if (j->cli->quiet)
-		return;
-	fputs(diff, stdout);
-	for (size_t i = 0; i < j->done.n; i++)
-		printf("%s%s\n", j->opt.dry_run ? "would " : "", j->done.v[i]);
-	for (size_t i = 0; i < j->plan.notes.n; i++)
-		printf("note: %s\n", j->plan.notes.v[i]);
-	show_next(j);
-}
-
-static void add_list(struct json *out, const char *key, const struct strlist *l)
-{
-	struct json *a = json_new_array();
-
-	for (size_t i = 0; i < l->n; i++)
-		json_append(a, json_new_string(l->v[i]));
-	json_set(out, key, a);
-}
-
-static void show_json(struct job *j, const char *diff)
-{
-	cleanup_json struct json *out = json_new_object();
+	cleanup_json struct json *all = json_new_array();
 	cleanup_free char *text = NULL;
+	int r = 0;
 
-	json_set_str(out, "engine", j->engine->name);
-	json_set_str(out, "file", j->plan.files[0].was.path);
-	json_set_bool(out, "dryRun", j->opt.dry_run);
-	json_set_bool(out, "changed", j->done.n && !j->opt.dry_run);
-	json_set_str(out, "diff", diff);
-	add_list(out, "actions", &j->done);
-	add_list(out, "notes", &j->plan.notes);
-	add_list(out, "warnings", &j->plan.warnings);
-	json_set_str(out, "next", next_step(j));
-	text = json_dump(out, 2);
-	puts(text);
-}
+	for (size_t i = 0; r == 0 && i < names->n; i++) {
+		struct json *one = NULL;
 
-static void show(struct job *j)
-{
-	cleanup_strbuf struct strbuf diff = STRBUF_INIT;
-
-	for (size_t i = 0; i < j->plan.n; i++) {
-		const struct engine_file *f = &j->plan.files[i];
-		struct strbuf none = STRBUF_INIT;
-
-		if (engine_file_changes(f))
-			textdiff_unified(&diff, f->was.exists ? f->was.path : "/dev/null", &f->was.text,
-					 f->there ? f->was.path : "/dev/null", f->there ? &f->text : &none);
+		r = configure(c, names->v[i], err);
+		if (r < 0)
+			break;
+		if (!c->cli->json) {
+			configure_show(c);
+			continue;
+		}
+		one = json_new_object();
+		configure_show_json(c, one);
+		json_append(all, one);
 	}
-	if (j->cli->json)
-		show_json(j, diff.buf ? diff.buf : "");
-	else
-		show_text(j, diff.buf ? diff.buf : "");
+	if (r == 0 && c->cli->json) {
+		text = json_dump(c->all ? all : json_at(all, 0), 2);
+		puts(text);
+	}
+	return r;
 }
 
 int verb_configure(struct cli *cli, int argc, char **argv, struct err *err)
 {
-	cleanup(job_free) struct job j;
+	cleanup(finish) struct configure c;
+	struct strlist names = { 0 };
 	int r;
 
-	job_init(&j, cli);
-	r = parse_options(&j, argc, argv, err);
+	start(&c, cli);
+	r = parse_options(&c, argc, argv, err);
 	if (r == 0)
-		r = check_options(&j, err);
+		r = check_options(&c, err);
 	if (r == 0)
-		r = find_config(&j, err);
-	if (r == 0)
-		r = read_drop_in(&j, err);
-	if (r == 0)
-		r = make_plan(&j, err);
-	if (r == 0)
-		r = check_installed(&j, err);
-	if (r == 0)
-		r = change(&j, err);
+		r = prepare(&c, err);
 	if (r < 0)
 		return r;
-	show(&j);
-	return 0;
+	if (c.all)
+		c.engine->names(&c.ask, &names);
+	/* Of none of ours something may be left, beside the engine's files. */
+	if (!names.n)
+		strlist_add(&c.arena, &names, c.name);
+	return each(&c, &names, err);
 }

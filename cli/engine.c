@@ -44,6 +44,16 @@ struct engine_file *engine_plan_read(const struct engine_ask *ask, struct engine
 	return f;
 }
 
+void engine_file_set(struct engine_file *f, const struct strbuf *text)
+{
+	struct strbuf copy = STRBUF_INIT;
+
+	strbuf_add(&copy, text->buf ? text->buf : "", text->len);
+	strbuf_free(&f->text);
+	f->text = copy;
+	f->there = true;
+}
+
 bool engine_file_changes(const struct engine_file *f)
 {
 	if (f->there != f->was.exists)

@@ -14,11 +14,10 @@
 struct engine_ask {
 	struct arena *arena; /* for strings of the plan */
 	int rootfd;
-	const char *file;	 /* the engine's configuration file, below the root */
-	const char *name;	 /* of the runtime */
-	const char *path;	 /* of nvcoreos-runtime */
-	const char *config;	 /* for --nvcoreos-config, or NULL */
-	const char *old_default; /* remove: what an earlier plan's old_default was, or NULL */
+	const char *file;   /* the engine's configuration file, below the root */
+	const char *name;   /* of the runtime */
+	const char *path;   /* of nvcoreos-runtime */
+	const char *config; /* for --nvcoreos-config, or NULL: what the runtime has already */
 	bool set_default, cdi, remove;
 };
 
@@ -27,16 +26,19 @@ struct engine_file {
 	struct rootfile was;
 	struct strbuf text; /* afterwards */
 	bool there;	    /* whether it is there afterwards */
+	bool private;	    /* for us alone: nobody else reads it, and no diff shows it */
 };
 
-#define ENGINE_FILES_MAX 2
+/* The engine's own file, another one of its or of ours, and the policy of a default runtime. */
+#define ENGINE_FILES_MAX 3
 
 struct engine_plan {
-	struct engine_file files[ENGINE_FILES_MAX]; /* the first one is what messages name */
+	/* The first one is what messages name. To add, the last is written first; to remove, the first one goes first. */
+	struct engine_file files[ENGINE_FILES_MAX];
 	size_t n;
-	bool was_default, is_default; /* a runtime of ours, before and after */
-	bool has_ours;		      /* afterwards, whatever its name */
-	const char *old_default;      /* the default that gave way and stands nowhere in the files, or NULL */
+	bool is_default;    /* afterwards a runtime of ours is the default, or that cannot be told */
+	bool has_ours;	    /* afterwards, whatever its name */
+	const char *config; /* what the runtime has as --nvcoreos-config (where it goes: had), or NULL */
 	struct strlist warnings, notes;
 };
 
@@ -48,6 +50,8 @@ struct engine {
 	bool wants_alias;	      /* it looks for NVIDIA's hook on its PATH */
 	/* Whether it takes this name for a runtime that somebody adds. */
 	bool (*name_ok)(const char *name);
+	/* Adds the names of runtimes that are ours. Files that cannot be read have none. */
+	void (*names)(const struct engine_ask *ask, struct strlist *names);
 	/* Reads the files and fills the plan. -errno with ERR_ENGINE; engine_plan_free either way. */
 	int (*plan)(const struct engine_ask *ask, struct engine_plan *plan, struct err *err);
 };
@@ -71,6 +75,8 @@ struct engine_file *engine_plan_read(const struct engine_ask *ask, struct engine
 				     struct err *err) must_check;
 /* Whether it differs afterwards. */
 bool engine_file_changes(const struct engine_file *f);
+/* What it shall hold; the text may be the one that it holds. */
+void engine_file_set(struct engine_file *f, const struct strbuf *text);
 void engine_plan_free(struct engine_plan *plan);
 
 #endif

@@ -7,80 +7,12 @@
 #include "engine_containerd.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 
-#include "base/path.h"
-#include "engine_dropin.h"
+#include "engine.h"
+#include "engine_cri.h"
+#include "tomledit.h"
 
 #define TYPE "io.containerd.runc.v2"
-/* The keys of a runtime's path: plugins, the plugin, containerd, runtimes, the name, options. */
-enum { AT_PLUGIN = 2, AT_CONTAINERD = 3, AT_RUNTIMES = 4, AT_RUNTIME = 5, AT_OPTIONS = 6 };
-
-struct cri {
-	int64_t version;
-	const char *path[AT_OPTIONS];
-};
-
-/* A file without a version has version 1; one that says nothing at all may have any. */
-static int find_cri(struct json *facts, const char *file, struct cri *ret, struct err *err)
-{
-	struct json *version = json_get(facts, "version");
-	bool blank = !json_next(facts, &(void *){ NULL }, &(const char *){ NULL }, &(struct json *){ NULL });
-
-	*ret = (struct cri){ .version = blank ? 2 : 1,
-			     .path = { "plugins", "cri", "containerd", "runtimes", "", "options" } };
-	if (version && !json_int(version, 1, 4, &ret->version)) {
-		cleanup_free char *text = json_dump(version, 0);
-
-		err_set(err, ERR_ENGINE, 0, "%s: version %s", file, text);
-		return err_hint(err, "versions 1 to 4 are known");
-	}
-	if (ret->version == 2)
-		ret->path[1] = "io.containerd.grpc.v1.cri";
-	else if (ret->version > 2)
-		ret->path[1] = "io.containerd.cri.v1.runtime";
-	return 0;
-}
-
-static struct json *runtime(struct json *facts, const struct cri *c, const char *name)
-{
-	return json_get(tomledit_get(facts, c->path, AT_RUNTIMES), name);
-}
-
-static const char *program(struct json *facts, const struct cri *c, const char *name)
-{
-	return json_get_str(json_get(runtime(facts, c, name), "options"), "BinaryName", NULL);
-}
-
-static const char *default_name(struct json *facts, const struct cri *c)
-{
-	const char *name = json_get_str(tomledit_get(facts, c->path, AT_CONTAINERD), "default_runtime_name", "runc");
-
-	return *name ? name : "runc";
-}
-
-static bool default_is_ours(struct json *facts, const struct cri *c)
-{
-	return engine_is_ours(program(facts, c, default_name(facts, c)));
-}
-
-static bool cdi_is_on(struct json *facts, const struct cri *c)
-{
-	return json_bool(json_get(tomledit_get(facts, c->path, AT_PLUGIN), "enable_cdi"), false);
-}
-
-static bool has_ours(struct json *facts, const struct cri *c)
-{
-	struct json *all = tomledit_get(facts, c->path, AT_RUNTIMES), *value;
-	const char *name;
-	void *iter = NULL;
-
-	while (json_next(all, &iter, &name, &value))
-		if (engine_is_ours(json_get_str(json_get(value, "options"), "BinaryName", NULL)))
-			return true;
-	return false;
-}
 
 static bool is_scalar(const struct json *value)
 {
@@ -113,54 +45,97 @@ static void copy_members(struct json *into, struct json *from)
 			json_set(into, key, json_clone(value));
 }
 
-/* Ours is as the default runtime is, SystemdCgroup above all: it becomes the same runc. */
-static void add_runtime(struct tomledit *t, struct cri *c, struct json *facts, const struct engine_containerd *e)
+/* Notes a table and those in it. false where it is deeper than any that an engine knows. */
+/* NOLINTNEXTLINE(misc-no-recursion): TOMLEDIT_DEPTH_MAX levels at most. */
+static bool add_tables(struct tomledit *t, const char **path, size_t n, struct json *table)
 {
-	struct json *like = runtime(facts, c, default_name(facts, c));
-	cleanup_json struct json *members = json_new_object(), *options = json_new_object();
+	cleanup_json struct json *members = json_new_object();
+	const char *key;
+	struct json *value;
+	void *iter = NULL;
+
+	while (json_next(table, &iter, &key, &value))
+		if (!json_is_object(value))
+			json_set(members, key, json_clone(value));
+	tomledit_table(t, path, n, members);
+	iter = NULL;
+	while (json_next(table, &iter, &key, &value)) {
+		if (!json_is_object(value))
+			continue;
+		if (n == TOMLEDIT_DEPTH_MAX)
+			return false;
+		path[n] = key;
+		if (!add_tables(t, path, n + 1, value))
+			return false;
+	}
+	return true;
+}
+
+/* Ours is as the default runtime is, SystemdCgroup above all: it becomes the same runc. */
+static struct json *make_runtime(struct json *facts, const struct engine_cri *c)
+{
+	struct json *like = engine_cri_runtime(facts, c, engine_cri_default(facts, c));
+	struct json *ret = json_new_object(), *options = json_new_object();
 
 	if (!str_eq(json_get_str(like, "runtime_type", ""), TYPE))
 		like = NULL;
-	json_set_str(members, "runtime_type", TYPE);
-	copy_members(members, like);
-	json_set_str(options, "BinaryName", e->path);
+	json_set_str(ret, "runtime_type", TYPE);
+	copy_members(ret, like);
+	json_set_str(options, "BinaryName", "");
 	copy_members(options, json_get(like, "options"));
-	c->path[AT_RUNTIME - 1] = e->name;
-	tomledit_table(t, c->path, AT_RUNTIME, members);
-	tomledit_table(t, c->path, AT_OPTIONS, options);
+	json_set(ret, "options", options);
+	return ret;
+}
+
+/* `old`: the runtime as it was, and stays with what somebody has put there; or NULL. */
+static int add_runtime(struct tomledit *t, const struct engine_cri *c, struct json *facts,
+		       const struct engine_containerd *e, const struct json *old, struct err *err)
+{
+	cleanup_json struct json *entry = old ? json_clone(old) : make_runtime(facts, c);
+	const char *path[TOMLEDIT_DEPTH_MAX];
+
+	json_set_str(json_get(entry, "options"), "BinaryName", e->path);
+	memcpy(path, c->path, sizeof(c->path));
+	path[ENGINE_CRI_RUNTIME - 1] = e->name;
+	if (add_tables(t, path, ENGINE_CRI_RUNTIME, entry))
+		return 0;
+	err_set(err, ERR_ENGINE, 0, "%s: runtime %s has too many tables in each other", e->file, e->name);
+	return err_hint(err, "take them out by hand first");
 }
 
 /* Until containerd 1.7 the built-in runc is gone once there is any table of runtimes. */
-static void add_runc(struct tomledit *t, struct cri *c)
+static void add_runc(struct tomledit *t, const struct engine_cri *c)
 {
 	cleanup_json struct json *members = json_new_object();
+	const char *path[ENGINE_CRI_RUNTIME];
 
 	json_set_str(members, "runtime_type", TYPE);
-	c->path[AT_RUNTIME - 1] = "runc";
-	tomledit_table(t, c->path, AT_RUNTIME, members);
+	memcpy(path, c->path, sizeof(path));
+	path[ENGINE_CRI_RUNTIME - 1] = "runc";
+	tomledit_table(t, path, ENGINE_CRI_RUNTIME, members);
 }
 
-static int check_facts(struct json *facts, const struct cri *c, const struct engine_containerd *e, struct err *err)
+static int check_facts(struct json *facts, const struct engine_cri *c, const struct engine_containerd *e,
+		       struct err *err)
 {
-	struct json *other = runtime(facts, c, e->name);
-	const char *path = program(facts, c, e->name);
+	struct json *other = engine_cri_runtime(facts, c, e->name);
+	const char *path = engine_cri_program(facts, c, e->name), *old = engine_cri_default(facts, c);
 
 	if (other && !engine_is_ours(path)) {
 		err_set(err, ERR_ENGINE, 0, "%s: there is a runtime %s, which is %s", e->file, e->name,
 			path ? path : json_get_str(other, "runtime_type", "?"));
 		return err_hint(err, "choose another --name, or take that runtime out first");
 	}
-	if (e->set_default && default_is_ours(facts, c) && !str_eq(default_name(facts, c), e->name)) {
-		err_set(err, ERR_ENGINE, 0, "%s: default_runtime_name is %s, which is nvcoreos too", e->file,
-			default_name(facts, c));
-		return err_hint(err, "nvcoreos configure containerd --remove --name %s", default_name(facts, c));
+	if (e->set_default && engine_cri_default_is_ours(facts, c) && !str_eq(old, e->name)) {
+		err_set(err, ERR_ENGINE, 0, "%s: default_runtime_name is %s, which is nvcoreos too", e->file, old);
+		return err_hint(err, "nvcoreos configure containerd --remove --name %s", old);
 	}
 	return 0;
 }
 
 /* Notes all that is asked for; facts: what all files of the engine say, without ours. */
-static int fill(struct tomledit *t, struct cri *c, struct json *facts, const struct engine_containerd *e,
-		struct err *err)
+static int fill(struct tomledit *t, const struct engine_cri *c, struct json *facts, const struct engine_containerd *e,
+		const struct json *old, struct err *err)
 {
 	cleanup_json struct json *version = json_new_object();
 	int r = check_facts(facts, c, e, err);
@@ -170,14 +145,15 @@ static int fill(struct tomledit *t, struct cri *c, struct json *facts, const str
 	json_set_int(version, "version", c->version);
 	if (c->version > 1 && !json_get(t->facts, "version"))
 		tomledit_table(t, NULL, 0, version);
-	if (c->version <= 2 && !tomledit_get(facts, c->path, AT_RUNTIMES))
+	if (c->version <= 2 && !tomledit_get(facts, c->path, ENGINE_CRI_RUNTIMES))
 		add_runc(t, c);
-	if (!runtime(facts, c, e->name))
-		add_runtime(t, c, facts, e);
-	if (e->set_default)
-		r = tomledit_set(t, c->path, AT_CONTAINERD, "default_runtime_name", json_new_string(e->name), err);
+	if (!engine_cri_runtime(facts, c, e->name))
+		r = add_runtime(t, c, facts, e, old, err);
+	if (r == 0 && e->set_default)
+		r = tomledit_set(t, c->path, ENGINE_CRI_CONTAINERD, "default_runtime_name", json_new_string(e->name),
+				 err);
 	if (r == 0 && e->cdi)
-		r = tomledit_set(t, c->path, AT_PLUGIN, "enable_cdi", json_new_bool(true), err);
+		r = tomledit_set(t, c->path, ENGINE_CRI_PLUGIN, "enable_cdi", json_new_bool(true), err);
 	return r;
 }
 
@@ -189,39 +165,11 @@ static void take_text(struct strbuf *text, struct tomledit *t)
 }
 
 /* What an earlier call was asked for stays. */
-static void keep_asked(struct engine_containerd *e, struct json *before, struct json *without, const struct cri *c)
+static void keep_asked(struct engine_containerd *e, struct json *before, struct json *without,
+		       const struct engine_cri *c)
 {
-	e->set_default |= str_eq(default_name(before, c), e->name) && default_is_ours(before, c);
-	e->cdi |= cdi_is_on(before, c) && !cdi_is_on(without, c);
-}
-
-int engine_containerd_add(struct strbuf *text, const struct engine_containerd *ask, struct err *err)
-{
-	cleanup_tomledit struct tomledit t = { 0 };
-	cleanup_json struct json *before = NULL;
-	struct engine_containerd e = *ask;
-	struct cri c = { 0 }, was = { 0 };
-	int r = tomledit_start(&t, text, e.file, e.name, err);
-
-	if (r == 0) {
-		before = json_clone(t.facts);
-		r = find_cri(before, e.file, &was, err);
-	}
-	if (r == 0)
-		r = tomledit_strip(&t, err);
-	if (r == 0)
-		r = find_cri(t.facts, e.file, &c, err);
-	if (r < 0)
-		return r;
-	keep_asked(&e, before, t.facts, &was);
-	t.is_new = e.is_new || t.was_new;
-	r = fill(&t, &c, t.facts, &e, err);
-	if (r == 0)
-		r = tomledit_end(&t, err);
-	/* Where it says the same as before it stays as it is. */
-	if (r == 0 && !json_same(before, t.facts))
-		take_text(text, &t);
-	return r;
+	e->set_default |= str_eq(engine_cri_default(before, c), e->name) && engine_cri_default_is_ours(before, c);
+	e->cdi |= engine_cri_has_cdi(before, c) && !engine_cri_has_cdi(without, c);
 }
 
 /* Takes out what a removal may change, and the tables that are empty then. */
@@ -246,74 +194,166 @@ static bool prune(struct json *j)
 	return any;
 }
 
-static struct json *others(const struct json *facts, const struct cri *c, const char *name)
+static struct json *others(const struct json *facts, const struct engine_cri *c, const char *name)
 {
 	struct json *j = json_clone(facts), *all;
 
 	json_remove(j, "version");
-	json_remove(tomledit_get(j, c->path, AT_PLUGIN), "enable_cdi");
-	json_remove(tomledit_get(j, c->path, AT_CONTAINERD), "default_runtime_name");
-	all = tomledit_get(j, c->path, AT_RUNTIMES);
+	json_remove(tomledit_get(j, c->path, ENGINE_CRI_PLUGIN), "enable_cdi");
+	json_remove(tomledit_get(j, c->path, ENGINE_CRI_CONTAINERD), "default_runtime_name");
+	all = tomledit_get(j, c->path, ENGINE_CRI_RUNTIMES);
 	json_remove(all, name);
 	json_remove(all, "runc");
 	prune(j);
 	return j;
 }
 
-/* The version, and the runc that an engine has no longer once there is a table of runtimes. */
-static bool takes_what_others_need(struct json *before, const struct tomledit *t, const struct cri *c)
-{
-	if (!has_ours(t->facts, c))
-		return false;
-	return (json_get(before, "version") && !json_get(t->facts, "version")) ||
-	       (runtime(before, c, "runc") && !runtime(t->facts, c, "runc"));
-}
-
-static int check_removal(const struct tomledit *t, struct json *before, const struct engine_containerd *e,
-			 struct err *err)
+/* Takes what is ours out; -EINVAL where more than that would go with it. */
+static int strip(struct tomledit *t, struct json *before, const struct engine_cri *was, struct err *err)
 {
 	cleanup_json struct json *a = NULL, *b = NULL;
-	struct cri was = { 0 }, is = { 0 };
-	int r = find_cri(before, e->file, &was, err);
+	int r = tomledit_strip(t, err);
 
-	if (r == 0)
-		r = find_cri(t->facts, e->file, &is, err);
 	if (r < 0)
 		return r;
-	if (takes_what_others_need(before, t, &was)) {
-		err_set(err, ERR_ENGINE, 0, "%s: another runtime of nvcoreos needs what %s has brought", e->file,
-			e->name);
-		return err_hint(err, "remove the other one first");
-	}
-	/* Whatever has taken the marks away: what is ours must not be called gone. */
-	if (engine_is_ours(program(t->facts, &was, e->name))) {
-		err_set(err, ERR_ENGINE, 0, "%s: runtime %s is nvcoreos-runtime, outside the marks of nvcoreos",
-			e->file, e->name);
-		return err_hint(err, "take it out by hand, and where it is the default_runtime_name that too");
-	}
-	a = others(before, &was, e->name);
-	b = others(t->facts, &was, e->name);
-	if (!json_same(a, b)) {
-		err_set(err, ERR_ENGINE, 0, "%s: there is more between the marks of nvcoreos than it has put there",
-			e->file);
-		return err_hint(err, "take that out by hand first");
-	}
-	return 0;
+	a = others(before, was, t->name);
+	b = others(t->facts, was, t->name);
+	if (json_same(a, b))
+		return 0;
+	err_set(err, ERR_ENGINE, 0, "%s: there is more between the marks of nvcoreos than it has put there", t->file);
+	return err_hint(err, "take that out by hand first");
+}
+
+/* Takes the runtime of this name out and puts it in again; before: what the text said while all of ours was in it. */
+static int put(struct tomledit *t, struct json *before, const struct engine_cri *was, struct engine_containerd *e,
+	       struct err *err)
+{
+	struct engine_cri c = { 0 };
+	struct json *old = NULL;
+	int r;
+
+	t->name = e->name;
+	r = strip(t, before, was, err);
+	if (r == 0)
+		r = engine_cri_find(t->facts, e->file, &c, err);
+	if (r < 0)
+		return r;
+	/* The version that the text gets again. */
+	if (json_get(before, "version") && !json_get(t->facts, "version"))
+		c = *was;
+	if (engine_is_ours(engine_cri_program(before, was, e->name)))
+		old = engine_cri_runtime(before, was, e->name);
+	keep_asked(e, before, t->facts, &c);
+	t->is_new = e->is_new || t->was_new;
+	r = fill(t, &c, t->facts, e, old, err);
+	return r == 0 ? tomledit_end(t, err) : r;
+}
+
+/*
+ * What went with the runtime and those of ours that stay need: the version, CDI, the runc that an engine has no longer once
+ * there is a table of runtimes; and that the file was none.
+ */
+static bool took_more(const struct tomledit *t, struct json *before, const struct engine_cri *was)
+{
+	return t->was_new || (json_get(before, "version") && !json_get(t->facts, "version")) ||
+	       (engine_cri_has_cdi(before, was) && !engine_cri_has_cdi(t->facts, was)) ||
+	       (engine_cri_runtime(before, was, "runc") && !engine_cri_runtime(t->facts, was, "runc"));
+}
+
+/* The next one of ours gets it under its own marks. */
+static int bequeath(struct tomledit *t, struct json *before, const struct engine_cri *was,
+		    const struct engine_containerd *e, struct err *err)
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	cleanup_json struct json *then = json_clone(before);
+	struct strlist names = { 0 };
+	struct engine_containerd heir = *e;
+	int r;
+
+	json_remove(tomledit_get(then, was->path, ENGINE_CRI_RUNTIMES), e->name);
+	engine_cri_names(then, was, &a, &names);
+	if (!names.n || !took_more(t, before, was))
+		return 0;
+	heir.name = names.v[0];
+	heir.set_default = false;
+	heir.cdi = engine_cri_has_cdi(before, was) && !engine_cri_has_cdi(t->facts, was);
+	heir.path = engine_cri_program(then, was, heir.name);
+	heir.is_new = false;
+	r = put(t, then, was, &heir, err);
+	t->was_new = false;
+	return r;
+}
+
+/* Whether it has all that is asked for. */
+static bool has_all(struct json *facts, const struct engine_cri *c, const struct engine_containerd *e)
+{
+	const char *path = engine_cri_program(facts, c, e->name);
+
+	return path && str_eq(path, e->path) && (!e->set_default || str_eq(engine_cri_default(facts, c), e->name)) &&
+	       (!e->cdi || engine_cri_has_cdi(facts, c));
+}
+
+/* Takes it out, so that others of ours get what they need of it, and puts it behind them. */
+static int add(struct tomledit *t, struct json *before, const struct engine_cri *was, struct engine_containerd *e,
+	       struct strbuf *text, struct err *err)
+{
+	cleanup_tomledit struct tomledit again = { 0 };
+	int r = strip(t, before, was, err);
+
+	if (r == 0)
+		r = bequeath(t, before, was, e, err);
+	if (r == 0)
+		r = tomledit_start(&again, &t->text, e->file, e->name, err);
+	if (r < 0)
+		return r;
+	e->is_new |= t->was_new;
+	r = put(&again, before, was, e, err);
+	/* Where it says the same as before it stays as it is. */
+	if (r == 0 && !json_same(before, again.facts))
+		take_text(text, &again);
+	return r;
+}
+
+int engine_containerd_add(struct strbuf *text, const struct engine_containerd *ask, struct err *err)
+{
+	cleanup_tomledit struct tomledit t = { 0 };
+	cleanup_json struct json *before = NULL;
+	struct engine_containerd e = *ask;
+	struct engine_cri was = { 0 };
+	int r = tomledit_start(&t, text, e.file, e.name, err);
+
+	if (r < 0)
+		return r;
+	before = json_clone(t.facts);
+	r = engine_cri_find(before, e.file, &was, err);
+	if (r < 0 || has_all(before, &was, &e))
+		return r;
+	return add(&t, before, &was, &e, text, err);
 }
 
 int engine_containerd_remove(struct strbuf *text, const struct engine_containerd *e, bool *ret_was_new, struct err *err)
 {
 	cleanup_tomledit struct tomledit t = { 0 };
 	cleanup_json struct json *before = NULL;
+	struct engine_cri was = { 0 };
 	int r = tomledit_start(&t, text, e->file, e->name, err);
 
 	*ret_was_new = false;
+	if (r == 0) {
+		before = json_clone(t.facts);
+		r = engine_cri_find(before, e->file, &was, err);
+	}
+	if (r == 0)
+		r = strip(&t, before, &was, err);
 	if (r < 0)
 		return r;
-	before = json_clone(t.facts);
-	r = tomledit_strip(&t, err);
-	if (r == 0)
-		r = check_removal(&t, before, e, err);
+	/* Whatever has taken the marks away: what is ours must not be called gone. */
+	if (engine_is_ours(engine_cri_program(t.facts, &was, e->name))) {
+		err_set(err, ERR_ENGINE, 0, "%s: runtime %s is nvcoreos-runtime, outside the marks of nvcoreos",
+			e->file, e->name);
+		return err_hint(err, "take it out by hand, and where it is the default_runtime_name that too");
+	}
+	r = bequeath(&t, before, &was, e, err);
 	if (r < 0)
 		return r;
 	*ret_was_new = t.was_new;
@@ -321,199 +361,27 @@ int engine_containerd_remove(struct strbuf *text, const struct engine_containerd
 	return 0;
 }
 
-static const char *conf_d(const struct engine_ask *ask)
-{
-	char dir[PATH_MAX];
-
-	if (path_parent(ask->file, dir, sizeof(dir)) < 0)
-		return NULL;
-	return arena_printf(ask->arena, "%s/conf.d", str_eq(dir, "/") ? "" : dir);
-}
-
-static bool imports(struct json *facts, const char *glob)
-{
-	struct json *list = json_get(facts, "imports");
-
-	for (size_t i = 0; i < json_len(list); i++) {
-		const char *s = json_str(json_at(list, i));
-
-		if (s && str_eq(s, glob))
-			return true;
-	}
-	return false;
-}
-
-static struct engine_containerd asked(const struct engine_ask *ask, const struct engine_file *main)
-{
-	return (struct engine_containerd){
-		.file = main->was.path,
-		.name = ask->name,
-		.path = ask->path,
-		.set_default = ask->set_default,
-		.cdi = ask->cdi,
-		.is_new = !main->was.exists,
-	};
-}
-
-/* Takes ours out of config.toml; what is left stays, or goes where we have made it. */
-static int strip_main(const struct engine_ask *ask, struct engine_file *main, struct err *err)
-{
-	struct engine_containerd e = asked(ask, main);
-	bool was_new;
-	int r = engine_containerd_remove(&main->text, &e, &was_new, err);
-
-	if (r == 0 && was_new && !main->text.len)
-		main->there = false;
-	return r;
-}
-
-/* The text of our file in conf.d. */
-static int make_dropin(const struct engine_ask *ask, const struct engine_file *main, struct engine_file *own,
-		       struct json *facts, struct json *before, struct err *err)
+int engine_containerd_dropin(struct strbuf *text, const struct engine_containerd *ask, struct json *facts,
+			     struct json *before, struct err *err)
 {
 	cleanup_tomledit struct tomledit t = { 0 };
-	cleanup_strbuf struct strbuf head = STRBUF_INIT;
-	struct engine_containerd e = asked(ask, main);
-	struct cri c = { 0 };
-	int r = find_cri(facts, e.file, &c, err);
+	struct engine_containerd e = *ask;
+	struct engine_cri c = { 0 };
+	struct json *old = NULL;
+	int r = engine_cri_find(facts, e.file, &c, err);
 
-	engine_dropin_head(&engine_containerd, &head);
 	if (r == 0)
-		r = tomledit_start(&t, &head, own->was.path, e.name, err);
+		r = tomledit_start(&t, text, e.file, e.name, err);
 	if (r < 0)
 		return r;
 	t.whole = true;
+	if (engine_is_ours(engine_cri_program(before, &c, e.name)))
+		old = engine_cri_runtime(before, &c, e.name);
 	keep_asked(&e, before, facts, &c);
-	r = fill(&t, &c, facts, &e, err);
+	r = fill(&t, &c, facts, &e, old, err);
 	if (r == 0)
 		r = tomledit_end(&t, err);
-	if (r < 0)
-		return r;
-	take_text(&own->text, &t);
-	own->there = true;
-	return 0;
-}
-
-/* A later file in conf.d may have another word. */
-static int check_default(struct json *after, const struct engine_ask *ask, bool wanted, const char *dir,
-			 struct err *err)
-{
-	struct cri c = { 0 };
-	int r = find_cri(after, ask->file, &c, err);
-
-	if (r < 0 || !wanted || str_eq(default_name(after, &c), ask->name))
-		return r;
-	err_set(err, ERR_ENGINE, 0, "%s: a later file makes %s the default_runtime_name", dir, default_name(after, &c));
-	return err_hint(err, "take that out first");
-}
-
-static void tell(const struct engine_ask *ask, struct engine_plan *plan, struct json *facts, const struct cri *c)
-{
-	struct json *disabled = json_get(facts, "disabled_plugins");
-
-	for (size_t i = 0; i < json_len(disabled); i++) {
-		const char *s = json_str(json_at(disabled, i));
-
-		if (s && (str_eq(s, "cri") || str_eq(s, c->path[1])))
-			strlist_add(
-				ask->arena, &plan->warnings,
-				"disabled_plugins names cri: Kubernetes cannot use this containerd before it is taken out");
-	}
-	if (c->version == 1)
-		strlist_add(
-			ask->arena, &plan->warnings,
-			"the file has no version, or 1: containerd 2 takes no runtime from it (see containerd config migrate)");
-	if (c->version <= 2 && json_len(json_get(facts, "imports")))
-		strlist_add(
-			ask->arena, &plan->warnings,
-			"the file has imports: until containerd 1.7 one with a table of cri hides all that stands here "
-			"(see containerd config dump)");
-}
-
-/* Our own file in conf.d goes; where ours shall be one, it comes. */
-static int plan_dropin(const struct engine_ask *ask, struct engine_file *main, struct engine_file *own, const char *dir,
-		       bool wanted, struct err *err)
-{
-	struct engine_dropin d = { .dir = dir, .suffix = ".toml" };
-	cleanup_json struct json *facts = tomledit_facts(&main->text, ask->file, err), *before = NULL, *after = NULL;
-	cleanup_json struct json *old = NULL, *rest = NULL, *ours = NULL;
-	struct cri c = { 0 };
-	int r = facts ? engine_dropin_check(&engine_containerd, own, err) : -EINVAL;
-
-	if (r < 0)
-		return facts && !wanted ? 0 : r;
-	own->there = false;
-	if (!wanted)
-		return 0;
-	old = tomledit_facts(&own->was.text, own->was.path, err);
-	before = old ? engine_dropin_facts(ask, &d, own->was.path, old, err) : NULL;
-	rest = before ? engine_dropin_facts(ask, &d, own->was.path, NULL, err) : NULL;
-	if (!rest)
-		return -EINVAL;
-	engine_dropin_merge(facts, rest);
-	r = make_dropin(ask, main, own, facts, old, err);
-	if (r < 0)
-		return r;
-	ours = tomledit_facts(&own->text, own->was.path, err);
-	after = ours ? engine_dropin_facts(ask, &d, own->was.path, ours, err) : NULL;
-	if (!after || find_cri(ours, ask->file, &c, err) < 0)
-		return -EINVAL;
-	return check_default(after, ask, str_eq(default_name(ours, &c), ask->name), dir, err);
-}
-
-/* Whether a runtime of ours is the default, by config.toml and our file in conf.d. */
-static bool is_default(const struct strbuf *main, const struct strbuf *own, bool own_there, const char *file)
-{
-	cleanup_json struct json *a = tomledit_facts(main, file, NULL), *b = NULL;
-	struct cri c = { 0 };
-
-	if (a && own_there)
-		b = tomledit_facts(own, file, NULL);
-	if (!a || find_cri(a, file, &c, NULL) < 0)
-		return false;
-	if (b)
-		engine_dropin_merge(a, b);
-	return default_is_ours(a, &c);
-}
-
-static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
-{
-	const char *dir = conf_d(ask);
-	cleanup_json struct json *facts = NULL;
-	struct engine_file *main = dir ? engine_plan_read(ask, plan, ask->file, err) : NULL, *own;
-	struct cri c = { 0 };
-	bool by_dropin;
-	int r;
-
-	own = main ? engine_plan_read(ask, plan, engine_dropin_path(ask, dir, ".toml"), err) : NULL;
-	facts = own ? tomledit_facts(&main->text, ask->file, err) : NULL;
-	if (!facts || find_cri(facts, ask->file, &c, err) < 0)
-		return -EINVAL;
-	by_dropin = c.version > 2 && imports(facts, arena_printf(ask->arena, "%s/*.toml", dir));
-	if (ask->remove || by_dropin) {
-		r = strip_main(ask, main, err);
-	} else {
-		struct engine_containerd e = asked(ask, main);
-
-		r = engine_containerd_add(&main->text, &e, err);
-		main->there = true;
-	}
 	if (r == 0)
-		r = plan_dropin(ask, main, own, dir, by_dropin && !ask->remove, err);
-	if (r < 0)
-		return r;
-	plan->was_default = is_default(&main->was.text, &own->was.text, own->was.exists, ask->file);
-	plan->is_default = is_default(&main->text, &own->text, own->there, ask->file);
-	if (!ask->remove)
-		tell(ask, plan, facts, &c);
-	return 0;
+		take_text(text, &t);
+	return r;
 }
-
-const struct engine engine_containerd = {
-	.name = "containerd",
-	.file = "/etc/containerd/config.toml",
-	.user_file = "containerd/config.toml",
-	.restart = "systemctl restart containerd",
-	.name_ok = engine_name_ok,
-	.plan = plan,
-};

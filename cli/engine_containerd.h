@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "oci/json.h"
 
 struct engine_containerd {
 	const char *file; /* its name, for errors */
@@ -25,5 +26,11 @@ int engine_containerd_add(struct strbuf *text, const struct engine_containerd *e
 /* Takes out what engine_containerd_add put in; *ret_was_new tells whether it had made the file. The same errors. */
 int engine_containerd_remove(struct strbuf *text, const struct engine_containerd *e, bool *ret_was_new,
 			     struct err *err) must_check;
+/*
+ * Adds the whole of a file in conf.d to the text, which holds its head. facts: what all others say; before: what the file said
+ * (of its own runtime all that it said stays), or NULL. The same errors.
+ */
+int engine_containerd_dropin(struct strbuf *text, const struct engine_containerd *e, struct json *facts,
+			     struct json *before, struct err *err) must_check;
 
 #endif

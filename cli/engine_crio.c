@@ -19,21 +19,26 @@ static const char *program(const struct json *entry)
 	return json_get_str(entry, "runtime_path", NULL);
 }
 
+static const struct engine_dropin_style style = {
+	.engine = &engine_crio,
+	.suffix = "",
+	.defaults = runtime_table,
+	.n_defaults = 2,
+	.key = "default_runtime",
+	.runtimes = runtime_table,
+	.n_runtimes = 3,
+	.add = add,
+	.program = program,
+};
+
 static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
 {
-	static const struct engine_dropin_style style = {
-		.engine = &engine_crio,
-		.suffix = "",
-		.defaults = runtime_table,
-		.n_defaults = 2,
-		.key = "default_runtime",
-		.runtimes = runtime_table,
-		.n_runtimes = 3,
-		.add = add,
-		.program = program,
-	};
-
 	return engine_dropin_plan(&style, ask, plan, err);
+}
+
+static void names(const struct engine_ask *ask, struct strlist *names)
+{
+	engine_dropin_style_names(&style, ask, names);
 }
 
 const struct engine engine_crio = {
@@ -41,5 +46,6 @@ const struct engine engine_crio = {
 	.file = "/etc/crio/crio.conf",
 	.restart = "systemctl restart crio",
 	.name_ok = engine_name_ok,
+	.names = names,
 	.plan = plan,
 };

@@ -9,11 +9,13 @@
 #include "oci/splice.h"
 
 #define UNIT_DEFAULT "    "
+#define CONFIG "--nvcoreos-config"
 
 /* A daemon.json in work: a copy of the text, and how its writer indents. */
 struct work {
 	struct strbuf b;
 	char unit[17];
+	const char *eol;
 	bool pretty;
 };
 
@@ -27,7 +29,17 @@ static bool is_blank(const struct strbuf *b)
 
 static struct json *parse(const struct strbuf *b, char *why, size_t size)
 {
-	return json_parse(b->buf ? b->buf : "", b->len, why, size);
+	if (is_blank(b))
+		return json_new_object();
+	return json_parse(b->buf, b->len, why, size);
+}
+
+/* What it says, or NULL where it is not valid. */
+static struct json *facts_of(const struct strbuf *b)
+{
+	char why[64];
+
+	return b ? parse(b, why, sizeof(why)) : NULL;
 }
 
 /* Docker would refuse it too, or read it otherwise than we do: nothing is changed then. */
@@ -36,6 +48,7 @@ static int check(const struct strbuf *b, const char *file, struct err *err)
 	static const char *const objects[] = { "runtimes", "features" };
 	char why[256];
 	cleanup_json struct json *j = parse(b, why, sizeof(why));
+	struct json *name;
 
 	if (!j)
 		return err_set(err, ERR_ENGINE, 0, "%s: %s", file, why);
@@ -47,6 +60,9 @@ static int check(const struct strbuf *b, const char *file, struct err *err)
 		if (member && !json_is_object(member) && !json_is_null(member))
 			return err_set(err, ERR_ENGINE, 0, "%s: %s is not an object", file, objects[i]);
 	}
+	name = json_get(j, "default-runtime");
+	if (name && !json_is_string(name) && !json_is_null(name))
+		return err_set(err, ERR_ENGINE, 0, "%s: default-runtime is not a string", file);
 	return 0;
 }
 
@@ -57,6 +73,7 @@ static void find_style(struct work *w)
 
 	memcpy(w->unit, UNIT_DEFAULT, sizeof(UNIT_DEFAULT));
 	w->pretty = line;
+	w->eol = line && line > w->b.buf && line[-1] == '\r' ? "\r\n" : "\n";
 	if (!line)
 		return;
 	while (line[1 + n] == ' ' || line[1 + n] == '\t')
@@ -106,9 +123,11 @@ static void add_value(struct strbuf *out, const struct work *w, const struct jso
 	for (const char *p = text; *p; p++) {
 		size_t spaces;
 
-		strbuf_putc(out, *p);
-		if (*p != '\n')
+		if (*p != '\n') {
+			strbuf_putc(out, *p);
 			continue;
+		}
+		strbuf_puts(out, w->eol);
 		spaces = strspn(p + 1, " ");
 		add_indent(out, w, depth + spaces);
 		p += spaces;
@@ -147,7 +166,7 @@ static void append_member(struct work *w, struct splice_span object, size_t dept
 	cleanup_json struct json *k = json_new_string(key);
 	cleanup_free char *quoted = json_dump(k, 0);
 
-	strbuf_putc(&text, pretty ? '\n' : ' ');
+	strbuf_puts(&text, pretty ? w->eol : " ");
 	if (pretty)
 		add_indent(&text, w, depth);
 	strbuf_printf(&text, "%s: ", quoted);
@@ -214,76 +233,79 @@ static void drop_member(struct work *w, const char *parent, const char *key)
 	splice_remove(&w->b, items, gone, n);
 }
 
-static void drop_empty(struct work *w, const char *key)
+/* An object that is empty by now is what it was before: empty, null or not there. */
+static void empty_again(struct work *w, struct json *before, const char *key)
 {
 	struct splice_span object;
 	cleanup_free struct splice_span *items = NULL;
+	struct json *was = json_get(before, key);
 	size_t n = 0;
 
-	if (find_object(w, key, &object) && splice_items(&w->b, object, &items, &n) == 0 && n == 0)
+	if (!find_object(w, key, &object) || splice_items(&w->b, object, &items, &n) < 0 || n)
+		return;
+	if (!was)
 		drop_member(w, NULL, key);
+	else if (!json_is_object(was))
+		set_member(w, NULL, key, json_clone(was));
 }
 
-/* The path of a runtime in the text, to be freed; NULL where there is no runtime of that name. */
-static char *runtime_path(const struct strbuf *b, const char *name)
+/* The path of a runtime, or NULL where there is no runtime of that name. */
+static const char *path_of(struct json *facts, const char *name)
 {
-	char why[64];
-	cleanup_json struct json *j = parse(b, why, sizeof(why));
-	struct json *runtime = json_get(json_get(j, "runtimes"), name);
+	struct json *runtime = json_get(json_get(facts, "runtimes"), name);
 
-	if (!runtime)
-		return NULL;
-	return mem_strdup(json_get_str(runtime, "path", json_get_str(runtime, "runtimeType", "?")));
+	return runtime ? json_get_str(runtime, "path", json_get_str(runtime, "runtimeType", "?")) : NULL;
 }
 
-bool engine_docker_has_ours(const struct strbuf *text)
+/* A name that Docker knows by itself, which nobody may give to a runtime. */
+static bool is_built_in(const char *name)
 {
-	char why[64];
-	cleanup_json struct json *j = parse(text, why, sizeof(why));
-	struct json *value;
-	const char *name;
-	void *iter = NULL;
-
-	while (json_next(json_get(j, "runtimes"), &iter, &name, &value))
-		if (engine_is_ours(json_get_str(value, "path", NULL)))
-			return true;
-	return false;
+	return str_eq(name, "runc") || str_starts(name, "io.containerd.");
 }
 
-char *engine_docker_default(const struct strbuf *text, bool *ret_ours)
+/* The arguments as they are, but with this one; both of its forms are known. */
+static void set_config(struct json *runtime, const char *config)
 {
-	char why[64];
-	cleanup_json struct json *j = parse(text, why, sizeof(why));
-	const char *name = json_str(json_get(j, "default-runtime"));
-	cleanup_free char *path = name ? runtime_path(text, name) : NULL;
+	struct json *old = json_get(runtime, "runtimeArgs"), *args = json_new_array();
 
-	*ret_ours = engine_is_ours(path);
-	return name ? mem_strdup(name) : NULL;
+	for (size_t i = 0; i < json_len(old); i++) {
+		const char *arg = json_str(json_at(old, i));
+
+		if (arg && str_eq(arg, CONFIG))
+			i++;
+		else if (!arg || !str_starts(arg, CONFIG "="))
+			json_append(args, json_clone(json_at(old, i)));
+	}
+	json_append(args, json_new_string(CONFIG));
+	json_append(args, json_new_string(config));
+	json_set(runtime, "runtimeArgs", args);
 }
 
-static struct json *make_runtime(const struct engine_docker *e)
+static struct json *make_runtime(struct json *old, const struct engine_docker *e)
 {
-	struct json *runtime = json_new_object(), *args;
+	struct json *runtime = old ? json_clone(old) : json_new_object();
 
 	json_set_str(runtime, "path", e->path);
-	if (!e->config)
-		return runtime;
-	args = json_new_array();
-	json_append(args, json_new_string("--nvcoreos-config"));
-	json_append(args, json_new_string(e->config));
-	json_set(runtime, "runtimeArgs", args);
+	if (e->config)
+		set_config(runtime, e->config);
 	return runtime;
 }
 
 static int add(struct work *w, const struct engine_docker *e, struct err *err)
 {
-	cleanup_free char *path = runtime_path(&w->b, e->name);
+	cleanup_json struct json *facts = facts_of(&w->b);
+	const char *path = path_of(facts, e->name), *config;
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct engine_docker ask = *e;
 
 	if (path && !engine_is_ours(path)) {
 		err_set(err, ERR_ENGINE, 0, "%s: runtimes.%s is %s", e->file, e->name, path);
 		return err_hint(err, "choose another --name, or take that runtime out first");
 	}
-	set_member(w, "runtimes", e->name, make_runtime(e));
+	config = engine_docker_config(&w->b, e->name, &a);
+	if (config && e->config && str_eq(config, e->config))
+		ask.config = NULL;
+	set_member(w, "runtimes", e->name, make_runtime(json_get(json_get(facts, "runtimes"), e->name), &ask));
 	if (e->set_default)
 		set_member(w, NULL, "default-runtime", json_new_string(e->name));
 	if (e->cdi)
@@ -301,22 +323,48 @@ int engine_docker_add(struct strbuf *text, const struct engine_docker *e, struct
 	return work_end(&w, text, e->file, r, err);
 }
 
+/* The default that gave way comes back, unless its runtime is gone meanwhile: dockerd would not start. */
+static void take_default(struct work *w, const struct engine_docker *e, struct json *facts, struct json *before)
+{
+	const char *now = json_str(json_get(facts, "default-runtime"));
+	struct json *was = json_get(before, "default-runtime");
+	const char *old = json_str(was);
+
+	if (!now || !str_eq(now, e->name))
+		return;
+	if (was && (!old || is_built_in(old) || (!str_eq(old, e->name) && path_of(facts, old))))
+		set_member(w, NULL, "default-runtime", json_clone(was));
+	else
+		drop_member(w, NULL, "default-runtime");
+}
+
+static void take_cdi(struct work *w, struct json *before)
+{
+	struct json *was = json_get(json_get(before, "features"), "cdi");
+
+	if (!engine_docker_has_cdi(&w->b))
+		return;
+	if (was)
+		set_member(w, "features", "cdi", json_clone(was));
+	else
+		drop_member(w, "features", "cdi");
+	empty_again(w, before, "features");
+}
+
 static void take_out(struct work *w, const struct engine_docker *e)
 {
-	cleanup_free char *path = runtime_path(&w->b, e->name);
-	bool ours;
-	cleanup_free char *name = engine_docker_default(&w->b, &ours);
+	cleanup_json struct json *facts = facts_of(&w->b), *before = facts_of(e->before);
+	const char *path = path_of(facts, e->name);
 
 	if (path && !engine_is_ours(path))
 		return;
-	if (name && str_eq(name, e->name)) {
-		if (e->old_default)
-			set_member(w, NULL, "default-runtime", json_new_string(e->old_default));
-		else
-			drop_member(w, NULL, "default-runtime");
+	take_default(w, e, facts, before);
+	if (path) {
+		drop_member(w, "runtimes", e->name);
+		empty_again(w, before, "runtimes");
 	}
-	drop_member(w, "runtimes", e->name);
-	drop_empty(w, "runtimes");
+	if (e->cdi)
+		take_cdi(w, before);
 }
 
 int engine_docker_remove(struct strbuf *text, const struct engine_docker *e, struct err *err)
@@ -330,66 +378,56 @@ int engine_docker_remove(struct strbuf *text, const struct engine_docker *e, str
 	r = work_start(&w, text, e->file, err);
 	if (r == 0)
 		take_out(&w, e);
-	if (r == 0 && e->cdi) {
-		drop_member(&w, "features", "cdi");
-		drop_empty(&w, "features");
-	}
 	return work_end(&w, text, e->file, r, err);
 }
 
-static bool name_ok(const char *name)
+void engine_docker_names(const struct strbuf *text, struct arena *arena, struct strlist *names)
 {
-	return str_is_name(name) && !str_eq(name, "runc") && !str_starts(name, "io.containerd.");
+	cleanup_json struct json *facts = facts_of(text);
+	struct json *value;
+	const char *name;
+	void *iter = NULL;
+
+	while (json_next(json_get(facts, "runtimes"), &iter, &name, &value))
+		if (engine_is_ours(json_get_str(value, "path", NULL)))
+			strlist_add(arena, names, name);
 }
 
-static int edit(const struct engine_ask *ask, struct engine_file *f, struct err *err)
+bool engine_docker_default_is_ours(const struct strbuf *text)
 {
-	const struct engine_docker e = {
-		.file = f->was.path,
-		.name = ask->name,
-		.path = ask->path,
-		.config = ask->config,
-		.set_default = ask->set_default,
-		.cdi = ask->cdi,
-		.old_default = ask->old_default,
-	};
-	int r;
+	cleanup_json struct json *facts = facts_of(text);
+	const char *name = json_str(json_get(facts, "default-runtime"));
 
-	if (!ask->remove) {
-		if (!f->was.exists)
-			strbuf_puts(&f->text, ENGINE_DOCKER_NEW);
-		f->there = true;
-		return engine_docker_add(&f->text, &e, err);
+	return name && engine_is_ours(path_of(facts, name));
+}
+
+const char *engine_docker_config(const struct strbuf *text, const char *name, struct arena *arena)
+{
+	cleanup_json struct json *facts = facts_of(text);
+	struct json *args = json_get(json_get(json_get(facts, "runtimes"), name), "runtimeArgs");
+	const char *found = NULL;
+
+	for (size_t i = 0; i < json_len(args); i++) {
+		const char *arg = json_str(json_at(args, i)), *rest = arg ? str_after(arg, CONFIG) : NULL;
+
+		if (rest && *rest == '=')
+			found = rest + 1;
+		else if (rest && !*rest)
+			found = json_str(json_at(args, ++i));
 	}
-	r = engine_docker_remove(&f->text, &e, err);
-	if (f->text.len && str_eq(f->text.buf, ENGINE_DOCKER_NEW))
-		f->there = false;
-	return r;
+	return found ? arena_strdup(arena, found) : NULL;
 }
 
-static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
+bool engine_docker_has_cdi(const struct strbuf *text)
 {
-	struct engine_file *f = engine_plan_read(ask, plan, ask->file, err);
-	cleanup_free char *before = NULL;
-	int r = f ? edit(ask, f, err) : -EINVAL;
+	cleanup_json struct json *facts = facts_of(text);
 
-	if (r < 0)
-		return r;
-	before = engine_docker_default(&f->was.text, &plan->was_default);
-	free(engine_docker_default(&f->text, &plan->is_default));
-	plan->has_ours = engine_docker_has_ours(&f->text);
-	if (before && !plan->was_default)
-		plan->old_default = arena_strdup(ask->arena, before);
-	return 0;
+	return json_bool(json_get(json_get(facts, "features"), "cdi"), false);
 }
 
-const struct engine engine_docker = {
-	.name = "docker",
-	.file = "/etc/docker/daemon.json",
-	.user_file = "docker/daemon.json",
-	.restart = "systemctl restart docker",
-	.takes_options = true,
-	.wants_alias = true,
-	.name_ok = name_ok,
-	.plan = plan,
-};
+bool engine_docker_is_bare(const struct strbuf *text)
+{
+	cleanup_json struct json *facts = facts_of(text);
+
+	return facts && !json_next(facts, &(void *){ NULL }, &(const char *){ NULL }, &(struct json *){ NULL });
+}

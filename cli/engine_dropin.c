@@ -8,11 +8,13 @@
 
 #define HEAD "# Written by 'nvcoreos configure %s'; '--remove' takes it away again.\n"
 
+#define NAME "50-nvcoreos"
+
 const char *engine_dropin_path(const struct engine_ask *ask, const char *dir, const char *suffix)
 {
 	if (str_eq(ask->name, "nvcoreos"))
-		return arena_printf(ask->arena, "%s/50-nvcoreos%s", dir, suffix);
-	return arena_printf(ask->arena, "%s/50-nvcoreos-%s%s", dir, ask->name, suffix);
+		return arena_printf(ask->arena, "%s/" NAME "%s", dir, suffix);
+	return arena_printf(ask->arena, "%s/" NAME "-%s%s", dir, ask->name, suffix);
 }
 
 void engine_dropin_head(const struct engine *engine, struct strbuf *text)
@@ -31,6 +33,41 @@ int engine_dropin_check(const struct engine *engine, const struct engine_file *f
 	return err_hint(err, "take it away, or choose another --name");
 }
 
+/* The name of the runtime whose file this one is, as engine_dropin_path makes it; NULL for another file. */
+static const char *name_of(struct arena *arena, const char *file, const char *suffix)
+{
+	const char *rest = str_after(file, NAME);
+	const char *name = !rest || !str_ends(rest, suffix) ? NULL
+			   : *rest == '-'		    ? rest + 1
+			   : str_eq(rest, suffix)	    ? "nvcoreos"
+							    : NULL;
+
+	if (!name || name != rest + 1)
+		return name;
+	return arena_strndup(arena, name, strlen(name) - strlen(suffix));
+}
+
+void engine_dropin_names(const struct engine_ask *ask, const struct engine *engine, const char *dir, const char *suffix,
+			 struct strlist *names)
+{
+	struct strlist files = { 0 };
+
+	if (rootfile_names(ask->rootfd, dir, ask->arena, &files, NULL) < 0)
+		return;
+	for (size_t i = 0; i < files.n; i++) {
+		const char *name = name_of(ask->arena, files.v[i], suffix);
+		struct engine_file f = { .text = STRBUF_INIT };
+
+		if (!name || !str_is_name(name) ||
+		    rootfile_read(ask->rootfd, arena_printf(ask->arena, "%s/%s", dir, files.v[i]), ERR_ENGINE, &f.was,
+				  NULL) < 0)
+			continue;
+		if (engine_dropin_check(engine, &f, NULL) == 0 && !strlist_has(names, name))
+			strlist_add(ask->arena, names, name);
+		rootfile_free(&f.was);
+	}
+}
+
 /* NOLINTNEXTLINE(misc-no-recursion): JSON_DEPTH_MAX levels at most. */
 void engine_dropin_merge(struct json *into, struct json *from)
 {
@@ -46,6 +83,40 @@ void engine_dropin_merge(struct json *into, struct json *from)
 		else
 			json_set(into, key, json_clone(value));
 	}
+}
+
+/* Whether `a` has a key that `b` has not. */
+/* NOLINTNEXTLINE(misc-no-recursion): JSON_DEPTH_MAX levels at most. */
+static bool has_more(struct json *a, struct json *b)
+{
+	const char *key;
+	struct json *value;
+	void *iter = NULL;
+
+	while (json_next(a, &iter, &key, &value)) {
+		struct json *other = json_get(b, key);
+
+		if (!other || (json_is_object(value) && has_more(value, other)))
+			return true;
+	}
+	return false;
+}
+
+int engine_dropin_settle(struct engine_file *f, struct json *was, struct json *ours, struct err *err)
+{
+	cleanup_json struct json *both = json_clone(was);
+
+	if (!f->was.exists)
+		return 0;
+	engine_dropin_merge(both, ours);
+	if (json_same(both, was)) {
+		engine_file_set(f, &f->was.text);
+		return 0;
+	}
+	if (!has_more(was, ours))
+		return 0;
+	err_set(err, ERR_ENGINE, 0, "%s: there is more in it than nvcoreos has put there", f->was.path);
+	return err_hint(err, "move that to a file of your own");
 }
 
 static int merge_file(const struct engine_ask *ask, struct json *into, const char *path, struct err *err)
@@ -180,7 +251,8 @@ static struct engine_dropin files_of(const struct engine_dropin_style *s, const 
 	};
 }
 
-static bool was_default(const struct engine_dropin_style *s, const struct engine_ask *ask, const struct engine_file *f)
+/* Whether our file names itself the default. */
+static bool is_asked(const struct engine_dropin_style *s, const struct engine_ask *ask, const struct engine_file *f)
 {
 	cleanup_json struct json *facts = tomledit_facts(&f->was.text, f->was.path, NULL);
 	const char *name = default_of(s, facts);
@@ -188,44 +260,73 @@ static bool was_default(const struct engine_dropin_style *s, const struct engine
 	return name && str_eq(name, ask->name);
 }
 
-int engine_dropin_plan(const struct engine_dropin_style *s, const struct engine_ask *ask, struct engine_plan *plan,
-		       struct err *err)
+/* Whatever state the files of others are in: ours goes. What stands on it then is told. */
+static int plan_remove(const struct engine_dropin_style *s, const struct engine_ask *ask, const struct engine_dropin *d,
+		       struct engine_file *f, struct engine_plan *plan)
 {
-	struct engine_dropin d = files_of(s, ask);
-	const char *own = engine_dropin_path(ask, d.dir, *s->suffix ? s->suffix : ".conf");
-	struct engine_file *f = engine_plan_read(ask, plan, own, err);
-	cleanup_json struct json *others = NULL, *ours = NULL, *after = NULL;
-	bool is_default;
-	int r;
+	cleanup_json struct json *own = NULL, *after = NULL;
+	struct err err = ERR_INIT;
+	const char *name;
 
-	if (!f)
-		return -EINVAL;
-	r = engine_dropin_check(s->engine, f, err);
-	if (r < 0)
-		return ask->remove ? 0 : r;
-	plan->was_default = was_default(s, ask, f);
-	if (ask->remove) {
-		/* Whatever state the others are in: it goes. */
+	if (engine_dropin_check(s->engine, f, NULL) == 0)
 		f->there = false;
-		after = engine_dropin_facts(ask, &d, own, NULL, NULL);
-		plan->is_default = default_is_ours(s, after);
-		return 0;
-	}
-	is_default = ask->set_default || plan->was_default;
-	others = engine_dropin_facts(ask, &d, own, NULL, err);
+	if (f->there)
+		own = tomledit_facts(&f->text, f->was.path, &err);
+	if (!f->there || own)
+		after = engine_dropin_facts(ask, d, f->was.path, own, &err);
+	name = after ? default_of(s, after) : NULL;
+	plan->is_default = !after || default_is_ours(s, after);
+	if (!after)
+		strlist_add(ask->arena, &plan->warnings,
+			    arena_printf(ask->arena, "whether nvcoreos is the default runtime cannot be told: %s",
+					 err.what));
+	else if (!f->there && name && str_eq(name, ask->name) && !program_of(s, after, name))
+		strlist_add(ask->arena, &plan->warnings,
+			    arena_printf(ask->arena, "another file makes %s the %s, and there is no such runtime now",
+					 name, s->key));
+	return 0;
+}
+
+static int plan_add(const struct engine_dropin_style *s, const struct engine_ask *ask, const struct engine_dropin *d,
+		    struct engine_file *f, struct engine_plan *plan, struct err *err)
+{
+	cleanup_json struct json *others = NULL, *ours = NULL, *after = NULL, *was = NULL;
+	bool is_default = ask->set_default || is_asked(s, ask, f);
+	int r = engine_dropin_check(s->engine, f, err);
+
+	others = r == 0 ? engine_dropin_facts(ask, d, f->was.path, NULL, err) : NULL;
 	if (!others)
 		return -EINVAL;
 	r = make_text(s, ask, f, is_default, &ours, err);
 	if (r < 0)
 		return r;
 	f->there = true;
-	after = engine_dropin_facts(ask, &d, own, ours, err);
+	was = tomledit_facts(&f->was.text, f->was.path, err);
+	if (!was || engine_dropin_settle(f, was, ours, err) < 0)
+		return -EINVAL;
+	after = engine_dropin_facts(ask, d, f->was.path, ours, err);
 	if (!after)
 		return -EINVAL;
-	r = check_facts(s, ask, d.dir, others, after, is_default, err);
 	plan->is_default = default_is_ours(s, after);
-	if (ask->cdi)
+	return check_facts(s, ask, d->dir, others, after, is_default, err);
+}
+
+int engine_dropin_plan(const struct engine_dropin_style *s, const struct engine_ask *ask, struct engine_plan *plan,
+		       struct err *err)
+{
+	struct engine_dropin d = files_of(s, ask);
+	struct engine_file *f =
+		engine_plan_read(ask, plan, engine_dropin_path(ask, d.dir, *s->suffix ? s->suffix : ".conf"), err);
+
+	if (!f)
+		return -EINVAL;
+	if (ask->cdi && !ask->remove)
 		strlist_add(ask->arena, &plan->notes,
 			    arena_printf(ask->arena, "%s has CDI switched on by itself", s->engine->name));
-	return r;
+	return ask->remove ? plan_remove(s, ask, &d, f, plan) : plan_add(s, ask, &d, f, plan, err);
+}
+
+void engine_dropin_style_names(const struct engine_dropin_style *s, const struct engine_ask *ask, struct strlist *names)
+{
+	engine_dropin_names(ask, s->engine, files_of(s, ask).dir, *s->suffix ? s->suffix : ".conf", names);
 }

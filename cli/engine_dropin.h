@@ -17,6 +17,10 @@ struct engine_dropin {
 /* The path of our file in dir for the runtime ask->name, in the arena. */
 const char *engine_dropin_path(const struct engine_ask *ask, const char *dir, const char *suffix);
 
+/* Adds the names of the runtimes that have a file of ours in dir. */
+void engine_dropin_names(const struct engine_ask *ask, const struct engine *engine, const char *dir, const char *suffix,
+			 struct strlist *names);
+
 /*
  * What all files say together, to be freed with json_free. In the place of our own file stands `ours`, or nothing where it is
  * NULL. NULL with ERR_ENGINE where one cannot be read or is no TOML.
@@ -31,6 +35,12 @@ void engine_dropin_merge(struct json *into, struct json *from);
 void engine_dropin_head(const struct engine *engine, struct strbuf *text);
 /* -EINVAL with ERR_ENGINE where the file was not written by this. A file that is not there is fine. */
 int engine_dropin_check(const struct engine *engine, const struct engine_file *f, struct err *err) must_check;
+
+/*
+ * The file, which is about to say `ours`, stays as it is where it said all of that before (`was`). -EINVAL with ERR_ENGINE where
+ * it said something else besides, which would be lost.
+ */
+int engine_dropin_settle(struct engine_file *f, struct json *was, struct json *ours, struct err *err) must_check;
 
 /* An engine that is configured by such a file alone. */
 struct engine_dropin_style {
@@ -48,7 +58,9 @@ struct engine_dropin_style {
 	const char *(*program)(const struct json *entry);
 };
 
-/* A plan for it, as struct engine has it. */
+/* Names and plan for it, as struct engine has them. */
+void engine_dropin_style_names(const struct engine_dropin_style *s, const struct engine_ask *ask,
+			       struct strlist *names);
 int engine_dropin_plan(const struct engine_dropin_style *s, const struct engine_ask *ask, struct engine_plan *plan,
 		       struct err *err) must_check;
 

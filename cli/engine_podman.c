@@ -20,22 +20,27 @@ static const char *program(const struct json *entry)
 	return json_str(json_at(entry, 0));
 }
 
+static const struct engine_dropin_style style = {
+	.engine = &engine_podman,
+	.vendor = "/usr/share/containers/containers.conf",
+	.suffix = ".conf",
+	.defaults = runtime_table,
+	.n_defaults = 1,
+	.key = "runtime",
+	.runtimes = runtime_table,
+	.n_runtimes = 2,
+	.add = add,
+	.program = program,
+};
+
 static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct err *err)
 {
-	static const struct engine_dropin_style style = {
-		.engine = &engine_podman,
-		.vendor = "/usr/share/containers/containers.conf",
-		.suffix = ".conf",
-		.defaults = runtime_table,
-		.n_defaults = 1,
-		.key = "runtime",
-		.runtimes = runtime_table,
-		.n_runtimes = 2,
-		.add = add,
-		.program = program,
-	};
-
 	return engine_dropin_plan(&style, ask, plan, err);
+}
+
+static void names(const struct engine_ask *ask, struct strlist *names)
+{
+	engine_dropin_style_names(&style, ask, names);
 }
 
 const struct engine engine_podman = {
@@ -44,5 +49,6 @@ const struct engine engine_podman = {
 	.user_file = "containers/containers.conf",
 	.restart = "",
 	.name_ok = engine_name_ok,
+	.names = names,
 	.plan = plan,
 };

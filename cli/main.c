@@ -59,7 +59,8 @@ const struct verb verbs[] = {
 	  "  --cdi                 turn CDI on (crio and podman have it on)\n"
 	  "  --engine-config FILE  the engine's configuration file; crio and podman: ours goes into FILE.d\n"
 	  "  --dry-run             show the change only\n"
-	  "  --remove              take it out again: the files are as they were\n" },
+	  "  --remove              take it out again: the files are as they were\n"
+	  "  --all                 with --remove: every runtime of nvcoreos, whatever its name\n" },
 	{ "cdi", "generate|list|check", "device specifications for engines that know CDI", verb_cdi,
 	  "  generate                       write this host's specification, to stdout as YAML if nothing else is said\n"
 	  "    --output FILE                to a file, whole; its ending, .yaml or .json, is its format\n"

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #define MARK "# nvcoreos: "
-#define PATH_MAX_KEYS 8
 
 /* One line of a text, and what ends it: "\n", "\r\n" or, at the end of the text, nothing. */
 struct line {
@@ -37,6 +36,18 @@ static bool next_line(const struct strbuf *b, size_t *pos, struct line *ret)
 		ret->eol++;
 	}
 	return true;
+}
+
+/* What stands before the first line stays there. Returns how long it is. */
+static size_t take_bom(struct strbuf *out, const struct strbuf *text)
+{
+	static const char bom[] = "\xef\xbb\xbf";
+	size_t n = sizeof(bom) - 1;
+
+	if (text->len < n || memcmp(text->buf, bom, n) != 0)
+		return 0;
+	strbuf_add(out, bom, n);
+	return n;
 }
 
 static bool nth_line(const struct strbuf *b, size_t number, struct line *ret)
@@ -117,19 +128,24 @@ void tomledit_free(struct tomledit *t)
 {
 	forget(t);
 	strbuf_free(&t->text);
+	strbuf_free(&t->head);
 	strbuf_free(&t->block);
 	for (size_t i = 0; i < t->n; i++)
 		free(t->lines[i].text);
 	t->n = 0;
 }
 
+static bool starts_with(const struct line *l, const char *what)
+{
+	return l->len >= strlen(what) && memcmp(l->text, what, strlen(what)) == 0;
+}
+
 /* What stands behind "# nvcoreos: <before> <name>" in the line, or NULL where it is no such line. */
 static const char *mark(const struct tomledit *t, const struct line *l, const char *before, const char *after)
 {
 	cleanup_free char *want = mem_printf(MARK "%s%s%s", before, t->name, after);
-	size_t n = strlen(want);
 
-	return l->len >= n && memcmp(l->text, want, n) == 0 ? l->text + n : NULL;
+	return starts_with(l, want) ? l->text + strlen(want) : NULL;
 }
 
 #define BEGIN "begin "
@@ -174,18 +190,56 @@ static void chop_eol(struct strbuf *out, size_t eol)
 		out->buf[out->len] = '\0';
 }
 
-/* Passes over the rest of a block. */
-static bool skip_block(const struct tomledit *t, size_t *pos, struct line *ret_last)
+/* A comment, or a line with nothing on it. */
+static bool is_silent(const struct line *l)
+{
+	size_t i = 0;
+
+	while (i < l->len && (l->text[i] == ' ' || l->text[i] == '\t'))
+		i++;
+	return i == l->len || l->text[i] == '#';
+}
+
+/* Passes over the rest of a block; nothing in it is silent but what somebody else has written there, which stays. */
+static bool skip_block(const struct tomledit *t, struct strbuf *out, size_t *pos, struct line *ret_last)
 {
 	while (next_line(&t->text, pos, ret_last)) {
-		const char *again = mark(t, ret_last, BEGIN, "");
-
 		if (is_end(t, ret_last))
 			return true;
-		if (again && line_ends(ret_last, again))
+		if (starts_with(ret_last, MARK))
 			return false;
+		if (is_silent(ret_last))
+			strbuf_add(out, ret_last->text, ret_last->len + ret_last->eol);
 	}
 	return false;
+}
+
+/* A key that has the name or true: all that a line of ours says. Another one has come in its place. */
+static bool is_ours(const struct tomledit *t, const struct line *l)
+{
+	char why[64];
+	cleanup_json struct json *alone = parse(l->text, l->len, NULL, why, sizeof(why));
+	const char *key;
+	struct json *value;
+	void *iter = NULL;
+
+	if (!json_next(alone, &iter, &key, &value))
+		return false;
+	return json_bool(value, false) || (json_str(value) && str_eq(json_str(value), t->name));
+}
+
+/* The line behind a mark goes, and the old one (NULL: there was none) comes back; what is not ours any more stays. */
+static void strip_next(const struct tomledit *t, struct strbuf *out, const struct line *l, const struct line *next,
+		       const char *old)
+{
+	if (!is_ours(t, next)) {
+		strbuf_add(out, next->text, next->len + next->eol);
+	} else if (old) {
+		strbuf_add(out, old, (size_t)(l->text + l->len - old));
+		strbuf_add(out, next->text + next->len, next->eol);
+	} else if (!next->eol) {
+		chop_eol(out, l->eol);
+	}
 }
 
 /* One line and, where it is a mark of ours, what belongs to it. */
@@ -195,20 +249,14 @@ static bool strip_line(struct tomledit *t, struct strbuf *out, size_t *pos, cons
 	struct line next;
 
 	if (is_begin(t, l)) {
-		if (!skip_block(t, pos, &next))
+		if (!skip_block(t, out, pos, &next))
 			return false;
 		if (!next.eol)
 			chop_eol(out, l->eol);
-	} else if (old) {
+	} else if (old || mark(t, l, "", IS_NEW)) {
 		if (!next_line(&t->text, pos, &next))
 			return false;
-		strbuf_add(out, old, (size_t)(l->text + l->len - old));
-		strbuf_add(out, next.text + next.len, next.eol);
-	} else if (mark(t, l, "", IS_NEW)) {
-		if (!next_line(&t->text, pos, &next))
-			return false;
-		if (!next.eol)
-			chop_eol(out, l->eol);
+		strip_next(t, out, l, &next, old);
 	} else {
 		strbuf_add(out, l->text, l->len + l->eol);
 	}
@@ -219,7 +267,7 @@ int tomledit_strip(struct tomledit *t, struct err *err)
 {
 	struct strbuf out = STRBUF_INIT;
 	struct line l;
-	size_t pos = 0;
+	size_t pos = take_bom(&out, &t->text);
 
 	while (next_line(&t->text, &pos, &l)) {
 		if (!strip_line(t, &out, &pos, &l)) {
@@ -293,18 +341,24 @@ static void add_member(struct strbuf *out, const char *key, const struct json *v
 	strbuf_printf(out, " = %s", text);
 }
 
+static bool says_nothing(struct json *object)
+{
+	return !json_next(object, &(void *){ NULL }, &(const char *){ NULL }, &(struct json *){ NULL });
+}
+
 void tomledit_table(struct tomledit *t, const char *const *path, size_t n, const struct json *members)
 {
 	const char *eol = eol_of(&t->text), *key;
 	cleanup_json struct json *copy = json_clone(members);
 	struct json *object = make_object(t, path, n), *value;
+	struct strbuf *out = n || says_nothing(t->facts) ? &t->block : &t->head;
 	void *iter = NULL;
 
 	if (n)
-		add_header(&t->block, path, n, eol);
+		add_header(out, path, n, eol);
 	while (json_next(copy, &iter, &key, &value)) {
-		add_member(&t->block, key, value);
-		strbuf_puts(&t->block, eol);
+		add_member(out, key, value);
+		strbuf_puts(out, eol);
 		/* Where something else is in the way, tomledit_end finds it. */
 		if (object)
 			json_set(object, key, json_clone(value));
@@ -326,8 +380,7 @@ static bool has_header(const struct tomledit *t, const char *const *path, size_t
 	at = tomledit_get(alone, path, n);
 	while (l.len && (*l.text == ' ' || *l.text == '\t'))
 		l.text++, l.len--;
-	return l.len && *l.text == '[' && json_is_object(at) &&
-	       !json_next(at, &(void *){ NULL }, &(const char *){ NULL }, &(struct json *){ NULL });
+	return l.len && *l.text == '[' && json_is_object(at) && says_nothing(at);
 }
 
 static int refuse(const struct tomledit *t, const char *key, const struct json *value, struct err *err)
@@ -371,11 +424,11 @@ int tomledit_set(struct tomledit *t, const char *const *path, size_t n, const ch
 {
 	cleanup_json struct json *v = value, *member = NULL;
 	struct json *object = make_object(t, path, n);
-	const char *full[PATH_MAX_KEYS];
+	const char *full[TOMLEDIT_DEPTH_MAX];
 	size_t line, indent;
 	struct line l;
 
-	if (!object || n >= PATH_MAX_KEYS)
+	if (!object || n >= TOMLEDIT_DEPTH_MAX)
 		return refuse(t, key, v, err);
 	if (json_same(json_get(object, key), v))
 		return 0;
@@ -425,6 +478,20 @@ static void put_line(struct strbuf *out, const struct tomledit *t, const struct 
 	}
 }
 
+static void put_begin(struct strbuf *out, const struct tomledit *t, const char *eol)
+{
+	strbuf_printf(out, MARK BEGIN "%s%s%s", t->name, t->is_new ? IN_NEW_FILE : "", eol);
+}
+
+static void put_head(struct strbuf *out, const struct tomledit *t, const char *eol)
+{
+	if (!t->head.len)
+		return;
+	put_begin(out, t, eol);
+	strbuf_add(out, t->head.buf, t->head.len);
+	strbuf_printf(out, MARK END "%s%s", t->name, eol);
+}
+
 /* The block ends as the text ended: where that had no newline at its end, the block has none. */
 static void put_block(struct strbuf *out, const struct tomledit *t, const char *eol)
 {
@@ -436,7 +503,8 @@ static void put_block(struct strbuf *out, const struct tomledit *t, const char *
 		strbuf_add(out, t->block.buf, t->block.len);
 		return;
 	}
-	strbuf_printf(out, "%s" MARK BEGIN "%s%s%s", open ? eol : "", t->name, t->is_new ? IN_NEW_FILE : "", eol);
+	strbuf_puts(out, open ? eol : "");
+	put_begin(out, t, eol);
 	strbuf_add(out, t->block.buf, t->block.len);
 	strbuf_printf(out, MARK END "%s%s", t->name, open ? "" : eol);
 }
@@ -450,6 +518,8 @@ int tomledit_end(struct tomledit *t, struct err *err)
 	size_t pos = 0, number = 0;
 	struct line l;
 
+	pos = take_bom(&out, &t->text);
+	put_head(&out, t, eol);
 	while (next_line(&t->text, &pos, &l))
 		put_line(&out, t, &l, ++number, eol);
 	put_block(&out, t, eol);

@@ -15,6 +15,7 @@
 #include "toml.h"
 
 #define TOMLEDIT_LINES_MAX 4
+#define TOMLEDIT_DEPTH_MAX 8 /* keys of a path */
 
 struct tomledit_line {
 	size_t number; /* from 1 */
@@ -30,8 +31,8 @@ struct tomledit {
 	struct toml_doc *doc;
 	bool was_new; /* tomledit_strip: what it took out had been a file of its own */
 	/* Noted for tomledit_end: */
-	struct json *want; /* what the text shall say */
-	struct strbuf block;
+	struct json *want;	   /* what the text shall say */
+	struct strbuf head, block; /* before and behind the text */
 	struct tomledit_line lines[TOMLEDIT_LINES_MAX];
 	size_t n;
 	bool is_new; /* by the caller: the file is not there yet */
@@ -50,17 +51,23 @@ int tomledit_start(struct tomledit *t, const struct strbuf *text, const char *fi
 void tomledit_free(struct tomledit *t);
 #define cleanup_tomledit cleanup(tomledit_free)
 
-/* Takes everything that stands under t->name out of the text. -EINVAL with ERR_ENGINE where marks were changed. */
+/*
+ * Takes everything that stands under t->name out of the text; comments that came between the marks stay, and so does a line
+ * that says something else by now. -EINVAL with ERR_ENGINE where marks were changed.
+ */
 int tomledit_strip(struct tomledit *t, struct err *err) must_check;
 
 /* The value at this path of n keys, or NULL. */
 struct json *tomledit_get(struct json *facts, const char *const *path, size_t n);
 /*
- * Notes a table with these members, none of which is an object; n = 0: keys above all tables, before any other call. The table
- * must not be in the text.
+ * Notes a table with these members, none of which is an object; n = 0: keys above all tables, before any other call (where the
+ * text says something already they get a block of their own, at its beginning). The table must not be in the text.
  */
 void tomledit_table(struct tomledit *t, const char *const *path, size_t n, const struct json *members);
-/* Notes that key of the table at path shall be value, which is taken. -EINVAL with ERR_ENGINE where it cannot. */
+/*
+ * Notes that key of the table at path shall be value (t->name or true: tomledit_strip knows a line of ours by that), which is
+ * taken. -EINVAL with ERR_ENGINE where it cannot.
+ */
 int tomledit_set(struct tomledit *t, const char *const *path, size_t n, const char *key, struct json *value,
 		 struct err *err) must_check;
 /* Does what was noted and proves it. -EINVAL with ERR_ENGINE, and the text untouched. */

@@ -69,3 +69,30 @@ toml_there_and_back() {
 systemd_cgroup() {
 	sed 's/SystemdCgroup = false/SystemdCgroup = true/'
 }
+
+# kill_everywhere CHECK ARG...: configure ARG... is killed at each of its system calls from the lock on, on a host that is made
+# anew each time; CHECK then looks at what is there.
+kill_everywhere() {
+	local check=$1 bin=$BATS_TEST_TMPDIR/killat was=$BATS_TEST_TMPDIR/as-it-was first n rc
+	shift
+	[ -x "$bin" ] ||
+		cc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -I"$NVC_LIB" -o "$bin" "$NVC_LIB/killat.c" "$NVCOREOS_BUILD/libnvcoreos.a"
+	rm -rf "$was" && cp -a "$HOST" "$was"
+	# 73 is flock.
+	first=$("$bin" --list "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" configure "$@" 2>&1 >/dev/null | awk '$2 == 73 { print $1; exit }')
+	[ -n "$first" ]
+	for ((n = first; ; n++)); do
+		rm -rf "${HOST:?}" && cp -a "$was" "$HOST"
+		rc=0
+		"$bin" --at "$n" "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" configure "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 || rc=$?
+		[ "$rc" != 125 ] || break
+		[ "$rc" = 137 ]
+		"$check" || {
+			echo "killed at call $n of $first to the end"
+			find "$HOST/etc" -type f -exec grep -H . {} +
+			return 1
+		}
+	done
+	echo "killed at $((n - first)) calls"
+	[ $((n - first)) -gt 50 ]
+}

@@ -55,6 +55,76 @@ need_cmd() {
 	[ ! -e "$HOST/etc/nvcoreos" ]
 }
 
+@test "eight at once: each comes in, and all go back" {
+	need_cmd jq
+	mkdir -p "$HOST/etc/docker"
+	printf '{"runtimes": {}, "debug": true}' >"$HOST/etc/docker/daemon.json"
+	cp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
+	local i pids=()
+	for i in 1 2 3 4 5 6 7 8; do
+		configure docker --name "n$i" >"$BATS_TEST_TMPDIR/out.$i" 2>&1 &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	[ "$(jq -r '.runtimes | keys | join(" ")' "$HOST/etc/docker/daemon.json")" = 'n1 n2 n3 n4 n5 n6 n7 n8' ]
+	configure docker --remove --all
+	cmp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
+	[ "$(find "$HOST/etc" -type f)" = "$HOST/etc/docker/daemon.json" ]
+}
+
+@test "a default that leads nowhere, or that cannot be told, is said" {
+	local plugin='[plugins."io.containerd.grpc.v1.cri".containerd'
+	configure crio
+	printf '[crio.runtime]\ndefault_runtime = "nvcoreos"\n' >"$HOST/etc/crio/crio.conf.d/99-last.conf"
+	run configure crio --remove
+	echo "$output"
+	[ "$status" = 0 ]
+	[[ $output == *'nvcoreos: another file makes nvcoreos the default_runtime, and there is no such runtime now'* ]]
+	echo '[crio' >"$HOST/etc/crio/crio.conf.d/99-last.conf"
+	run configure crio --remove
+	echo "$output"
+	[[ $output == *'cannot be told: /etc/crio/crio.conf.d/99-last.conf: line 1'* ]]
+	mkdir -p "$HOST/etc/containerd"
+	printf "version = 2\n%s]\ndefault_runtime_name = 'kata'\n%s.runtimes.kata]\nruntime_type = 'x'\n" "$plugin" "$plugin" >"$HOST/etc/containerd/config.toml"
+	configure containerd --set-as-default
+	sed -i '/runtimes.kata/,/runtime_type/d' "$HOST/etc/containerd/config.toml"
+	run configure containerd --remove
+	echo "$output"
+	[[ $output == *'default_runtime_name is kata, and there is no such runtime'* ]]
+}
+
+# crio_whole: CRI-O reads whatever lies there, and what lies there is whole; another run leaves nothing else anywhere.
+crio_whole() {
+	local file
+	while read -r file; do
+		grep -q '^runtime_type = "oci"$' "$file" || return
+		[ "${file##*/}" = 50-nvcoreos.conf ] || return
+	done < <(find "$HOST/etc/crio/crio.conf.d" -type f)
+	configure crio >"$BATS_TEST_TMPDIR/out" || return
+	[ "$(find "$HOST/etc" -type f)" = "$HOST/etc/crio/crio.conf.d/50-nvcoreos.conf" ]
+}
+
+@test "crio: killed at any moment it leaves nothing unfinished where CRI-O reads" {
+	need_cmd cc
+	mkdir -p "$HOST/etc/crio/crio.conf.d"
+	kill_everywhere crio_whole crio
+}
+
+@test "what is shown has no control characters, and the policy is in it; --json has the same" {
+	need_cmd jq
+	mkdir -p "$HOST/etc/docker"
+	printf '{\r\n  "x": "a\302\2331mb"\r\n}' >"$HOST/etc/docker/daemon.json"
+	configure docker --set-as-default --dry-run >"$BATS_TEST_TMPDIR/out"
+	cat -v "$BATS_TEST_TMPDIR/out"
+	grep -qF 'a\xc2\x9b1mb' "$BATS_TEST_TMPDIR/out"
+	grep -qF '+accept-environment=privileged' "$BATS_TEST_TMPDIR/out"
+	[ "$(LC_ALL=C tr -d '\n\t -~' <"$BATS_TEST_TMPDIR/out" | wc -c)" = 0 ]
+	configure docker --set-as-default --dry-run --json | jq -e '.diff | contains("+no-gpu=ignore")'
+	[ ! -e "$HOST/etc/nvcoreos" ]
+}
+
 @test "docker: dockerd takes the file, and knows the runtime as its default" {
 	need_root dockerd docker jq
 	# shellcheck source=tests/lib/dockerd.sh
@@ -72,7 +142,7 @@ need_cmd() {
 	dockerd_stop "$DK"
 	echo "$output"
 	[ "$output" = "nvidia $OURS /bin/true true" ]
-	configure docker --remove --name nvidia --cdi
+	configure docker --remove --name nvidia
 	cmp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
 }
 

@@ -37,6 +37,25 @@ every_file() {
 	done
 }
 
+# docker_goes_back: whatever was done until then, the file is as it was after --remove, and nothing else is there.
+docker_goes_back() {
+	configure docker --remove --all >"$BATS_TEST_TMPDIR/out" 2>&1 || return
+	cmp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before" || return
+	[ "$(find "$HOST/etc" -type f)" = "$HOST/etc/docker/daemon.json" ]
+}
+
+@test "docker: killed at any moment, and once more with other options, it goes back byte for byte" {
+	mkdir -p "$HOST/etc/docker"
+	printf '{"runtimes": null,\n"default-runtime":"crun"}' >"$HOST/etc/docker/daemon.json"
+	cp "$HOST/etc/docker/daemon.json" "$BATS_TEST_TMPDIR/before"
+	kill_everywhere docker_goes_back docker --set-as-default
+	configure docker
+	kill_everywhere docker_goes_back docker --set-as-default --cdi
+	configure docker --set-as-default --cdi
+	configure docker --name gpu
+	kill_everywhere docker_goes_back docker --remove --name gpu
+}
+
 @test "containerd of trixie: nothing is lost, and all goes back" {
 	every_file trixie
 }
@@ -80,7 +99,7 @@ every_file() {
 	configure docker --set-as-default --cdi
 	jq -e '.features.cdi and ."default-runtime" == "nvcoreos"' "$json"
 	"$dockerd" --validate --config-file "$json"
-	configure docker --remove --cdi
+	configure docker --remove
 	cmp "$json" "$BATS_TEST_TMPDIR/before"
 }
 

@@ -114,7 +114,7 @@ TEST(copies_the_default_runtime)
 
 TEST(two_names)
 {
-	struct engine_containerd other = plain;
+	struct engine_containerd other = plain, first_one = plain, third = plain;
 	cleanup_strbuf struct strbuf b = STRBUF_INIT, first = STRBUF_INIT, both = STRBUF_INIT;
 	struct err err = ERR_INIT;
 	bool was_new;
@@ -132,10 +132,13 @@ TEST(two_names)
 	CHECK_STR(b.buf, both.buf);
 	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
 	CHECK_STR(b.buf, first.buf);
-	/* In the other order: without the runc that came with the first one containerd would have none. */
+	/* In the other order: what the first one has brought, and the other stands on, is the other's then. */
 	set(&b, both.buf);
-	CHECK(engine_containerd_remove(&b, &plain, &was_new, &err) < 0);
-	CHECK_STR(b.buf, both.buf);
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK(strstr(b.buf, "enable_cdi = true") && strstr(b.buf, ".runtimes.runc]"));
+	CHECK(strstr(b.buf, ".runtimes.nvidia]") && !strstr(b.buf, "runtimes.nvcoreos]") && !strstr(b.buf, "default_"));
+	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
+	CHECK_STR(b.buf, "version = 2");
 	/* Where neither brought anything that the other needs. */
 	set(&b, "[plugins.cri.containerd.runtimes.runc]\nruntime_type = 'io.containerd.runc.v2'\n");
 	set(&first, b.buf);
@@ -146,16 +149,127 @@ TEST(two_names)
 	CHECK(strstr(b.buf, ".runtimes.nvidia]") && !strstr(b.buf, ".runtimes.nvcoreos]"));
 	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
 	CHECK_STR(b.buf, first.buf);
-	/* What the first one has brought is what the second one stands on. */
+	/* The first one once more, behind the other: nothing changes; and with more, the version stays above all tables. */
 	set(&b, "");
 	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
 	CHECK_INT(engine_containerd_add(&b, &other, &err), 0);
 	set(&both, b.buf);
-	CHECK(engine_containerd_remove(&b, &plain, &was_new, &err) < 0);
+	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
 	CHECK_STR(b.buf, both.buf);
-	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &with_all, &err), 0);
+	CHECK(strstr(b.buf, "version = 2\n") && strstr(b.buf, "enable_cdi = true"));
 	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
 	CHECK_STR(text_of(&b), "");
+	/* Of three the first goes first; the version stands above the others' tables, and behind a mark of the byte order. */
+	set(&b, "\xef\xbb\xbf# x");
+	third.name = "gpu";
+	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &other, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &third, &err), 0);
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK(str_starts(b.buf, "\xef\xbb\xbf# nvcoreos: begin gpu\nversion = 2\n# nvcoreos: end gpu\n# x\n"));
+	CHECK_INT(engine_containerd_remove(&b, &third, &was_new, &err), 0);
+	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
+	CHECK_STR(text_of(&b), "\xef\xbb\xbf# x");
+	/* A file of ours alone, and the version with it. */
+	set(&b, "");
+	first_one.is_new = true;
+	CHECK_INT(engine_containerd_add(&b, &first_one, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &other, &err), 0);
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK(strstr(b.buf, "version = 2\n") && strstr(b.buf, ".runtimes.runc]"));
+	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
+	CHECK_STR(text_of(&b), "");
+	CHECK(was_new);
+}
+
+/* A line that turned CDI on is put back, and the other one turns it on again. */
+TEST(cdi_of_two)
+{
+	static const char before[] = "version = 2\n[plugins.\"" V2 "\"]\n  enable_cdi = false # why\n" TABLE2
+				     ".runtimes.runc]\nruntime_type = 'io.containerd.runc.v2'\n";
+	struct engine_containerd other = plain, cdi = plain;
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	bool was_new;
+
+	other.name = "nvidia";
+	other.cdi = cdi.cdi = true;
+	set(&b, before);
+	CHECK_INT(engine_containerd_add(&b, &cdi, &err), 0);
+	CHECK_INT(engine_containerd_add(&b, &other, &err), 0);
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK(strstr(b.buf, "\n  enable_cdi = true\n"));
+	CHECK_INT(engine_containerd_remove(&b, &other, &was_new, &err), 0);
+	CHECK_STR(b.buf, before);
+}
+
+/* `from` in the text becomes `to`. */
+static void edit(struct strbuf *b, const char *from, const char *to)
+{
+	cleanup_free char *text = mem_strdup(b->buf);
+	char *at = strstr(text, from);
+
+	REQUIRE(at);
+	*at = '\0';
+	set(b, text);
+	strbuf_printf(b, "%s%s", to, at + strlen(from));
+}
+
+/* A line of ours that says something else by now, and comments between the marks, stay. */
+TEST(keeps_what_others_wrote)
+{
+	static const char before[] = "version = 2\n" TABLE2 "]\ndefault_runtime_name = 'runc'\n";
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	bool was_new;
+
+	set(&b, before);
+	CHECK_INT(engine_containerd_add(&b, &with_all, &err), 0);
+	edit(&b, "default_runtime_name = \"nvcoreos\"", "default_runtime_name = \"kata\" # mine");
+	edit(&b, TABLE2 ".runtimes.nvcoreos]", "  # look here\n\n" TABLE2 ".runtimes.nvcoreos]");
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK_STR(b.buf, "version = 2\n" TABLE2 "]\ndefault_runtime_name = \"kata\" # mine\n  # look here\n\n");
+}
+
+/* What somebody has said of our runtime holds, when more is asked for too. */
+TEST(keeps_options)
+{
+	static const char before[] = "version = 2\n";
+	cleanup_strbuf struct strbuf b = STRBUF_INIT, once = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	bool was_new;
+
+	set(&b, before);
+	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
+	edit(&b, "BinaryName", "Root = '/r'\nBinaryName");
+	set(&once, b.buf);
+	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
+	CHECK_STR(b.buf, once.buf);
+	CHECK_INT(engine_containerd_add(&b, &with_all, &err), 0);
+	CHECK(strstr(b.buf, "Root = \"/r\"\n") && strstr(b.buf, "enable_cdi = true"));
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK_STR(b.buf, before);
+}
+
+/* Tables of others between the marks are nobody's to lose, and marks in a text are no marks. */
+TEST(adds_only_ours)
+{
+	static const char *const kept[] = {
+		"version = 2\n# nvcoreos: begin nvcoreos\n[grpc]\ngid = 1\n# nvcoreos: end nvcoreos\n",
+		"version = 2\na = '''\n# nvcoreos: begin nvcoreos\n# nvcoreos: end nvcoreos\n'''\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		cleanup_strbuf struct strbuf b = STRBUF_INIT;
+		struct err err = ERR_INIT;
+
+		set(&b, kept[i]);
+		CHECK(engine_containerd_add(&b, &with_all, &err) < 0);
+		CHECK_INT(err.code, ERR_ENGINE);
+		CHECK_STR(b.buf, kept[i]);
+	}
 }
 
 TEST(a_new_file)
@@ -210,7 +324,6 @@ TEST(removes_only_ours)
 {
 	static const char *const kept[] = {
 		"version = 2\n# nvcoreos: begin nvcoreos\n[grpc]\ngid = 1\n# nvcoreos: end nvcoreos\n",
-		"version = 2\n# nvcoreos: nvcoreos: the next line is new\nroot = '/r'\n",
 		"version = 2\na = '''\n# nvcoreos: begin nvcoreos\n# nvcoreos: end nvcoreos\n'''\n",
 	};
 	static const char by_hand[] = "version = 2\n" TABLE2 ".runtimes.nvcoreos.options]\nBinaryName = '" OURS "'\n";
@@ -224,6 +337,10 @@ TEST(removes_only_ours)
 		CHECK_INT(err.code, ERR_ENGINE);
 		CHECK_STR(b.buf, kept[i]);
 	}
+	/* Only the mark was ours. */
+	set(&b, "version = 2\n# nvcoreos: nvcoreos: the next line is new\nroot = '/r'\n");
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK_STR(b.buf, "version = 2\nroot = '/r'\n");
 	set(&b, by_hand);
 	CHECK_INT(engine_containerd_add(&b, &plain, &err), 0);
 	CHECK_STR(b.buf, by_hand);

@@ -107,7 +107,7 @@ TEST(bounds)
 static const char *const table[] = { "p", "x.y", "c" };
 static const char *const sub[] = { "p", "x.y", "c", "r", "n" };
 
-/* The key k of [p."x.y".c] becomes "new", and [p."x.y".c.r.n] comes. */
+/* The key k of [p."x.y".c] becomes "n", and [p."x.y".c.r.n] comes. */
 static int edit(struct strbuf *text, struct err *err)
 {
 	cleanup_tomledit struct tomledit t = { 0 };
@@ -121,7 +121,7 @@ static int edit(struct strbuf *text, struct err *err)
 	if (r == 0)
 		tomledit_table(&t, sub, 5, members);
 	if (r == 0)
-		r = tomledit_set(&t, table, 3, "k", json_new_string("new"), err);
+		r = tomledit_set(&t, table, 3, "k", json_new_string("n"), err);
 	if (r == 0)
 		r = tomledit_end(&t, err);
 	if (r == 0)
@@ -140,7 +140,7 @@ static void strip(struct strbuf *text)
 }
 
 #define BLOCK "# nvcoreos: begin n\n[p.\"x.y\".c.r.n]\na = \"\\\"\\\\\"\n\"b c\" = true\n"
-#define KEY "[p.\"x.y\".c]\nk = \"new\"\n"
+#define KEY "[p.\"x.y\".c]\nk = \"n\"\n"
 #define END_OF_BLOCK "# nvcoreos: end n\n"
 
 TEST(there_and_back)
@@ -152,18 +152,18 @@ TEST(there_and_back)
 		{ "a = 1\n", "a = 1\n" BLOCK KEY END_OF_BLOCK },
 		{ "a = 1", "a = 1\n" BLOCK KEY "# nvcoreos: end n" },
 		{ "[p.'x.y'.c]\n  k\t= 'old' # why\nz = 1\n",
-		  "[p.'x.y'.c]\n# nvcoreos: n: the next line was:  k\t= 'old' # why\n  k = \"new\"\nz = 1\n" BLOCK
+		  "[p.'x.y'.c]\n# nvcoreos: n: the next line was:  k\t= 'old' # why\n  k = \"n\"\nz = 1\n" BLOCK
 			  END_OF_BLOCK },
 		{ "[p.'x.y'.c]\nk='old'",
-		  "[p.'x.y'.c]\n# nvcoreos: n: the next line was:k='old'\nk = \"new\"\n" BLOCK "# nvcoreos: end n" },
+		  "[p.'x.y'.c]\n# nvcoreos: n: the next line was:k='old'\nk = \"n\"\n" BLOCK "# nvcoreos: end n" },
 		{ "[ p . 'x.y' . c ] # = head\n",
-		  "[ p . 'x.y' . c ] # = head\n# nvcoreos: n: the next line is new\nk = \"new\"\n" BLOCK END_OF_BLOCK },
+		  "[ p . 'x.y' . c ] # = head\n# nvcoreos: n: the next line is new\nk = \"n\"\n" BLOCK END_OF_BLOCK },
 		{ "[p.'x.y'.c]",
-		  "[p.'x.y'.c]\n# nvcoreos: n: the next line is new\nk = \"new\"\n" BLOCK "# nvcoreos: end n" },
+		  "[p.'x.y'.c]\n# nvcoreos: n: the next line is new\nk = \"n\"\n" BLOCK "# nvcoreos: end n" },
 		/* The table has no header of its own. */
 		{ "[p.'x.y'.c.d]\nk = 1\n", "[p.'x.y'.c.d]\nk = 1\n" BLOCK KEY END_OF_BLOCK },
 		/* It says so already. */
-		{ "[p.'x.y'.c]\nk = 'new'\n", "[p.'x.y'.c]\nk = 'new'\n" BLOCK END_OF_BLOCK },
+		{ "[p.'x.y'.c]\nk = 'n'\n", "[p.'x.y'.c]\nk = 'n'\n" BLOCK END_OF_BLOCK },
 		{ "\xef\xbb\xbf# BOM\r\n[p.'x.y'.c]\r\nk = 1\r\n\r\n", NULL },
 		{ "[p.'x.y'.c]\r\nk = 1", NULL },
 		{ "[p.'x.y'.c]\r\nk = 1\nz = 2\r\n", NULL },
