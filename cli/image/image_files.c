@@ -35,7 +35,14 @@ static const char *const link_dirs[] = { "/usr/local/bin", "/opt/bin" };
 /* Those that may be missing on a host, parents first. */
 static const char *const dirs[] = {
 	NVCOREOS_SYSCONFDIR "/nvcoreos",
+	CONF ".d",
 	"/etc/docker",
+	"/etc/containerd",
+	"/etc/containerd/conf.d",
+	"/etc/crio",
+	"/etc/crio/crio.conf.d",
+	"/etc/containers",
+	"/etc/containers/containers.conf.d",
 	"/etc/systemd",
 	UNITS,
 	WANTS,
@@ -309,31 +316,71 @@ bool image_files_has_view(const char *root)
 
 const char *const image_files_engines[] = { "docker", "containerd", "crio", "podman", NULL };
 
+/* Where an engine may name a runtime, and what `nvcoreos configure` makes beside. */
+static const struct {
+	const char *engine, *file, *dir, *policy, *memory;
+} known[] = {
+	{ "docker", DOCKER, NULL, "50-default-runtime.conf", "/etc/docker/.daemon.json.nvcoreos-was" },
+	{ "containerd", "/etc/containerd/config.toml", "/etc/containerd/conf.d", "50-default-runtime-containerd.conf",
+	  NULL },
+	{ "crio", "/etc/crio/crio.conf", "/etc/crio/crio.conf.d", "50-default-runtime-crio.conf", NULL },
+	{ "podman", "/etc/containers/containers.conf", "/etc/containers/containers.conf.d",
+	  "50-default-runtime-podman.conf", NULL },
+};
+
 static bool names_runtime(int rootfd, const char *path)
 {
 	struct rootfile f = { 0 };
-	bool ours = rootfd >= 0 && rootfile_read(rootfd, path, ERR_ENGINE, &f, NULL) == 0 && f.text.len &&
+	bool ours = rootfd >= 0 && rootfile_read_through(rootfd, path, ERR_ENGINE, &f, NULL) == 0 && f.text.len &&
 		    strstr(f.text.buf, NVCOREOS_PREFIX "/bin/nvcoreos-runtime");
 
 	rootfile_free(&f);
 	return ours;
 }
 
+/* Adds the files of known[i] that name our runtime. */
+static void list_named(int rootfd, size_t i, struct arena *a, struct strlist *ret)
+{
+	struct strlist names = { 0 };
+
+	if (names_runtime(rootfd, known[i].file))
+		strlist_add(a, ret, known[i].file);
+	if (!known[i].dir || rootfd < 0 || rootfile_names(rootfd, known[i].dir, a, &names, NULL) < 0)
+		return;
+	for (size_t n = 0; n < names.n; n++) {
+		const char *path = arena_printf(a, "%s/%s", known[i].dir, names.v[n]);
+
+		if (names_runtime(rootfd, path))
+			strlist_add(a, ret, path);
+	}
+}
+
 bool image_files_has_engine(const char *root, const char *engine)
 {
-	static const struct {
-		const char *engine, *path;
-	} known[] = {
-		{ "docker", DOCKER },
-		{ "containerd", "/etc/containerd/config.toml" },
-		{ "containerd", "/etc/containerd/conf.d/50-nvcoreos.toml" },
-		{ "crio", "/etc/crio/crio.conf.d/50-nvcoreos.conf" },
-		{ "podman", "/etc/containers/containers.conf.d/50-nvcoreos.conf" },
-	};
 	cleanup_fd int rootfd = fd_open_dir(root);
-	bool ours = false;
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist named = { 0 };
+	bool left = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!str_eq(known[i].engine, engine))
+			continue;
+		list_named(rootfd, i, &a, &named);
+		left = is_there(rootfd, arena_printf(&a, CONF ".d/%s", known[i].policy)) ||
+		       (known[i].memory && is_there(rootfd, known[i].memory));
+	}
+	return named.n || left;
+}
+
+void image_files_tell_engine(const char *root, const char *engine)
+{
+	cleanup_fd int rootfd = fd_open_dir(root);
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist named = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		ours |= str_eq(known[i].engine, engine) && names_runtime(rootfd, known[i].path);
-	return ours;
+		if (str_eq(known[i].engine, engine))
+			list_named(rootfd, i, &a, &named);
+	for (size_t i = 0; i < named.n; i++)
+		printf("%s still names nvcoreos-runtime, which is gone then: take it out by hand\n", named.v[i]);
 }

@@ -25,7 +25,9 @@ int image_files_uninstall(const char *root, struct err *err) must_check;
 bool image_files_has_view(const char *root);
 /* The engines that nvcoreos can configure, ended by NULL. */
 extern const char *const image_files_engines[];
-/* Whether that engine's configuration names nvcoreos. */
+/* Whether that engine's configuration names nvcoreos, under any name, or `nvcoreos configure` has left something beside it. */
 bool image_files_has_engine(const char *root, const char *engine);
+/* Names on stdout the files that do by now: they will name a program that is gone. */
+void image_files_tell_engine(const char *root, const char *engine);
 
 #endif

@@ -72,9 +72,9 @@ static int install_archives(const struct options *o, struct arena *a, struct err
 
 static int configure(const struct options *o, bool remove, struct err *err)
 {
-	const char *const argv[] = { "configure", o->engine, "--remove" };
+	const char *const argv[] = { "configure", o->engine, "--remove", "--all" };
 
-	return image_run_tool(o->root, argv, remove ? 3 : 2, err);
+	return image_run_tool(o->root, argv, remove ? 4 : 2, err);
 }
 
 static int install(const struct options *o, struct arena *a, struct err *err)
@@ -105,6 +105,8 @@ static int uninstall(struct options *o, struct err *err)
 		o->engine = image_files_engines[i];
 		if (image_files_has_engine(o->root, o->engine))
 			r = configure(o, true, err);
+		if (r == 0)
+			image_files_tell_engine(o->root, o->engine);
 	}
 	if (r == 0)
 		r = image_files_uninstall(o->root, err);

@@ -149,6 +149,25 @@ outside() {
 	installer uninstall
 }
 
+# Whoever has configured it, under whatever name: an engine that names a runtime which is gone starts no container.
+@test "uninstall takes runtimes of any name out of every engine, and what went with them" {
+	mkdir -p "$R/etc/docker" "$R/etc/containerd" "$R/etc/crio"
+	printf '{"runtimes": {}}' >"$R/etc/docker/daemon.json"
+	printf 'version = 2' >"$R/etc/containerd/config.toml"
+	printf '[crio.runtime]\n# runtime_path = "/opt/nvcoreos/bin/nvcoreos-runtime"\n' >"$R/etc/crio/crio.conf"
+	outside >"$B/before"
+	installer --configure docker
+	for engine in docker containerd crio podman; do
+		chroot "$R" nvcoreos configure $engine --name nvidia --set-as-default
+		chroot "$R" nvcoreos configure $engine --name gpu
+	done
+	run -0 installer uninstall
+	echo "$output"
+	[[ $output == *'/etc/crio/crio.conf still names nvcoreos-runtime'* ]]
+	outside >"$B/after"
+	diff "$B/before" "$B/after"
+}
+
 @test "not while the host itself sees the driver" {
 	installer
 	echo '{"method": "ldconf", "files": [], "directories": [], "overlays": []}' >"$R/etc/nvcoreos/host.json"
