@@ -103,13 +103,13 @@ docker_goes_back() {
 	cmp "$json" "$BATS_TEST_TMPDIR/before"
 }
 
-# podman_of RELEASE: its podman knows the runtime, and keeps the others.
+# podman_of RELEASE: its podman (in the root that matrix-podman.slow has) knows the runtime, and keeps the others.
 podman_of() {
 	local tree base
 	need_root unshare busybox
 	# shellcheck source=tests/lib/tree.sh
 	. "$NVC_LIB/tree.sh"
-	tree=$("$NVC_LIB/roots.sh" --with "$1" podman runc crun 2>"$BATS_TEST_TMPDIR/why") ||
+	tree=$("$NVC_LIB/roots.sh" --with "$1" podman runc crun uidmap 2>"$BATS_TEST_TMPDIR/why") ||
 		skip_or_fail "no $1 here: $(tail -n 1 "$BATS_TEST_TMPDIR/why")"
 	base=$(mktemp -d /tmp/nvcoreos-podman.XXXXXX)
 	mkdir -p "$HOST/etc/containers"
