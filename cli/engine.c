@@ -30,6 +30,37 @@ bool engine_is_ours(const char *path)
 	return path && str_eq(path_base(path), PROGRAM);
 }
 
+static bool is_scalar(const struct json *value)
+{
+	return json_str(value) || json_is_number(value) || json_bool(value, true) == json_bool(value, false);
+}
+
+/* What a runtime may get from another one: "", 0, false and [] an engine takes anyway. */
+static bool is_worth_copying(const struct json *value)
+{
+	int64_t zero;
+
+	if (json_is_array(value)) {
+		for (size_t i = 0; i < json_len(value); i++)
+			if (!is_scalar(json_at(value, i)))
+				return false;
+		return json_len(value) > 0;
+	}
+	return is_scalar(value) && json_bool(value, true) && !json_int(value, 0, 0, &zero) &&
+	       !(json_str(value) && !*json_str(value));
+}
+
+void engine_copy_members(struct json *into, struct json *from)
+{
+	const char *key;
+	struct json *value;
+	void *iter = NULL;
+
+	while (json_next(from, &iter, &key, &value))
+		if (is_worth_copying(value) && !json_get(into, key))
+			json_set(into, key, json_clone(value));
+}
+
 struct engine_file *engine_plan_read(const struct engine_ask *ask, struct engine_plan *plan, const char *path,
 				     struct err *err)
 {

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "oci/json.h"
 #include "rootfile.h"
 
 /* What the user asks for. */
@@ -66,6 +67,11 @@ const char *engine_names(void);
 bool engine_name_ok(const char *name);
 /* Whether a path names nvcoreos-runtime, wherever it is installed. NULL is no path. */
 bool engine_is_ours(const char *path);
+/*
+ * Gives `into` what one runtime may get from another: the members of `from` (NULL: none) that it has not, but for objects, and for
+ * what an engine takes anyway.
+ */
+void engine_copy_members(struct json *into, struct json *from);
 
 /*
  * Adds a file to the plan, as it is now, and returns it; what it shall be is still the same. NULL with ERR_ENGINE where it

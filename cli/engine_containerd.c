@@ -14,37 +14,6 @@
 
 #define TYPE "io.containerd.runc.v2"
 
-static bool is_scalar(const struct json *value)
-{
-	return json_str(value) || json_is_number(value) || json_bool(value, true) == json_bool(value, false);
-}
-
-/* What a runtime may get from another one: "", 0, false and [] an engine takes anyway. */
-static bool is_worth_copying(const struct json *value)
-{
-	int64_t zero;
-
-	if (json_is_array(value)) {
-		for (size_t i = 0; i < json_len(value); i++)
-			if (!is_scalar(json_at(value, i)))
-				return false;
-		return json_len(value) > 0;
-	}
-	return is_scalar(value) && json_bool(value, true) && !json_int(value, 0, 0, &zero) &&
-	       !(json_str(value) && !*json_str(value));
-}
-
-static void copy_members(struct json *into, struct json *from)
-{
-	const char *key;
-	struct json *value;
-	void *iter = NULL;
-
-	while (json_next(from, &iter, &key, &value))
-		if (is_worth_copying(value) && !json_get(into, key))
-			json_set(into, key, json_clone(value));
-}
-
 /* Notes a table and those in it. false where it is deeper than any that an engine knows. */
 /* NOLINTNEXTLINE(misc-no-recursion): TOMLEDIT_DEPTH_MAX levels at most. */
 static bool add_tables(struct tomledit *t, const char **path, size_t n, struct json *table)
@@ -80,9 +49,9 @@ static struct json *make_runtime(struct json *facts, const struct engine_cri *c)
 	if (!str_eq(json_get_str(like, "runtime_type", ""), TYPE))
 		like = NULL;
 	json_set_str(ret, "runtime_type", TYPE);
-	copy_members(ret, like);
+	engine_copy_members(ret, like);
 	json_set_str(options, "BinaryName", "");
-	copy_members(options, json_get(like, "options"));
+	engine_copy_members(options, json_get(like, "options"));
 	json_set(ret, "options", options);
 	return ret;
 }

@@ -199,7 +199,8 @@ static bool default_is_ours(const struct engine_dropin_style *s, struct json *fa
 
 /* The text of our file; a default that was asked for before stays. */
 static int make_text(const struct engine_dropin_style *s, const struct engine_ask *ask, struct engine_file *f,
-		     bool is_default, struct json **ret, struct err *err)
+		     bool is_default, struct json *others, struct json *was, struct strlist *warnings,
+		     struct json **ret, struct err *err)
 {
 	cleanup_tomledit struct tomledit t = { 0 };
 	cleanup_strbuf struct strbuf head = STRBUF_INIT;
@@ -214,7 +215,7 @@ static int make_text(const struct engine_dropin_style *s, const struct engine_as
 	json_set_str(member, s->key, ask->name);
 	if (is_default)
 		tomledit_table(&t, s->defaults, s->n_defaults, member);
-	s->add(&t, ask);
+	s->add(&t, ask, others, was, warnings);
 	r = tomledit_end(&t, err);
 	if (r < 0)
 		return r;
@@ -295,15 +296,16 @@ static int plan_add(const struct engine_dropin_style *s, const struct engine_ask
 	int r = engine_dropin_check(s->engine, f, err);
 
 	others = r == 0 ? engine_dropin_facts(ask, d, f->was.path, NULL, err) : NULL;
-	if (!others)
+	was = others ? tomledit_facts(&f->was.text, f->was.path, err) : NULL;
+	if (!was)
 		return -EINVAL;
-	r = make_text(s, ask, f, is_default, &ours, err);
+	r = make_text(s, ask, f, is_default, others, was, &plan->warnings, &ours, err);
 	if (r < 0)
 		return r;
 	f->there = true;
-	was = tomledit_facts(&f->was.text, f->was.path, err);
-	if (!was || engine_dropin_settle(f, was, ours, err) < 0)
-		return -EINVAL;
+	r = engine_dropin_settle(f, was, ours, err);
+	if (r < 0)
+		return r;
 	after = engine_dropin_facts(ask, d, f->was.path, ours, err);
 	if (!after)
 		return -EINVAL;

@@ -52,8 +52,12 @@ struct engine_dropin_style {
 	const char *key;
 	const char *const *runtimes; /* the table of runtimes */
 	size_t n_runtimes;
-	/* Notes the runtime. */
-	void (*add)(struct tomledit *t, const struct engine_ask *ask);
+	/*
+	 * Notes the runtime; others: what all files but ours say; was: what ours said. What the user has to know goes into warnings,
+	 * in ask's arena.
+	 */
+	void (*add)(struct tomledit *t, const struct engine_ask *ask, struct json *others, struct json *was,
+		    struct strlist *warnings);
 	/* The program of a runtime; what is borrowed lives as long as the entry. */
 	const char *(*program)(const struct json *entry);
 };

@@ -4,11 +4,15 @@
 
 static const char *const runtime_table[] = { "engine", "runtimes" };
 
-static void add(struct tomledit *t, const struct engine_ask *ask)
+static void add(struct tomledit *t, const struct engine_ask *ask, struct json *others, struct json *was,
+		struct strlist *warnings)
 {
 	cleanup_json struct json *members = json_new_object();
 	struct json *paths = json_new_array();
 
+	(void)others;
+	(void)was;
+	(void)warnings;
 	json_append(paths, json_new_string(ask->path));
 	json_set(members, ask->name, paths);
 	tomledit_table(t, runtime_table, ARRAY_SIZE(runtime_table), members);

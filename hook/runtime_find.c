@@ -5,9 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Fixed: an engine's PATH may be anything. */
-static const char *const search[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
-				      "/sbin",		 "/bin",	   "/opt/bin" };
+#include "conf/config.h"
 
 /* A runtime called runc may well be a link to us; becoming ourselves would never end. */
 static bool usable(const char *path)
@@ -23,8 +21,8 @@ static char *find_name(const char *name)
 {
 	if (name[0] == '/')
 		return usable(name) ? mem_strdup(name) : NULL;
-	for (size_t i = 0; i < ARRAY_SIZE(search); i++) {
-		cleanup_free char *path = mem_printf("%s/%s", search[i], name);
+	for (size_t i = 0; config_runtime_dirs[i]; i++) {
+		cleanup_free char *path = mem_printf("%s/%s", config_runtime_dirs[i], name);
 
 		if (usable(path))
 			return take_ptr(path);

@@ -94,6 +94,10 @@ static const char *parse_number(struct config *c, const struct key *key, const c
 	return NULL;
 }
 
+/* Fixed: an engine's PATH may be anything. */
+const char *const config_runtime_dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin",
+					    "/sbin",	       "/bin",		 "/opt/bin",  NULL };
+
 static const char *parse_runtimes(struct config *c, const struct key *key, const char *value, void *field)
 {
 	struct strlist all = { 0 }, *ret = field;

@@ -54,6 +54,9 @@ struct config {
 	unsigned keep_trees;
 };
 
+/* Where low-level runtimes that are names are looked for, in this order; NULL ends it. */
+extern const char *const config_runtime_dirs[];
+
 /* Fills in the defaults. config_free frees what any of these functions made. */
 void config_init(struct config *c);
 /*

@@ -47,6 +47,46 @@ TEST(crio)
 	config_free(&h.cli.conf);
 }
 
+/* What the packages of CRI-O's own project write: nothing of it is on its PATH. */
+TEST(crio_like_the_default_runtime)
+{
+	static const char file[] = "/etc/crio/crio.conf.d/50-nvcoreos.conf";
+	static const char package[] = "[crio.runtime]\ndefault_runtime = 'crun'\n[crio.runtime.runtimes.crun]\n"
+				      "runtime_path = '/usr/libexec/crio/crun'\nruntime_root = '/run/crun'\n"
+				      "monitor_path = '/usr/libexec/crio/conmon'\nallowed_annotations = ['a', 'b']\n"
+				      "inherit_default_runtime = true\ncontainer_min_memory = '500KiB'\n"
+				      "[crio.runtime.runtimes.crun.default_annotations]\nx = 'y'\n"
+				      "[crio.runtime.runtimes.kata]\nruntime_type = 'vm'\nmonitor_path = '/kata'\n"
+				      "[crio.runtime.runtimes.rs]\nruntime_type = 'pod'\nmonitor_path = '/rs'\n";
+	static const char text[] =
+		WRITTEN("crio") "[crio.runtime.runtimes.nvcoreos]\nruntime_path = \"" RUNTIME
+				"\"\nruntime_type = \"oci\"\nallowed_annotations = [\"a\",\"b\"]\n"
+				"monitor_path = \"/usr/libexec/crio/conmon\"\nruntime_root = \"/run/crun\"\n";
+	struct host h;
+
+	host_init(&h);
+	tap_write(h.dir, "etc/crio/crio.conf.d/10-crio.conf", package);
+	CHECK_INT(RUN(&h, "crio"), 0);
+	CHECK_STR(content(&h, file), text);
+	/* Once it is the default, it is like the default that it took the place of. */
+	CHECK_INT(RUN(&h, "crio", "--set-as-default"), 0);
+	CHECK_INT(RUN(&h, "crio"), 0);
+	CHECK(strstr(content(&h, file), strchr(text, '[')));
+	CHECK(strstr(content(&h, file), "default_runtime = \"nvcoreos\""));
+	CHECK_INT(RUN(&h, "crio", "--remove"), 0);
+	/* A monitor goes with its type; that of virtual machines is none for ours. */
+	tap_write(h.dir, "etc/crio/crio.conf.d/20-type.conf", "[crio.runtime]\ndefault_runtime = 'kata'\n");
+	CHECK_INT(RUN(&h, "crio"), 0);
+	CHECK_STR(content(&h, file), text);
+	tap_write(h.dir, "etc/crio/crio.conf.d/20-type.conf", "[crio.runtime]\ndefault_runtime = 'rs'\n");
+	CHECK_INT(RUN(&h, "crio"), 0);
+	CHECK_STR(content(&h, file), text);
+	CHECK_INT(RUN(&h, "crio", "--remove"), 0);
+	CHECK_INT(RUN(&h, "crio"), 0);
+	CHECK(strstr(content(&h, file), "runtime_type = \"pod\"\nmonitor_path = \"/rs\"\n"));
+	config_free(&h.cli.conf);
+}
+
 TEST(crio_and_what_others_say)
 {
 	static const char file[] = "/etc/crio/crio.conf.d/50-nvcoreos.conf";

@@ -367,7 +367,13 @@ TEST(drop_ins_changed_by_hand)
 
 	host_init(&h);
 	CHECK_INT(RUN(&h, "crio"), 0);
-	edit(&h, CRIO, "runtime_type = \"oci\"\n", "runtime_type = \"oci\"\nmonitor_path = '/m' # mine\n");
+	/* A value of the runtime stays by itself. */
+	edit(&h, CRIO, "runtime_type = \"oci\"\n", "runtime_type = \"oci\"\nmonitor_path = '/m'\n");
+	CHECK_INT(RUN(&h, "crio", "--set-as-default"), 0);
+	CHECK(strstr(content(&h, CRIO), "monitor_path = \"/m\"\n"));
+	CHECK_INT(RUN(&h, "crio", "--remove"), 0);
+	CHECK_INT(RUN(&h, "crio"), 0);
+	edit(&h, CRIO, "runtime_type = \"oci\"\n", "runtime_type = \"oci\"\n[crio.image]\npause_image = 'x' # mine\n");
 	text = mem_strdup(content(&h, CRIO));
 	CHECK_INT(RUN(&h, "crio"), 0);
 	CHECK_STR(content(&h, CRIO), text);
