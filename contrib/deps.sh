@@ -16,7 +16,7 @@ packages() {
 	case $1 in
 	build) echo gcc g++ libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev nettle-dev libkmod-dev libmount-dev libtomlplusplus-dev libyaml-dev ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
-	check) echo qemu-system-x86 cpio libelf-dev binutils openssl kmod systemd strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd podman uidmap bzip2 xz-utils zstd e2fsprogs erofs-utils fuse-overlayfs python3 ;;
+	check) echo qemu-system-x86 cpio libelf-dev binutils openssl kmod systemd strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd curl protobuf-compiler podman uidmap bzip2 xz-utils zstd e2fsprogs erofs-utils fuse-overlayfs python3 ;;
 	fuzz) echo clang clang-runtime ;;
 	slow) echo makeself patch rootlesskit slirp4netns python3-jsonschema python3-yaml xfsprogs btrfs-progs squashfs-tools ;;
 	gpu) echo bats jq runc mount ;;
@@ -30,7 +30,8 @@ program() {
 	case $1 in
 	docker.io) echo dockerd ;;
 	docker-cli) echo docker ;;
-	runc | crun | podman | containerd | jq | bats | shellcheck | clang | clang-format | clang-tidy | cppcheck | mmdebstrap | make) echo "$1" ;;
+	protobuf-compiler) echo protoc ;;
+	runc | crun | podman | containerd | curl | jq | bats | shellcheck | clang | clang-format | clang-tidy | cppcheck | mmdebstrap | make) echo "$1" ;;
 	esac
 }
 

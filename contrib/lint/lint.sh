@@ -41,7 +41,7 @@ licence() {
 			echo "$file: no SPDX line"
 			rc=1
 		}
-	done < <(find lib hook cli tests contrib \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.bash' -o -name '*.bats' \) -type f)
+	done < <(find lib hook cli tests contrib \( -name '*.[ch]' -o -name '*.cc' -o -name '*.sh' -o -name '*.bash' -o -name '*.bats' -o -name '*.proto' \) -type f)
 	return "$rc"
 }
 
