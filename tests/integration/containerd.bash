@@ -214,10 +214,20 @@ cri_by() {
 }
 
 cri_by_cdi_field() {
+	local hooks
 	ctrd_use "$1" default --cdi
 	cri_by "$(cri_cdi nvidia.com/gpu=1)"
 	run cri_run runc localhost/seen:1 "$(cri_cdi nvidia.com/gpu=0 nvidia.com/gpu=1) $(other nvidia-modeset)" /seen
 	is_seen_cdi "${TWO[@]}"
+	# The runtime leaves all of it to the specification's hook.
+	cri_sandbox nvcoreos
+	cri_container localhost/asks:1 "$(cri_cdi nvidia.com/gpu=1)" sleep 100
+	hooks=$(jq -c '.hooks | map_values(map(.path))' "$D/state/io.containerd.runtime.v2.task/k8s.io/$CONTAINER/config.json")
+	cri_end
+	[ "$hooks" = '{"createRuntime":["/opt/nvcoreos/bin/nvcoreos-hook"]}' ]
+	# A device plugin may ask both ways.
+	run cri_run nvcoreos localhost/seen:1 "$(cri_cdi nvidia.com/gpu=1) $(listed 1) $(other)" /seen
+	is_seen_cdi "${ONE[@]}"
 	run cri_run runc localhost/seen:1 "$(cri_cdi nvidia.com/gpu=7)" /seen
 	echo "$output"
 	[ "$status" = 125 ]
