@@ -64,9 +64,12 @@ ctrd_import() {
 
 # --- hosts -------------------------------------------------------------------
 
-# ctrd_programs RELEASE: where its package is unpacked; nothing for "installed", the machine's own.
+# ctrd_programs RELEASE: where its package is unpacked; nothing for "installed", the machine's own. Asked once.
 ctrd_programs() {
-	[ "$1" = installed ] || "$NVC_LIB/debprogram.sh" "$1" containerd
+	local found=$BASE/programs-$1
+	[ "$1" != installed ] || return 0
+	[ -s "$found" ] || "$NVC_LIB/debprogram.sh" "$1" containerd >"$found" || return
+	cat "$found"
 }
 
 # ctrd_host DIR RELEASE: a host where nvcoreos is installed and containerd has no file yet.

@@ -20,13 +20,10 @@ containerd_host() {
 		containerd_say "path too long for a socket: $1"
 		return 1
 	}
-	# No overlay has its upper layer on another one, which /tmp may be inside a container.
+	# No overlay has its upper layer on another one, which /tmp may be inside a container; and in memory nothing waits for a disk.
 	mkdir -p "$1/etc" "$1/opt" "$1/root" "$1/state" "$1/logs" && mount -t tmpfs -o mode=755 tmpfs "$1/etc" &&
-		mkdir "$1/etc/up" "$1/etc/work" || return
+		mount -t tmpfs -o mode=755 tmpfs "$1/root" && mkdir "$1/etc/up" "$1/etc/work" || return
 	printf '%s\n' "${2:+$2/usr/bin:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" >"$1/path"
-	case $(stat -f -c %T "$1/root") in
-	overlay*) mount -t tmpfs -o mode=755 tmpfs "$1/root" ;;
-	esac
 }
 
 # Enters the host that is $0, and becomes a program. Pods get the file of names that the host has.
@@ -76,7 +73,9 @@ containerd_ctr() {
 # containerd_processes DIR: it, its shims and clients, which name its socket.
 containerd_processes() {
 	local proc
-	for proc in /proc/[0-9]*; do
+	# shellcheck disable=SC2013 # names of files
+	for proc in $(grep -laF "$1/s" /proc/[0-9]*/cmdline 2>/dev/null); do
+		proc=${proc%/cmdline}
 		case $(readlink "$proc/exe" 2>/dev/null) in
 		*/containerd | */containerd-shim* | */ctr) ;;
 		*) continue ;;
