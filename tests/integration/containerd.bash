@@ -76,17 +76,17 @@ ctrd_programs() {
 ctrd_host() {
 	local programs
 	programs=$(ctrd_programs "$2") && mkdir -p "$1" && containerd_host "$1" "$programs" || return
-	mkdir -p "$1/opt/nvcoreos/bin" "$1/etc/up/nvcoreos" "$1/etc/up/containerd"
+	mkdir -p "$1/opt/nvcoreos/bin" "$1"/etc/own/{nvcoreos,containerd,cdi}
 	[ -z "$programs" ] || cp "$programs/etc/containerd/config.toml" "$1/packaged.toml" || return
 	install -m 755 "$NVCOREOS_BUILD"/nvcoreos{,-hook,-runtime} "$1/opt/nvcoreos/bin" &&
-		grep -vE '^(hook-path|libexec-dir)=' "$HOST/conf" >"$1/etc/up/nvcoreos/nvcoreos.conf"
+		grep -vE '^(hook-path|libexec-dir)=' "$HOST/conf" >"$1/etc/own/nvcoreos/nvcoreos.conf"
 }
 
 # ctrd_configure DIR FILE OPTION...: what `nvcoreos configure containerd OPTION...` makes of FILE, or of containerd's own default one.
 ctrd_configure() {
-	local dir=$1 from=$2 file=$1/etc/up/containerd/config.toml
+	local dir=$1 from=$2 file=$1/etc/own/containerd/config.toml
 	shift 2
-	rm -rf "$dir/etc/up/nvcoreos/nvcoreos.conf.d"
+	rm -rf "$dir/etc/own/nvcoreos/nvcoreos.conf.d"
 	if [ "$from" = default ]; then
 		containerd_host_run "$dir" containerd config default >"$file"
 	else
@@ -288,13 +288,13 @@ cri_as_default() {
 
 # A host without any GPU, with containers that ask for one all the same.
 cri_no_gpu() {
-	local conf=$BASE/on-$1/etc/up/nvcoreos/nvcoreos.conf
+	local conf=$BASE/on-$1/etc/own/nvcoreos/nvcoreos.conf
 	ctrd_use "$1" default --cdi --set-as-default
 	mkdir -p "$BASE/bare/proc" "$BASE/bare/sys/bus/pci/devices" "$BASE/bare/dev"
 	cp "$conf" "$BASE/conf-before"
-	containerd_in "$D" sed -i "s#=$HOST/host/\(proc\|sys\|dev\)\$#=$BASE/bare/\1#" /etc/nvcoreos/nvcoreos.conf
+	sed -i "s#=$HOST/host/\(proc\|sys\|dev\)\$#=$BASE/bare/\1#" "$conf"
 	run cri_run "" localhost/asks:1 "$(listed all)" /seen
-	containerd_in "$D" cp "$BASE/conf-before" /etc/nvcoreos/nvcoreos.conf
+	cp "$BASE/conf-before" "$conf"
 	is_nothing
 }
 

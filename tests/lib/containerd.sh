@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# Sourced, after cleanup.sh. A private containerd on a private host: /etc is the machine's with DIR/etc/up over it, /opt is DIR/opt, /run
-# is empty. It keeps its files in DIR, and goes by its own /etc/containerd/config.toml.
+# Sourced, after cleanup.sh. A private containerd on a private host: /etc is the machine's, but for each directory that DIR/etc/own has, /opt
+# is DIR/opt, /run is empty. It keeps its files in DIR, and goes by its own /etc/containerd/config.toml.
 
 containerd_say() {
 	printf 'containerd.sh: %s\n' "$*" >&2
@@ -13,7 +13,7 @@ containerd_cgroup() {
 }
 
 # containerd_host DIR [PROGRAMS]: makes the host, for the containerd of the package that is unpacked there (the machine's without). What
-# is below DIR/etc/up and DIR/opt is there at the next start.
+# is below DIR/etc/own and DIR/opt is there at the next start.
 containerd_host() {
 	# The path of a unix socket has 107 bytes.
 	[ ${#1} -le 80 ] || {
@@ -22,13 +22,16 @@ containerd_host() {
 	}
 	# No overlay has its upper layer on another one, which /tmp may be inside a container; and in memory nothing waits for a disk.
 	mkdir -p "$1/etc" "$1/opt" "$1/root" "$1/state" "$1/logs" && mount -t tmpfs -o mode=755 tmpfs "$1/etc" &&
-		mount -t tmpfs -o mode=755 tmpfs "$1/root" && mkdir "$1/etc/up" "$1/etc/work" || return
+		mount -t tmpfs -o mode=755 tmpfs "$1/root" && mkdir "$1/etc/up" "$1/etc/work" "$1/etc/own" || return
 	printf '%s\n' "${2:+$2/usr/bin:}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" >"$1/path"
 }
 
 # Enters the host that is $0, and becomes a program. Pods get the file of names that the host has.
 # shellcheck disable=SC2016 # for the inner shell
-containerd_enter='mount -t overlay -o "lowerdir=/etc,upperdir=$0/etc/up,workdir=$0/etc/work" overlay /etc &&
+containerd_enter='mount -t overlay -o "lowerdir=/etc,upperdir=$0/etc/up,workdir=$0/etc/work" overlay /etc || exit 125
+	for dir in "$0"/etc/own/*; do
+		mkdir -p "/etc/${dir##*/}" && mount --bind "$dir" "/etc/${dir##*/}" || exit 125
+	done
 	mount --bind "$0/opt" /opt && mount -t tmpfs -o mode=755 tmpfs /run || exit 125
 	[ -e /etc/resolv.conf ] || { rm -f /etc/resolv.conf && : >/etc/resolv.conf; }
 	exec "$@"'
