@@ -165,7 +165,7 @@ static int refresh_text(const struct cli *cli, const char *path, const struct st
 	int r;
 
 	(void)cdispec_format(path, &yaml);
-	doc = cdispec_parse(old->buf ? old->buf : "", old->len, yaml, why, sizeof(why));
+	doc = cdispec_parse(old->buf ? old->buf : "", old->len, why, sizeof(why));
 	if (!doc || !is_ours(doc)) {
 		log_warning("%s is not refreshed: %s", path, doc ? "it is not of nvcoreos" : why);
 		return 0;

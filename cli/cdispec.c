@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "plan/cdi.h"
+#include "cdishape.h"
 #include "yamldoc.h"
 
 /* Of all files together. */
@@ -23,102 +24,16 @@
 
 bool cdispec_format(const char *path, bool *ret_yaml)
 {
-	*ret_yaml = str_ends(path, ".yaml") || str_ends(path, ".yml");
+	*ret_yaml = str_ends(path, ".yaml");
 	return *ret_yaml || str_ends(path, ".json");
 }
 
-/* --- shape --- */
-
-static bool wrong(char *why, size_t size, const char *fmt, ...) printf_format(3, 4);
-static bool wrong(char *why, size_t size, const char *fmt, ...)
+/* As engines do, whatever the name's ending: JSON is YAML too. */
+struct json *cdispec_parse(const char *text, size_t len, char *why, size_t size)
 {
-	va_list ap;
+	cleanup_json struct json *raw = yamldoc_read(text, len, why, size);
 
-	va_start(ap, fmt);
-	vsnprintf(why, size, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
-/* A list of objects with a string under `key` each, or nothing. */
-static bool is_list(const struct json *edits, const char *name, const char *key, char *why, size_t size)
-{
-	const struct json *list = json_get(edits, name);
-
-	if (list && !json_is_array(list))
-		return wrong(why, size, "%s is no list", name);
-	for (size_t i = 0; i < json_len(list); i++) {
-		const char *s = json_get_str(json_at(list, i), key, "");
-
-		if (s[0] != '/')
-			return wrong(why, size, "%s[%zu].%s is no absolute path", name, i, key);
-	}
-	return true;
-}
-
-static bool has_paths(const struct json *edits, char *why, size_t size)
-{
-	return (!edits || json_is_object(edits) || wrong(why, size, "containerEdits is no object")) &&
-	       is_list(edits, "deviceNodes", "path", why, size) && is_list(edits, "mounts", "hostPath", why, size) &&
-	       is_list(edits, "hooks", "path", why, size);
-}
-
-static bool is_kind(const char *kind)
-{
-	const char *slash = strchr(kind, '/');
-
-	return slash && cdi_is_vendor(kind, (size_t)(slash - kind)) && cdi_is_class(slash + 1, strlen(slash + 1));
-}
-
-/* The names become the keys of an object, which finds one that stands twice. */
-static bool has_devices(const struct json *doc, char *why, size_t size)
-{
-	cleanup_json struct json *names = json_new_object();
-	const struct json *devices = json_get(doc, "devices");
-
-	if (!json_is_array(devices) || !json_len(devices))
-		return wrong(why, size, "it has no devices");
-	for (size_t i = 0; i < json_len(devices); i++) {
-		const struct json *d = json_at(devices, i);
-		const char *name = json_get_str(d, "name", "");
-
-		if (!cdi_is_name(name))
-			return wrong(why, size, "devices[%zu] has no name that can be asked for", i);
-		if (json_get(names, name))
-			return wrong(why, size, "device %.100s stands twice", name);
-		json_set_bool(names, name, true);
-		if (!has_paths(json_get(d, "containerEdits"), why, size))
-			return false;
-	}
-	return true;
-}
-
-static bool has_shape(struct json *doc, char *why, size_t size)
-{
-	const char *version = json_get_str(doc, "cdiVersion", ""), *least;
-
-	if (!json_is_object(doc))
-		return wrong(why, size, "it is no specification");
-	if (!cdi_version_is_known(version))
-		return wrong(why, size, "cdiVersion is none of CDI's: '%.40s'", version);
-	if (!is_kind(json_get_str(doc, "kind", "")))
-		return wrong(why, size, "kind is no vendor/class");
-	if (!has_devices(doc, why, size) || !has_paths(json_get(doc, "containerEdits"), why, size))
-		return false;
-	least = cdi_version(doc);
-	return str_version_cmp(version, least) >= 0 || str_version_cmp(least, "0.3.0") == 0 ||
-	       wrong(why, size, "it says cdiVersion %s and uses what came with %s", version, least);
-}
-
-struct json *cdispec_parse(const char *text, size_t len, bool yaml, char *why, size_t size)
-{
-	struct json *doc = yaml ? yamldoc_read(text, len, why, size) : json_parse(text, len, why, size);
-
-	if (doc && !has_shape(doc, why, size)) {
-		json_free(doc);
-		doc = NULL;
-	}
-	return doc;
+	return raw ? cdishape_read(raw, why, size) : NULL;
 }
 
 /* --- reading --- */
@@ -133,19 +48,21 @@ static int read_text(int dir, const char *name, char **text, size_t *len)
 	return S_ISREG(st.st_mode) ? fd_read_all(fd, CDISPEC_FILE_MAX, text, len) : -EINVAL;
 }
 
+static struct cdispec_file *new_file(struct cdispec_set *s, size_t dir, const char *path)
+{
+	s->files = arena_grow(&s->arena, s->files, s->n_files, sizeof(*s->files));
+	s->files[s->n_files] = (struct cdispec_file){ .path = arena_strdup(&s->arena, path), .dir = dir };
+	return &s->files[s->n_files++];
+}
+
 static void add_file(struct cdispec_set *s, int rootfd, size_t dir, const char *path)
 {
+	struct cdispec_file *f = new_file(s, dir, path);
 	cleanup_free char *text = NULL;
-	struct cdispec_file *f;
-	bool yaml = false;
-	char why[256];
+	char why[256] = "";
 	size_t len = 0;
 	int r;
 
-	s->files = arena_grow(&s->arena, s->files, s->n_files, sizeof(*s->files));
-	f = &s->files[s->n_files++];
-	*f = (struct cdispec_file){ .path = arena_strdup(&s->arena, path), .dir = dir };
-	(void)cdispec_format(path, &yaml);
 	r = s->bytes < BYTES_MAX ? read_text(rootfd, path, &text, &len) : -EFBIG;
 	s->bytes += len;
 	if (r < 0) {
@@ -153,15 +70,26 @@ static void add_file(struct cdispec_set *s, int rootfd, size_t dir, const char *
 				      r == -EINVAL ? "no regular file" : strerror(-r));
 		return;
 	}
-	f->doc = cdispec_parse(text, len, yaml, why, sizeof(why));
-	if (!f->doc)
+	f->doc = cdispec_parse(text, len, why, sizeof(why));
+	if (*why)
 		f->why = arena_strdup(&s->arena, why);
 }
 
-/* Engines read these two endings. */
+/* Engines read these two endings, hidden files too, and nothing below. */
 static int is_spec(const struct dirent *d)
 {
-	return d->d_name[0] != '.' && (str_ends(d->d_name, ".yaml") || str_ends(d->d_name, ".json"));
+	bool yaml;
+
+	return d->d_type != DT_DIR && cdispec_format(d->d_name, &yaml);
+}
+
+/* Where the directory itself is a symlink engines find nothing. */
+static bool is_link(int rootfd, const char *path)
+{
+	cleanup_fd int fd = path_open(rootfd, path, O_PATH | O_NOFOLLOW);
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 static int read_dir(struct cdispec_set *s, int rootfd, size_t place, const char *path, struct err *err)
@@ -172,6 +100,10 @@ static int read_dir(struct cdispec_set *s, int rootfd, size_t place, const char 
 
 	if (dir == -ENOENT)
 		return 0;
+	if (dir >= 0 && is_link(rootfd, path)) {
+		new_file(s, place, path)->why = "it is a symlink, and engines read nothing behind it";
+		return 0;
+	}
 	n = dir < 0 ? -1 : scandirat(dir, ".", &found, is_spec, alphasort);
 	if (n < 0)
 		return err_set(err, ERR_IO, dir < 0 ? -dir : errno, "%s", path);
@@ -220,7 +152,8 @@ struct checker {
 	struct cdispec_findings *found;
 	const struct cdispec_file *file;
 	const char *device;
-	struct json *names; /* of all files: the file that counts, by its number */
+	struct json *names;   /* of all files: the file that counts, by its number */
+	struct json *refused; /* names that two files of one directory define */
 };
 
 static void find(struct checker *c, const char *fmt, ...) printf_format(2, 3);
@@ -245,41 +178,61 @@ static void find(struct checker *c, const char *fmt, ...)
 	f->n++;
 }
 
-/* What stands there, as engines see it: through symlinks. */
-static bool look(struct checker *c, const char *path, struct stat *st)
+/* What stands there: 0, or -errno. A path that is not absolute is a finding, and then -EINVAL. */
+static int look(struct checker *c, const char *path, int flags, struct stat *st)
 {
-	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH);
+	cleanup_fd int fd = -EBADF;
 
-	return fd >= 0 && fstat(fd, st) == 0;
+	if (path[0] != '/') {
+		find(c, "%.200s is no absolute path", path);
+		return -EINVAL;
+	}
+	fd = path_open(c->rootfd, path, O_PATH | flags);
+	return fd < 0 ? fd : fstat(fd, st) < 0 ? -errno : 0;
 }
 
-static void check_number(struct checker *c, const char *path, const struct json *node, const struct stat *st)
+static bool is_there(struct checker *c, const char *what, const char *path, int flags, struct stat *st)
 {
-	unsigned number[2] = { major(st->st_rdev), minor(st->st_rdev) };
-	int64_t wants[2];
+	int r = look(c, path, flags, st);
 
-	if (!json_int(json_get(node, "major"), 0, UINT32_MAX, &wants[0]) ||
-	    !json_int(json_get(node, "minor"), 0, UINT32_MAX, &wants[1]))
-		return;
-	if (wants[0] != number[0] || wants[1] != number[1])
-		find(c, "%.200s is %u:%u on this host, and not %u:%u", path, number[0], number[1], (unsigned)wants[0],
-		     (unsigned)wants[1]);
+	if (r < 0 && r != -EINVAL)
+		find(c, "%s%.200s is not there", what, path);
+	return r == 0;
 }
 
+static int64_t number_of(const struct json *node, const char *key)
+{
+	int64_t n;
+
+	return json_int(json_get(node, key), 0, INT64_MAX, &n) ? n : 0;
+}
+
+static bool has_type(const struct stat *st, const char *type)
+{
+	if (!*type)
+		return S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode) || S_ISFIFO(st->st_mode);
+	return str_eq(type, "p")   ? S_ISFIFO(st->st_mode)
+	       : str_eq(type, "b") ? S_ISBLK(st->st_mode)
+				   : S_ISCHR(st->st_mode);
+}
+
+/* Engines take from the host what the specification leaves out, and then follow no symlink; without a major it has no number. */
 static void check_node(struct checker *c, const struct json *node)
 {
-	const char *path = json_get_str(node, "hostPath", json_get_str(node, "path", "")), *type;
+	const char *path = json_get_str(node, "hostPath", ""), *type = json_get_str(node, "type", "");
+	const int64_t wants[2] = { number_of(node, "major"), number_of(node, "minor") };
 	struct stat st;
 
-	if (!look(c, path, &st)) {
-		find(c, "%.200s is not there", path);
+	if (!*path)
+		path = json_get_str(node, "path", "");
+	if (!is_there(c, "", path, *type && (wants[0] || str_eq(type, "p")) ? 0 : O_NOFOLLOW, &st))
 		return;
-	}
-	type = json_get_str(node, "type", S_ISBLK(st.st_mode) ? "b" : "c");
-	if (str_eq(type, "p") ? !S_ISFIFO(st.st_mode) : str_eq(type, "b") ? !S_ISBLK(st.st_mode) : !S_ISCHR(st.st_mode))
-		find(c, "%.200s is no such device", path);
-	else
-		check_number(c, path, node, &st);
+	if (!has_type(&st, type))
+		find(c, "%.200s is %s", path,
+		     S_ISLNK(st.st_mode) ? "a symlink, which engines do not follow here" : "no such device");
+	else if (wants[0] && !S_ISFIFO(st.st_mode) && (wants[0] != major(st.st_rdev) || wants[1] != minor(st.st_rdev)))
+		find(c, "%.200s is %u:%u on this host, and not %lld:%lld", path, major(st.st_rdev), minor(st.st_rdev),
+		     (long long)wants[0], (long long)wants[1]);
 }
 
 static void check_hook(struct checker *c, const struct json *hook)
@@ -288,9 +241,7 @@ static void check_hook(struct checker *c, const struct json *hook)
 	const struct json *env = json_get(hook, "env");
 	struct stat st;
 
-	if (!look(c, path, &st))
-		find(c, "the hook %.200s is not there", path);
-	else if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+	if (is_there(c, "the hook ", path, 0, &st) && (!S_ISREG(st.st_mode) || !(st.st_mode & 0111)))
 		find(c, "the hook %.200s is no program", path);
 	if (!json_len(env) && str_eq(json_get_str(hook, "hookName", ""), "createContainer"))
 		find(c, "the hook %.200s runs with the container's own variables: it has no env", path);
@@ -306,19 +257,17 @@ static void check_edits(struct checker *c, const struct json *edits)
 		check_node(c, json_at(nodes, i));
 	for (size_t i = 0; i < json_len(mounts); i++) {
 		const struct json *m = json_at(mounts, i);
-		const char *path = json_get_str(m, "hostPath", "");
+		const char *type = json_get_str(m, "type", "");
 
-		/* A file system of its own type needs no such path. */
-		if (!str_eq(json_get_str(m, "type", "bind"), "bind") &&
-		    !str_eq(json_get_str(m, "type", "bind"), "none"))
-			continue;
-		if (!look(c, path, &st))
-			find(c, "%.200s is not there", path);
+		/* A file system of its own type has no path of the host's. */
+		if (!*type || str_eq(type, "bind") || str_eq(type, "none"))
+			(void)is_there(c, "", json_get_str(m, "hostPath", ""), 0, &st);
 	}
 	for (size_t i = 0; i < json_len(hooks); i++)
 		check_hook(c, json_at(hooks, i));
 }
 
+/* Two in one directory are none, and a later directory does not mend it. */
 static void check_name(struct checker *c, size_t number)
 {
 	const struct json *other = json_get(c->names, c->device);
@@ -328,10 +277,14 @@ static void check_name(struct checker *c, size_t number)
 	if (json_int(other, 0, INT64_MAX, &n)) {
 		const struct cdispec_file *before = &c->set->files[n];
 
-		if (before->dir == f->dir)
+		if (before->dir == f->dir) {
 			find(c, "%s defines it too: engines refuse both", before->path);
-		else
+			json_set_bool(c->refused, c->device, true);
+		} else if (json_get(c->refused, c->device)) {
+			find(c, "%s defines it too, and another beside that: engines refuse all", before->path);
+		} else {
 			find(c, "%s defines it too, and engines take this one", before->path);
+		}
 	}
 	json_set_int(c->names, c->device, (int64_t)number);
 }
@@ -342,10 +295,8 @@ static void check_file(struct checker *c, size_t number)
 	const struct json *devices = json_get(f->doc, "devices");
 
 	c->device = NULL;
-	if (!f->doc) {
+	if (f->why)
 		find(c, "%s", f->why);
-		return;
-	}
 	check_edits(c, json_get(f->doc, "containerEdits"));
 	for (size_t i = 0; i < json_len(devices); i++) {
 		c->device = cdispec_name(&c->found->arena, f->doc, i);
@@ -356,7 +307,9 @@ static void check_file(struct checker *c, size_t number)
 
 void cdispec_check(const struct cdispec_set *s, int rootfd, struct cdispec_findings *ret)
 {
-	struct checker c = { .set = s, .rootfd = rootfd, .found = ret, .names = json_new_object() };
+	struct checker c = {
+		.set = s, .rootfd = rootfd, .found = ret, .names = json_new_object(), .refused = json_new_object()
+	};
 
 	*ret = (struct cdispec_findings){ .n = 0 };
 	for (size_t i = 0; i < s->n_files; i++) {
@@ -364,6 +317,7 @@ void cdispec_check(const struct cdispec_set *s, int rootfd, struct cdispec_findi
 		check_file(&c, i);
 	}
 	json_free(c.names);
+	json_free(c.refused);
 }
 
 void cdispec_findings_free(struct cdispec_findings *f)

@@ -23,7 +23,7 @@ struct cdispec_file {
 	const char *path;
 	size_t dir;	  /* its directory's place in the list */
 	struct json *doc; /* NULL: engines cannot take it */
-	const char *why;  /* then: why not, a sentence without its end */
+	const char *why;  /* why not, or what of it they do not read: a sentence without its end; else NULL */
 };
 
 struct cdispec_set {
@@ -45,11 +45,11 @@ struct cdispec_findings {
 #define CDISPEC_FINDINGS_MAX 1000
 
 /*
- * Parses one specification and checks its shape (version, kind, names, the types of all that is read here). The caller frees
- * it; NULL with the reason in why (of `size` bytes).
+ * Parses one specification, in YAML or JSON, into the shape that CDI gives it (cdishape.h). The caller frees it; NULL with the
+ * reason in why (of `size` bytes). Otherwise why is "", or says what of the text engines do not read.
  */
-struct json *cdispec_parse(const char *text, size_t len, bool yaml, char *why, size_t size) must_check;
-/* Whether the name ends as YAML (.yaml, .yml) or JSON (.json) does; false for neither. */
+struct json *cdispec_parse(const char *text, size_t len, char *why, size_t size) must_check;
+/* Whether engines read a file of this name, which ends in .yaml (*ret_yaml) or .json. */
 bool cdispec_format(const char *path, bool *ret_yaml);
 
 /* Reads the files in these directories below rootfd; a directory that is absent has none. -errno with ERR_IO. */

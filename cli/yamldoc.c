@@ -9,6 +9,11 @@
 #include <yaml.h>
 
 #include "base/mem.h"
+#include "yamlscalar.h"
+
+/* What aliases may make of one document, as bytes of JSON. */
+#define ALIASES_MAX (4u << 20)
+#define ANCHORS_MAX 256
 
 /* --- writing --- */
 
@@ -34,7 +39,7 @@ static int take_text(void *data, unsigned char *text, size_t len)
 
 static bool is_number_like(const char *s)
 {
-	return strspn(s, "0123456789+-._:eExXoObB") == strlen(s);
+	return !*s || (strchr("0123456789+-.", *s) && strspn(s, "0123456789abcdefABCDEF+-._:xXoO") == strlen(s));
 }
 
 /* What some version of YAML or another takes for no string when it is not quoted. */
@@ -151,12 +156,22 @@ int yamldoc_write(const struct json *j, struct strbuf *out)
 struct level {
 	struct json *value; /* an object or array that belongs to the level above */
 	char *key;	    /* of an object: what the next value is of; NULL: a key comes next */
+	bool merges;	    /* that key is YAML's "<<" */
+};
+
+/* What an anchor names: a value in the tree, or NULL for YAML's null. */
+struct anchor {
+	const char *name;
+	const struct json *value;
 };
 
 struct reader {
 	yaml_parser_t parser;
+	struct arena arena;
 	struct level levels[JSON_DEPTH_MAX];
 	unsigned depth;
+	struct anchor anchors[ANCHORS_MAX];
+	size_t n_anchors, copied; /* bytes that aliases have made */
 	struct json *top;
 	char *why;
 	size_t size;
@@ -183,9 +198,9 @@ static bool add_value(struct reader *x, struct json *value)
 		json_append(l->value, value);
 		return true;
 	}
-	if (!l->key) {
+	if (!l->key || l->merges) {
 		json_free(value);
-		return refuse(x, "a key that is no plain string");
+		return refuse(x, l->key ? "a merge of what is no alias" : "a key that is no plain string");
 	}
 	if (value)
 		json_set(l->value, l->key, value);
@@ -206,45 +221,157 @@ static bool begin(struct reader *x, struct json *value)
 	return true;
 }
 
-static bool take_key(struct reader *x, struct level *l, const char *text)
+static bool take_key(struct reader *x, struct level *l, const yaml_event_t *event)
 {
+	const char *text = (const char *)event->data.scalar.value;
+
+	l->merges = str_eq(text, "<<") && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if (json_get(l->value, text))
 		return refuse(x, "a key stands twice");
 	l->key = mem_strdup(text);
 	return true;
 }
 
-static bool is_null(const char *s)
+static struct anchor *find_anchor(struct reader *x, const yaml_char_t *name)
 {
-	return !*s || str_eq(s, "~") || str_eq(s, "null") || str_eq(s, "Null") || str_eq(s, "NULL");
+	for (size_t i = 0; i < x->n_anchors; i++)
+		if (str_eq(x->anchors[i].name, (const char *)name))
+			return &x->anchors[i];
+	return NULL;
 }
 
-static struct json *plain(const char *s)
+/* A name may be given again, and then counts for what follows. */
+static bool name_anchor(struct reader *x, const yaml_char_t *name, const struct json *value)
 {
-	const char *digits = s + (*s == '-');
-	uint64_t v;
+	struct anchor *a = name ? find_anchor(x, name) : NULL;
 
-	if (str_to_u64(digits, INT64_MAX, &v) == 0 && !(v == 0 && digits != s))
-		return json_new_int(digits == s ? (int64_t)v : -(int64_t)v);
-	if (str_eq(s, "true") || str_eq(s, "false"))
-		return json_new_bool(str_eq(s, "true"));
-	return json_new_string(s);
+	if (!name)
+		return true;
+	if (!a && x->n_anchors == ANCHORS_MAX)
+		return refuse(x, "too many anchors");
+	if (!a) {
+		a = &x->anchors[x->n_anchors++];
+		a->name = arena_strdup(&x->arena, (const char *)name);
+	}
+	a->value = value;
+	return true;
+}
+
+static bool is_open(const struct reader *x, const struct json *value)
+{
+	for (unsigned i = 0; i < x->depth; i++)
+		if (x->levels[i].value == value)
+			return true;
+	return false;
+}
+
+/* How deep the value of this JSON text is. */
+static unsigned depth_of(const char *json)
+{
+	unsigned depth = 0, most = 0;
+	bool quoted = false;
+
+	for (; *json; json++) {
+		if (*json == '"')
+			quoted = !quoted;
+		else if (quoted && *json == '\\')
+			json++;
+		else if (!quoted && (*json == '{' || *json == '['))
+			most = ++depth > most ? depth : most;
+		else if (!quoted && (*json == '}' || *json == ']'))
+			depth--;
+	}
+	return most;
+}
+
+/* Aliases make a lot of value out of little text. */
+static bool is_bounded(struct reader *x, const struct json *value)
+{
+	cleanup_free char *text = value ? json_dump(value, 0) : mem_strdup("");
+
+	x->copied += strlen(text) + 1;
+	if (x->copied > ALIASES_MAX)
+		return refuse(x, "its aliases make too much of it");
+	return x->depth + depth_of(text) <= JSON_DEPTH_MAX || refuse(x, "nested too deep");
+}
+
+/* All of that object, as if it stood here. */
+static bool merge(struct reader *x, struct level *l, const struct json *value)
+{
+	struct json *member;
+	const char *key;
+	void *iter = NULL;
+
+	if (!json_is_object(value))
+		return refuse(x, "a merge of what is no object");
+	while (json_next((struct json *)value, &iter, &key, &member)) {
+		if (json_get(l->value, key))
+			return refuse(x, "a key stands twice");
+		json_set(l->value, key, json_clone(member));
+	}
+	free(l->key);
+	l->key = NULL;
+	l->merges = false;
+	return true;
+}
+
+static bool add_alias(struct reader *x, const yaml_char_t *name)
+{
+	struct level *l = x->depth ? &x->levels[x->depth - 1] : NULL;
+	const struct anchor *a = find_anchor(x, name);
+
+	if (!a)
+		return refuse(x, "an alias of nothing");
+	if (is_open(x, a->value))
+		return refuse(x, "an alias within what it stands for");
+	if (!is_bounded(x, a->value))
+		return false;
+	if (l && l->key && l->merges)
+		return merge(x, l, a->value);
+	return add_value(x, a->value ? json_clone(a->value) : NULL);
+}
+
+static bool is_tag(const yaml_char_t *tag, const char *want)
+{
+	return tag && str_eq((const char *)tag, want);
 }
 
 static bool add_scalar(struct reader *x, const yaml_event_t *event)
 {
 	struct level *l = x->depth ? &x->levels[x->depth - 1] : NULL;
 	const char *text = (const char *)event->data.scalar.value;
+	const bool is_str = is_tag(event->data.scalar.tag, YAML_STR_TAG),
+		   is_plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !is_str;
+	struct json *value;
 
-	if (event->data.scalar.tag)
-		return refuse(x, "tags are not read");
+	if (event->data.scalar.tag && !is_str)
+		return refuse(x, "a tag that is not read");
 	if (strlen(text) != event->data.scalar.length)
 		return refuse(x, "a zero byte");
 	if (l && json_is_object(l->value) && !l->key)
-		return take_key(x, l, text);
-	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
-		return add_value(x, json_new_string(text));
-	return add_value(x, is_null(text) ? NULL : plain(text));
+		return take_key(x, l, event);
+	value = is_plain ? yamlscalar_read(text) : json_new_string(text);
+	return add_value(x, value) && name_anchor(x, event->data.scalar.anchor, value);
+}
+
+static bool begin_object(struct reader *x, const yaml_event_t *event)
+{
+	const yaml_char_t *tag = event->data.mapping_start.tag;
+
+	if (tag && !is_tag(tag, YAML_MAP_TAG))
+		return refuse(x, "a tag that is not read");
+	return begin(x, json_new_object()) &&
+	       name_anchor(x, event->data.mapping_start.anchor, x->levels[x->depth - 1].value);
+}
+
+static bool begin_array(struct reader *x, const yaml_event_t *event)
+{
+	const yaml_char_t *tag = event->data.sequence_start.tag;
+
+	if (tag && !is_tag(tag, YAML_SEQ_TAG))
+		return refuse(x, "a tag that is not read");
+	return begin(x, json_new_array()) &&
+	       name_anchor(x, event->data.sequence_start.anchor, x->levels[x->depth - 1].value);
 }
 
 static bool end(struct reader *x)
@@ -253,63 +380,76 @@ static bool end(struct reader *x)
 	return true;
 }
 
-/* Aliases are what makes little text a lot of value. */
 static bool take_event(struct reader *x, const yaml_event_t *event)
 {
 	switch (event->type) {
 	case YAML_SCALAR_EVENT:
 		return add_scalar(x, event);
 	case YAML_MAPPING_START_EVENT:
-		return event->data.mapping_start.tag ? refuse(x, "tags are not read") : begin(x, json_new_object());
+		return begin_object(x, event);
 	case YAML_SEQUENCE_START_EVENT:
-		return event->data.sequence_start.tag ? refuse(x, "tags are not read") : begin(x, json_new_array());
+		return begin_array(x, event);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
 		return end(x);
 	case YAML_ALIAS_EVENT:
-		return refuse(x, "aliases are not read");
-	case YAML_DOCUMENT_START_EVENT:
-		return !x->top || refuse(x, "a second document");
+		return add_alias(x, event->data.alias.anchor);
 	default:
 		return true;
 	}
 }
 
-static bool read_all(struct reader *x)
+/* The type of the next event, which is taken where it is of the document; YAML_NO_EVENT: refused. */
+static yaml_event_type_t next(struct reader *x)
 {
-	bool ok = true, last = false;
+	yaml_event_type_t type;
+	yaml_event_t event;
 
-	while (ok && !last) {
-		yaml_event_t event;
-
-		if (!yaml_parser_parse(&x->parser, &event)) {
-			snprintf(x->why, x->size, "line %zu: %s", x->parser.problem_mark.line + 1,
-				 x->parser.problem ? x->parser.problem : "it cannot be read");
-			return false;
-		}
-		last = event.type == YAML_STREAM_END_EVENT;
-		ok = take_event(x, &event);
-		yaml_event_delete(&event);
+	if (!yaml_parser_parse(&x->parser, &event)) {
+		snprintf(x->why, x->size, "line %zu: %s", x->parser.problem_mark.line + 1,
+			 x->parser.problem ? x->parser.problem : "it cannot be read");
+		return YAML_NO_EVENT;
 	}
-	return ok && (x->top || refuse(x, "there is nothing in it"));
+	type = take_event(x, &event) ? event.type : YAML_NO_EVENT;
+	yaml_event_delete(&event);
+	return type;
+}
+
+static bool read_first(struct reader *x)
+{
+	yaml_event_type_t type;
+
+	do
+		type = next(x);
+	while (type != YAML_NO_EVENT && type != YAML_DOCUMENT_END_EVENT && type != YAML_STREAM_END_EVENT);
+	if (type == YAML_NO_EVENT)
+		return false;
+	if (!x->top)
+		return refuse(x, "there is nothing in it");
+	/* Whatever comes behind, and were it no YAML: readers stop here. */
+	if (type == YAML_DOCUMENT_END_EVENT && next(x) != YAML_STREAM_END_EVENT)
+		refuse(x, "what follows the first document is not read");
+	return true;
 }
 
 struct json *yamldoc_read(const char *text, size_t len, char *why, size_t size)
 {
-	struct reader x = { .why = why, .size = size };
+	struct reader x = { .why = why, .size = size, .arena = ARENA_INIT };
 
+	snprintf(why, size, "%s", "");
 	if (!yaml_parser_initialize(&x.parser)) {
 		snprintf(why, size, "out of memory");
 		return NULL;
 	}
 	yaml_parser_set_input_string(&x.parser, (const unsigned char *)text, len);
 	yaml_parser_set_encoding(&x.parser, YAML_UTF8_ENCODING);
-	if (!read_all(&x)) {
+	if (!read_first(&x)) {
 		json_free(x.top);
 		x.top = NULL;
 	}
 	for (unsigned i = 0; i < JSON_DEPTH_MAX; i++)
 		free(x.levels[i].key);
 	yaml_parser_delete(&x.parser);
+	arena_free(&x.arena);
 	return x.top;
 }

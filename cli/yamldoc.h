@@ -12,9 +12,11 @@
  */
 int yamldoc_write(const struct json *j, struct strbuf *out) must_check;
 /*
- * Parses one document. Refused: aliases, tags, keys that are no plain strings or stand twice, nesting over JSON_DEPTH_MAX,
- * a second document, bytes that are no UTF-8. Unquoted decimal numbers and true and false are what JSON has for them; a key whose
- * value is null is left out. NULL on error, with a sentence in why (of `size` bytes); the caller frees the value.
+ * Parses the first document, as YAML 1.1, of which JSON is a part. Aliases stand for what they name, and "<<" with an alias merges
+ * it. Refused: tags but !!str, !!map and !!seq, keys that are no plain strings or stand twice, nesting over JSON_DEPTH_MAX,
+ * aliases that make more than 4 MiB, bytes that are no UTF-8. Unquoted whole numbers and words like true and yes are what
+ * JSON has for them, other numbers are strings; a key whose value is null is left out. NULL on error, with a sentence in
+ * why (of `size` bytes); the caller frees the value. With a value why is "", or says what of the text was not read.
  */
 struct json *yamldoc_read(const char *text, size_t len, char *why, size_t size) must_check;
 

@@ -285,7 +285,7 @@ int cdi_make(struct json **ret, const struct cdi_input *in, struct err *err)
 	return r;
 }
 
-/* Versions in their order. 0.1.0 and 0.2.0 were never released, and engines take them for 0.3.0. */
+/* Versions in their order. 0.1.0 and 0.2.0 were never released: old engines take them for 0.3.0, and others refuse them. */
 static const char *const versions[] = { "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0", "1.0.0", "1.1.0" };
 enum { V0_3, V0_4, V0_5, V0_6, V0_7, V0_8, V1_0, V1_1 };
 
@@ -304,7 +304,8 @@ static unsigned higher(unsigned a, unsigned b)
 
 static unsigned edits_version(const struct json *edits)
 {
-	const struct json *nodes = json_get(edits, "deviceNodes"), *mounts = json_get(edits, "mounts");
+	const struct json *nodes = json_get(edits, "deviceNodes"), *mounts = json_get(edits, "mounts"),
+			  *rdt = json_get(edits, "intelRdt");
 	unsigned v = V0_3;
 
 	for (size_t i = 0; i < json_len(nodes); i++)
@@ -313,9 +314,9 @@ static unsigned edits_version(const struct json *edits)
 	for (size_t i = 0; i < json_len(mounts); i++)
 		if (json_get(json_at(mounts, i), "type"))
 			v = higher(v, V0_4);
-	if (json_get(edits, "intelRdt") || json_get(edits, "additionalGids"))
+	if (rdt || json_get(edits, "additionalGids"))
 		v = higher(v, V0_7);
-	if (json_get(edits, "netDevices"))
+	if (json_get(edits, "netDevices") || json_get(rdt, "schemata") || json_get(rdt, "enableMonitoring"))
 		v = higher(v, V1_1);
 	return v;
 }

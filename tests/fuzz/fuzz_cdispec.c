@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CDI specifications of others, as YAML or as JSON (by the first byte), and the YAML that is made of what was read. */
+/* CDI specifications of others, as YAML or as JSON, and the YAML that is made of what was read. */
 #include <fcntl.h>
 
 #include "cdispec.h"
@@ -38,9 +38,8 @@ static void check_again(const struct json *j)
 FUZZ(cdispec)
 {
 	static const struct cdispec_file none = { .path = "/etc/cdi/x.yaml" };
-	bool yaml = size && data[0] != '{';
 	char why[256] = "";
-	struct json *any = yaml ? yamldoc_read((const char *)data, size, why, sizeof(why)) : NULL;
+	struct json *any = yamldoc_read((const char *)data, size, why, sizeof(why));
 	struct cdispec_file file = none;
 	struct cdispec_set set = { .files = &file, .n_files = 1 };
 	struct cdispec_findings found;
@@ -48,10 +47,10 @@ FUZZ(cdispec)
 
 	if (any && (json_is_object(any) || json_is_array(any)))
 		check_again(any);
-	MUST(!yaml || any || *why);
+	MUST(any || *why);
 	json_free(any);
-	file.doc = cdispec_parse((const char *)data, size, yaml, why, sizeof(why));
-	file.why = why;
+	file.doc = cdispec_parse((const char *)data, size, why, sizeof(why));
+	file.why = *why ? why : NULL;
 	MUST(file.doc || *why);
 	if (file.doc)
 		check_words(file.doc);

@@ -85,7 +85,7 @@ static void compare(struct made *m, const char *name)
 	check_golden(name, &out);
 	if (m->r == 0) {
 		/* What engines will read is what was meant, and takes our own check. */
-		cleanup_json struct json *again = cdispec_parse(out.buf, out.len, yaml, why, sizeof(why));
+		cleanup_json struct json *again = cdispec_parse(out.buf, out.len, why, sizeof(why));
 		cleanup_free char *a = json_dump(m->doc, 0), *b = again ? json_dump(again, 0) : mem_strdup(why);
 
 		CHECK_STR(b, a);
@@ -199,6 +199,8 @@ TEST(lowest_version)
 		{ "{\"devices\":[{\"name\":\"0\",\"annotations\":{}}]}", "0.6.0" },
 		{ "{\"containerEdits\":{\"additionalGids\":[1]}}", "0.7.0" },
 		{ "{\"devices\":[{\"containerEdits\":{\"intelRdt\":{}}}]}", "0.7.0" },
+		{ "{\"containerEdits\":{\"intelRdt\":{\"schemata\":[]}}}", "1.1.0" },
+		{ "{\"devices\":[{\"containerEdits\":{\"intelRdt\":{\"enableMonitoring\":true}}}]}", "1.1.0" },
 		{ "{\"containerEdits\":{\"netDevices\":[]},\"devices\":[{\"name\":\"0\"}]}", "1.1.0" },
 	};
 

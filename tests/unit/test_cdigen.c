@@ -156,7 +156,7 @@ TEST(refreshed_where_it_is)
 TEST(what_is_not_ours_is_left_alone)
 {
 	static const char others[] =
-		"cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: a\ncontainerEdits:\n  hooks:\n"
+		"cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n- name: a\n  containerEdits: {env: [A=b]}\ncontainerEdits:\n  hooks:\n"
 		"  - {hookName: createContainer, path: /usr/bin/nvidia-cdi-hook}\n";
 	struct err err = ERR_INIT;
 	struct cli cli;
@@ -179,8 +179,9 @@ TEST(the_first_failure_is_told)
 	struct cli cli;
 	const char *dir = begin(&cli);
 
-	tap_write(dir, "etc/cdi/nvcoreos-imex.yaml",
-		  "cdiVersion: 0.5.0\nkind: nvidia.com/imex-channel\ndevices:\n- name: \"0\"\n");
+	tap_write(
+		dir, "etc/cdi/nvcoreos-imex.yaml",
+		"cdiVersion: 0.5.0\nkind: nvidia.com/imex-channel\ndevices:\n- name: \"0\"\n  containerEdits: {env: [A=b]}\n");
 	generate(&cli, &usual, "/run/cdi/nvcoreos.yaml");
 	tap_write(dir, SECOND, SECOND_TEXT);
 	CHECK(cdigen_refresh(&cli, &err) < 0);
