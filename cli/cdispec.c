@@ -36,6 +36,17 @@ struct json *cdispec_parse(const char *text, size_t len, char *why, size_t size)
 	return raw ? cdishape_read(raw, why, size) : NULL;
 }
 
+int cdispec_text(const struct json *doc, bool yaml, struct strbuf *out, struct err *err)
+{
+	cleanup_free char *text = NULL;
+
+	if (yaml)
+		return yamldoc_write(doc, out) < 0 ? err_set(err, ERR_NOMEM, ENOMEM, "YAML") : 0;
+	text = json_dump(doc, 2);
+	strbuf_printf(out, "%s\n", text);
+	return 0;
+}
+
 /* --- reading --- */
 
 static int read_text(int dir, const char *name, char **text, size_t *len)

@@ -49,6 +49,8 @@ struct cdispec_findings {
  * reason in why (of `size` bytes). Otherwise why is "", or says what of the text engines do not read.
  */
 struct json *cdispec_parse(const char *text, size_t len, char *why, size_t size) must_check;
+/* Adds its text to `out`, which cdispec_parse reads again. -ENOMEM with ERR_NOMEM. */
+int cdispec_text(const struct json *doc, bool yaml, struct strbuf *out, struct err *err) must_check;
 /* Whether engines read a file of this name, which ends in .yaml (*ret_yaml) or .json. */
 bool cdispec_format(const char *path, bool *ret_yaml);
 

@@ -13,6 +13,7 @@
 
 #define DEV "/dev"
 #define HOOK_PATH_VARIABLE "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+#define NAMES_VARIABLE "NVCOREOS_CDI_NAMES="
 
 static const struct {
 	const char *word;
@@ -67,12 +68,12 @@ bool cdi_is_name(const char *name)
 	return is_word(name, strlen(name), "_-.:");
 }
 
+static const char *const strategy_words[CDI_STRATEGIES] = { "index", "uuid", "type-index" };
+
 bool cdi_strategy_from_word(const char *word, enum cdi_strategy *ret)
 {
-	static const char *const words[CDI_STRATEGIES] = { "index", "uuid", "type-index" };
-
 	for (unsigned i = 0; i < CDI_STRATEGIES; i++)
-		if (str_eq(word, words[i])) {
+		if (str_eq(word, strategy_words[i])) {
 			*ret = (enum cdi_strategy)i;
 			return true;
 		}
@@ -225,8 +226,18 @@ static int add_channels(struct maker *m)
 	return 0;
 }
 
+/* For whoever makes it anew: the names tell not enough, since all of them may be missing. The hook does not read it. */
+static const char *names_variable(struct maker *m)
+{
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < m->in->n_strategies; i++)
+		strbuf_printf(&b, "%s%s", i ? "," : NAMES_VARIABLE, strategy_words[m->in->strategies[i]]);
+	return arena_strdup(&m->arena, b.buf);
+}
+
 /* What the container says of devices is void, to whoever else would read it. */
-static struct json *common_edits(const struct maker *m, bool imex)
+static struct json *common_edits(struct maker *m, bool imex)
 {
 	struct json *edits = json_new_object(), *hooks, *hook;
 
@@ -246,6 +257,7 @@ static struct json *common_edits(const struct maker *m, bool imex)
 	add_string(hook, "args", "createRuntime");
 	/* Without variables of its own a hook gets the runtime's, or the container's. */
 	add_string(hook, "env", HOOK_PATH_VARIABLE);
+	add_string(hook, "env", names_variable(m));
 	json_append(hooks, hook);
 	json_set(edits, "hooks", hooks);
 	return edits;
@@ -283,6 +295,50 @@ int cdi_make(struct json **ret, const struct cdi_input *in, struct err *err)
 	json_free(m.devices);
 	arena_free(&m.arena);
 	return r;
+}
+
+/* The i-th string of that list of our hook, or "". */
+static const char *hook_word(const struct json *doc, const char *list, size_t i)
+{
+	const struct json *hook = json_at(json_get(json_get(doc, "containerEdits"), "hooks"), 0);
+	const char *s = json_str(json_at(json_get(hook, list), i));
+
+	return s ? s : "";
+}
+
+static bool has_strategy(const enum cdi_strategy *list, size_t n, enum cdi_strategy s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == s)
+			return true;
+	return false;
+}
+
+size_t cdi_strategies(const struct json *doc, enum cdi_strategy ret[CDI_STRATEGIES])
+{
+	cleanup_arena struct arena a = ARENA_INIT;
+	struct strlist words = { NULL, 0 };
+	enum cdi_strategy s;
+	size_t n = 0;
+
+	for (size_t i = 0; *hook_word(doc, "env", i); i++) {
+		const char *value = str_after(hook_word(doc, "env", i), NAMES_VARIABLE);
+
+		if (value)
+			strlist_split(&a, &words, value, ",", true);
+	}
+	for (size_t i = 0; i < words.n; i++)
+		if (cdi_strategy_from_word(words.v[i], &s) && !has_strategy(ret, n, s))
+			ret[n++] = s;
+	return n;
+}
+
+const char *cdi_config_file(const struct json *doc)
+{
+	for (size_t i = 0; *hook_word(doc, "args", i); i++)
+		if (str_eq(hook_word(doc, "args", i), "--config") && *hook_word(doc, "args", i + 1))
+			return hook_word(doc, "args", i + 1);
+	return NULL;
 }
 
 /* Versions in their order. 0.1.0 and 0.2.0 were never released: old engines take them for 0.3.0, and others refuse them. */

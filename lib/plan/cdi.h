@@ -48,6 +48,12 @@ struct cdi_input {
  * too), ERR_USAGE (vendor or class is no such word).
  */
 int cdi_make(struct json **ret, const struct cdi_input *in, struct err *err) must_check;
+/*
+ * What cdi_make was given for a specification of ours: the strategies, in their order (their number; 0: it does not say),
+ * and the file that the hook is to read (NULL: the default file; the document's).
+ */
+size_t cdi_strategies(const struct json *doc, enum cdi_strategy ret[CDI_STRATEGIES]);
+const char *cdi_config_file(const struct json *doc);
 /* "index", "uuid", "type-index"; false for any other word. */
 bool cdi_strategy_from_word(const char *word, enum cdi_strategy *ret);
 /* The lowest version of CDI that has all that this specification uses: "0.3.0" to "1.1.0". Whatever is no object counts as not there. */

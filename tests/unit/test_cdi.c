@@ -9,7 +9,6 @@
 
 #include "cdispec.h"
 #include "scene.h"
-#include "yamldoc.h"
 
 #define GOLDEN "tests/golden/cdi"
 
@@ -73,15 +72,10 @@ static void compare(struct made *m, const char *name)
 
 	m->r = cdi_make(&m->doc, &m->in, &m->err);
 	REQUIRE(cdispec_format(name, &yaml));
-	if (m->r < 0) {
+	if (m->r < 0)
 		strbuf_printf(&out, "%s\n", err_line(&m->err, line, sizeof(line)));
-	} else if (yaml) {
-		REQUIRE(yamldoc_write(m->doc, &out) == 0);
-	} else {
-		cleanup_free char *text = json_dump(m->doc, 2);
-
-		strbuf_printf(&out, "%s\n", text);
-	}
+	else
+		REQUIRE(cdispec_text(m->doc, yaml, &out, &m->err) == 0);
 	check_golden(name, &out);
 	if (m->r == 0) {
 		/* What engines will read is what was meant, and takes our own check. */
@@ -213,6 +207,35 @@ TEST(lowest_version)
 	}
 	CHECK(cdi_version_is_known("0.1.0") && cdi_version_is_known("1.1.0"));
 	CHECK(!cdi_version_is_known("") && !cdi_version_is_known("0.3") && !cdi_version_is_known("2.0.0"));
+}
+
+/* What a file that stands there was made with, and what somebody made of it. */
+TEST(what_it_was_made_with)
+{
+	static const struct {
+		const char *hook, *words, *config;
+	} cases[] = {
+		{ "{}", "", NULL },
+		{ "{\"env\":[\"A=b\",\"NVCOREOS_CDI_NAMES=type-index,uuid\"],\"args\":[\"h\",\"--config\",\"/x\",\"--cdi\"]}",
+		  "21", "/x" },
+		{ "{\"env\":[\"NVCOREOS_CDI_NAMES=uuid,uuid,x,index,uuid,type-index\"],\"args\":[\"--config\"]}", "102",
+		  NULL },
+		{ "{\"env\":[\"NVCOREOS_CDI_NAMES=\"],\"args\":[\"--cdi\"]}", "", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_free char *text = mem_printf("{\"containerEdits\":{\"hooks\":[%s]}}", cases[i].hook);
+		enum cdi_strategy s[CDI_STRATEGIES];
+		char why[160], words[8] = "";
+		cleanup_json struct json *doc = json_parse(text, strlen(text), why, sizeof(why));
+		size_t n = cdi_strategies(doc, s);
+
+		for (size_t k = 0; k < n && k < CDI_STRATEGIES; k++)
+			words[k] = (char)('0' + s[k]);
+		CHECK_STR(words, cases[i].words);
+		CHECK_STR(cdi_config_file(doc) ? cdi_config_file(doc) : "-", cases[i].config ? cases[i].config : "-");
+	}
+	CHECK_INT(cdi_strategies(NULL, NULL), 0);
 }
 
 TEST(words)
