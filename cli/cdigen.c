@@ -2,6 +2,7 @@
 #include "cdigen.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "cdifile.h"
 #include "cdispec.h"
 #include "host/hostroot.h"
 #include "host/osver.h"
@@ -16,7 +18,6 @@
 #include "plan/choose.h"
 #include "rootfile.h"
 #include "store/store.h"
-#include "yamldoc.h"
 
 /* What a start by the specification will need: a driver. */
 static int check_driver(const struct cli *cli, const struct inventory *inv, struct err *err)
@@ -43,27 +44,44 @@ static const char *inside_root(const struct cli *cli, const char *path)
 	return rest && *rest == '/' ? rest : path;
 }
 
-/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. */
-static char *absolute(const struct cli *cli, const char *path)
+/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. NULL where none is named. */
+static int config_path(const struct cli *cli, char **ret, struct err *err)
 {
-	cleanup_free char *cwd = NULL;
+	cleanup_free char *cwd = NULL, *joined = NULL;
+	const char *file = cli->conf.file;
+	char whole[PATH_MAX];
 
-	if (!path)
-		return NULL;
-	if (path[0] == '/')
-		return mem_strdup(inside_root(cli, path));
-	cwd = getcwd(NULL, 0);
-	return mem_printf("%s/%s", cwd ? cwd : "", path);
+	*ret = NULL;
+	if (!file)
+		return 0;
+	if (file[0] != '/') {
+		cwd = getcwd(NULL, 0);
+		if (!cwd)
+			return err_set(err, ERR_IO, errno, "%s", file);
+		joined = mem_printf("%s/%s", cwd, file);
+	}
+	if (path_normalize(joined ? joined : file, whole, sizeof(whole)) < 0)
+		return err_set(err, ERR_IO, ENAMETOOLONG, "%s", file);
+	*ret = mem_strdup(inside_root(cli, whole));
+	return 0;
+}
+
+/* In words of the host's: nobody asks for a GPU here. */
+static int check_gpu(const struct inventory *inv, const struct cdigen *g, struct err *err)
+{
+	if (inv->n_gpus || (inv->has_pci_gpu && !inv->passthrough) || str_eq(g->class, CDI_CLASS_IMEX))
+		return 0;
+	err_set(err, ERR_NO_GPU, 0, "%s", inv->passthrough ? inv->passthrough : "the PCI bus shows none");
+	return err_hint(err, "there is nothing to name");
 }
 
 static int make(const struct cli *cli, const struct cdigen *g, struct json **ret, struct err *err)
 {
 	cleanup_hostroot struct hostroot host = HOSTROOT_INIT;
-	cleanup_free char *config_file = absolute(cli, cli->conf.file);
+	cleanup_free char *config_file = NULL;
 	struct inventory inv = { .driver = NULL };
 	struct cdi_input in = {
 		.conf = &cli->conf,
-		.config_file = config_file,
 		.dev_root = inside_root(cli, cli->conf.dev_root),
 		.inventory = &inv,
 		.vendor = g->vendor,
@@ -71,14 +89,19 @@ static int make(const struct cli *cli, const struct cdigen *g, struct json **ret
 		.strategies = { CDI_INDEX, CDI_UUID },
 		.n_strategies = 2,
 	};
-	int r = hostroot_open(&host, &cli->conf, err);
+	int r = config_path(cli, &config_file, err);
 
+	in.config_file = config_file;
 	if (g->n_strategies) {
 		memcpy(in.strategies, g->strategies, sizeof(in.strategies));
 		in.n_strategies = g->n_strategies;
 	}
 	if (r == 0)
+		r = hostroot_open(&host, &cli->conf, err);
+	if (r == 0)
 		r = inventory_read(&inv, &host, err);
+	if (r == 0)
+		r = check_gpu(&inv, g, err);
 	if (r == 0)
 		r = cdi_make(ret, &in, err);
 	if (r == 0)
@@ -90,35 +113,9 @@ static int make(const struct cli *cli, const struct cdigen *g, struct json **ret
 int cdigen_text(const struct cli *cli, const struct cdigen *g, bool yaml, struct strbuf *out, struct err *err)
 {
 	cleanup_json struct json *doc = NULL;
-	cleanup_free char *text = NULL;
 	int r = make(cli, g, &doc, err);
 
-	if (r < 0)
-		return r;
-	if (yaml) {
-		r = yamldoc_write(doc, out);
-		return r < 0 ? err_set(err, ERR_NOMEM, -r, "YAML") : 0;
-	}
-	text = json_dump(doc, 2);
-	strbuf_printf(out, "%s\n", text);
-	return 0;
-}
-
-int cdigen_write(const struct cli *cli, const char *path, const struct strbuf *text, struct err *err)
-{
-	cleanup_fd int rootfd = rootfile_open_root(cli->root, err);
-	struct rootfile f;
-	int r = rootfd < 0 ? rootfd : rootfile_read(rootfd, path, ERR_IO, &f, err);
-
-	if (r < 0)
-		return r;
-	if (!f.exists || f.text.len != text->len || memcmp(f.text.buf, text->buf, text->len) != 0) {
-		r = rootfile_write(rootfd, &f, text, err);
-		if (r == 0)
-			r = 1;
-	}
-	rootfile_free(&f);
-	return r;
+	return r < 0 ? r : cdispec_text(doc, yaml, out, err);
 }
 
 static bool is_ours(const struct json *doc)
@@ -137,11 +134,14 @@ static enum cdi_strategy strategy_of(const char *name)
 	return str_starts(name, "gpu") || str_starts(name, "mig") ? CDI_TYPE_INDEX : CDI_INDEX;
 }
 
-/* The ways of naming, in the order in which they first stand there. */
+/* As it says itself; one that does not, by the ways in the order in which they first stand there. */
 static void read_strategies(const struct json *doc, struct cdigen *g)
 {
 	const struct json *devices = json_get(doc, "devices");
 
+	g->n_strategies = cdi_strategies(doc, g->strategies);
+	if (g->n_strategies)
+		return;
 	for (size_t i = 0; i < json_len(devices); i++) {
 		const char *name = json_get_str(json_at(devices, i), "name", "");
 		bool known = str_starts(name, "all");
@@ -151,6 +151,30 @@ static void read_strategies(const struct json *doc, struct cdigen *g)
 		if (!known)
 			g->strategies[g->n_strategies++] = strategy_of(name);
 	}
+}
+
+/* By the configuration that its hook reads, which need not be ours; channels have no hook that would tell. */
+static int text_of(const struct cli *cli, const struct json *doc, const struct cdigen *g, bool yaml, struct strbuf *out,
+		   struct err *err)
+{
+	const char *want = cdi_config_file(doc);
+	cleanup_free char *have = NULL, *file = NULL;
+	struct cli other = *cli;
+	int r = config_path(cli, &have, err);
+
+	if (r < 0)
+		return r;
+	if (str_eq(g->class, CDI_CLASS_IMEX) || str_eq(want ? want : "", have ? have : ""))
+		return cdigen_text(cli, g, yaml, out, err);
+	file = want ? mem_printf("%s%s", cli->root, want) : NULL;
+	config_init(&other.conf);
+	if (file || !*cli->root)
+		r = config_load(&other.conf, file, err);
+	config_set_root(&other.conf, cli->root);
+	if (r == 0)
+		r = cdigen_text(&other, g, yaml, out, err);
+	config_free(&other.conf);
+	return r;
 }
 
 static int refresh_text(const struct cli *cli, const char *path, const struct strbuf *old, struct err *err)
@@ -175,9 +199,9 @@ static int refresh_text(const struct cli *cli, const char *path, const struct st
 	g.vendor = vendor;
 	g.class = strchr(kind, '/') + 1;
 	read_strategies(doc, &g);
-	r = cdigen_text(cli, &g, yaml, &text, err);
+	r = text_of(cli, doc, &g, yaml, &text, err);
 	if (r == 0)
-		r = cdigen_write(cli, path, &text, err);
+		r = cdifile_write(cli, path, &text, err);
 	if (r > 0)
 		log_info("%s is written anew", path);
 	return r < 0 ? err_wrap(err, "%s", path) : 0;

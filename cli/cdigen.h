@@ -23,14 +23,10 @@ struct cdigen {
 int cdigen_text(const struct cli *cli, const struct cdigen *g, bool yaml, struct strbuf *out,
 		struct err *err) must_check;
 /*
- * Makes `path` below --root hold the text, whole, by one rename and synced, mode 0644; a file that holds it already is not touched.
- * 1: written, 0: as it was; -errno with ERR_IO.
- */
-int cdigen_write(const struct cli *cli, const char *path, const struct strbuf *text, struct err *err) must_check;
-/*
  * Writes anew what stands at the places of our own specifications (nvcoreos.yaml, nvcoreos.json, nvcoreos-imex.yaml and
- * nvcoreos-imex.json in /etc/cdi and /run/cdi) and was written by nvcoreos: with the vendor, the class and the ways of
- * naming that it has now. Where there is none, nothing is done. -errno with the first error, which names the file.
+ * nvcoreos-imex.json in /etc/cdi and /run/cdi) and was written by nvcoreos: with the vendor, the class, the ways of naming and the
+ * configuration that it has now. Where there is none, nothing is done. -errno with the first error, which names the file.
+ * To be called under cdifile_lock.
  */
 int cdigen_refresh(const struct cli *cli, struct err *err) must_check;
 

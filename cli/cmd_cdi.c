@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "base/path.h"
+#include "cdifile.h"
 #include "cdigen.h"
 #include "cdispec.h"
 #include "cli.h"
@@ -105,21 +105,48 @@ static int choose_format(const struct options *o, bool *yaml, struct err *err)
 	return err_hint(err, "end the name in .yaml or .json: engines read no other file, or give --format");
 }
 
+/* What is not absolute is a file of who calls, and not one below --root: *ret_root is the root that it lies below. */
+static int whole_path(const struct cli *cli, const char *path, char **ret, const char **ret_root, struct err *err)
+{
+	cleanup_free char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+
+	if (path[0] != '/' && !cwd)
+		return err_set(err, ERR_IO, errno, "%s", path);
+	*ret = cwd ? mem_printf("%s/%s", cwd, path) : mem_strdup(path);
+	*ret_root = cwd ? "" : cli->root;
+	return 0;
+}
+
+static void tell(const struct cli *cli, const char *path, bool written)
+{
+	cleanup_json struct json *o = json_new_object();
+	cleanup_free char *text = NULL;
+
+	if (!cli->json) {
+		if (!cli->quiet)
+			printf("%s %s\n", path, written ? "is written" : "is up to date");
+		return;
+	}
+	json_set_str(o, "file", path);
+	json_set_bool(o, "written", written);
+	text = json_dump(o, 2);
+	puts(text);
+}
+
 static int output(const struct cli *cli, const char *path, const struct strbuf *text, struct err *err)
 {
-	cleanup_free char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0),
-			  *whole = mem_printf("%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path);
+	cleanup_free char *whole = NULL;
 	struct cli here = *cli;
-	int r;
+	int r = whole_path(cli, path, &whole, &here.root, err);
+	bool yaml;
 
-	/* What is not absolute is a file of who calls, and not one below --root. */
-	if (cwd)
-		here.root = "";
-	r = cdigen_write(&here, whole, text, err);
+	if (r == 0)
+		r = cdifile_write(&here, whole, text, err);
 	if (r < 0)
 		return r;
-	if (!cli->quiet)
-		printf("%s %s\n", path, r ? "is written" : "is up to date");
+	if (!cdispec_format(whole, &yaml))
+		fprintf(stderr, "nvcoreos: %s: engines read no file whose name does not end in .yaml or .json\n", path);
+	tell(cli, path, r);
 	return 0;
 }
 
@@ -135,14 +162,21 @@ static int generate(struct options *o, struct cli *cli, int argc, char **argv, s
 		{ NULL, 0, NULL, 0 },
 	};
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	cleanup_fd int lock = -EBADF;
 	bool yaml = true;
 	int r = read_options(o, cli, argc, argv, longs, err);
 
+	if (o->output && str_eq(o->output, "-"))
+		o->output = NULL;
 	if (r == 0 && cli->json && !o->format && !o->output)
 		o->format = "json";
 	if (r == 0)
 		r = choose_format(o, &yaml, err);
-	if (r == 0)
+	if (r == 0 && o->output) {
+		lock = cdifile_lock(cli, err);
+		r = lock == -EBADF ? 0 : lock;
+	}
+	if (r >= 0)
 		r = cdigen_text(cli, &o->gen, yaml, &text, err);
 	if (r < 0)
 		return r;

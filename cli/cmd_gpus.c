@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cdifile.h"
 #include "cdigen.h"
 #include "cli.h"
 #include "here.h"
@@ -158,6 +159,15 @@ static int refresh(struct cli *cli, struct inventory *inv, struct err *err)
 	return write_facts(cli, text, len, err);
 }
 
+/* What it tells of MIG devices and UUIDs is what specifications name. One at a time: what the driver said last stands last. */
+static int refresh_all(struct cli *cli, struct inventory *inv, struct err *err)
+{
+	cleanup_fd int lock = cdifile_lock(cli, err);
+	int r = lock < 0 && lock != -EBADF ? lock : refresh(cli, inv, err);
+
+	return r < 0 ? r : cdigen_refresh(cli, err);
+}
+
 static int read_gpus_options(struct cli *cli, int argc, char **argv, bool *refresh_first, struct err *err)
 {
 	static const struct option longs[] = {
@@ -220,10 +230,7 @@ int verb_gpus(struct cli *cli, int argc, char **argv, struct err *err)
 	if (r == 0)
 		r = no_gpu(&inv, err);
 	if (r == 0 && refresh_first)
-		r = refresh(cli, &inv, err);
-	/* What it told of MIG devices and UUIDs is what specifications name. */
-	if (r == 0 && refresh_first)
-		r = cdigen_refresh(cli, err);
+		r = refresh_all(cli, &inv, err);
 	if (r == 0 && cli->json)
 		show_json(&inv);
 	else if (r == 0 && !(refresh_first && cli->quiet))

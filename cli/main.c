@@ -63,7 +63,7 @@ const struct verb verbs[] = {
 	  "  --all                 with --remove: every runtime of nvcoreos, whatever its name\n" },
 	{ "cdi", "generate|list|check", "device specifications for engines that know CDI", verb_cdi,
 	  "  generate                       write this host's specification, to stdout as YAML if nothing else is said\n"
-	  "    --output FILE                to a file, whole; its ending, .yaml or .json, is its format\n"
+	  "    --output FILE                to a file, whole; its ending, .yaml or .json, is its format; - is stdout\n"
 	  "    --format yaml|json           the format\n"
 	  "    --device-name-strategy WORD  index (0, 0:1), uuid or type-index (gpu0, mig0:1); may be given\n"
 	  "                                 several times (default: index and uuid)\n"

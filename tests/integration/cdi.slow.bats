@@ -23,7 +23,7 @@ setup_file() {
 		-c 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin NVIDIA_VISIBLE_DEVICES=all' - localhost/seen:1 3>&-
 	# Podman knows one place for them: it gets one of its own.
 	mkdir "$BASE/etc" && mount -t tmpfs tmpfs "$BASE/etc" && mkdir -p "$BASE/etc/up/cdi" "$BASE/etc/work"
-	gpu_nvcoreos "$HOST" --quiet cdi generate --output "$BASE/etc/up/cdi/nvcoreos.yaml"
+	gpu_nvcoreos "$HOST" cdi generate >"$BASE/etc/up/cdi/nvcoreos.yaml"
 }
 
 teardown_file() {
