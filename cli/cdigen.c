@@ -2,7 +2,9 @@
 #include "cdigen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -220,19 +222,21 @@ static int refresh(const struct cli *cli, int rootfd, const char *path, struct e
 	return r;
 }
 
+static const char *const places[] = {
+	CDISPEC_DIR_STATIC "/nvcoreos.yaml",	   CDISPEC_DIR_STATIC "/nvcoreos.json",
+	CDISPEC_DIR_STATIC "/nvcoreos-imex.yaml",  CDISPEC_DIR_STATIC "/nvcoreos-imex.json",
+	CDISPEC_DIR_DYNAMIC "/nvcoreos.yaml",	   CDISPEC_DIR_DYNAMIC "/nvcoreos.json",
+	CDISPEC_DIR_DYNAMIC "/nvcoreos-imex.yaml", CDISPEC_DIR_DYNAMIC "/nvcoreos-imex.json",
+};
+
 int cdigen_refresh(const struct cli *cli, struct err *err)
 {
-	static const char *const dirs[] = { CDISPEC_DIR_STATIC, CDISPEC_DIR_DYNAMIC };
-	static const char *const names[] = { "nvcoreos.yaml", "nvcoreos.json", "nvcoreos-imex.yaml",
-					     "nvcoreos-imex.json" };
 	cleanup_fd int rootfd = rootfile_open_root(cli->root, err);
 	int first = rootfd < 0 ? rootfd : 0;
 
-	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(dirs) * ARRAY_SIZE(names); i++) {
-		cleanup_free char *path =
-			mem_printf("%s/%s", dirs[i / ARRAY_SIZE(names)], names[i % ARRAY_SIZE(names)]);
+	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(places); i++) {
 		struct err each = ERR_INIT;
-		int r = refresh(cli, rootfd, path, &each);
+		int r = refresh(cli, rootfd, places[i], &each);
 
 		if (r < 0 && first == 0) {
 			first = r;
@@ -240,4 +244,32 @@ int cdigen_refresh(const struct cli *cli, struct err *err)
 		}
 	}
 	return first;
+}
+
+static bool is_any(const struct cli *cli)
+{
+	struct err err = ERR_INIT;
+	cleanup_fd int rootfd = rootfile_open_root(cli->root, &err);
+
+	for (size_t i = 0; rootfd >= 0 && i < ARRAY_SIZE(places); i++) {
+		cleanup_fd int fd = path_open(rootfd, places[i], O_PATH);
+
+		if (fd >= 0)
+			return true;
+	}
+	return false;
+}
+
+void cdigen_follow(const struct cli *cli)
+{
+	cleanup_fd int lock = -EBADF;
+	char line[ERR_MSG_MAX + 512];
+	struct err err = ERR_INIT;
+
+	if (!is_any(cli))
+		return;
+	lock = cdifile_lock(cli, &err);
+	if ((lock < 0 && lock != -EBADF) || cdigen_refresh(cli, &err) < 0)
+		fprintf(stderr, "nvcoreos: a specification for CDI is as it was: %s\n",
+			err_line(&err, line, sizeof(line)));
 }

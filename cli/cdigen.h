@@ -29,5 +29,7 @@ int cdigen_text(const struct cli *cli, const struct cdigen *g, bool yaml, struct
  * To be called under cdifile_lock.
  */
 int cdigen_refresh(const struct cli *cli, struct err *err) must_check;
+/* The same under the lock, after another driver was loaded: what goes wrong is told on stderr, and is no failure of that. */
+void cdigen_follow(const struct cli *cli);
 
 #endif

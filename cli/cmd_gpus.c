@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "apply/load.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cdifile.h"
@@ -159,13 +161,30 @@ static int refresh(struct cli *cli, struct inventory *inv, struct err *err)
 	return write_facts(cli, text, len, err);
 }
 
-/* What it tells of MIG devices and UUIDs is what specifications name. One at a time: what the driver said last stands last. */
+/* MIG devices come without a word: engines want a node that a specification names, before any start could make it. */
+static void make_nodes(const struct cli *cli)
+{
+	struct err err = ERR_INIT;
+	char line[ERR_MSG_MAX + 512];
+	struct proc_result res;
+
+	if (load_nodes_of(&cli->conf, &res, &err) < 0)
+		log_warning("device nodes: %s", err_line(&err, line, sizeof(line)));
+}
+
+/*
+ * What the driver tells of MIG devices and UUIDs is what specifications name. One at a time: what it said last is what
+ * stands last.
+ */
 static int refresh_all(struct cli *cli, struct inventory *inv, struct err *err)
 {
 	cleanup_fd int lock = cdifile_lock(cli, err);
 	int r = lock < 0 && lock != -EBADF ? lock : refresh(cli, inv, err);
 
-	return r < 0 ? r : cdigen_refresh(cli, err);
+	if (r < 0)
+		return r;
+	make_nodes(cli);
+	return cdigen_refresh(cli, err);
 }
 
 static int read_gpus_options(struct cli *cli, int argc, char **argv, bool *refresh_first, struct err *err)

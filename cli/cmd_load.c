@@ -7,6 +7,7 @@
 #include "apply/load.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "cdigen.h"
 #include "cli.h"
 #include "here.h"
 #include "hostview.h"
@@ -43,5 +44,6 @@ int verb_load(struct cli *cli, int argc, char **argv, struct err *err)
 	if (res.status == LOAD_EXIT_NO_GPU)
 		return load_no_gpu(&res, err);
 	said_print(cli, &res);
+	cdigen_follow(cli);
 	return hostview_refresh(cli, err);
 }

@@ -6,6 +6,7 @@
 
 #include "apply/load.h"
 #include "base/str.h"
+#include "cdigen.h"
 #include "cli.h"
 #include "here.h"
 #include "hostview.h"
@@ -183,5 +184,7 @@ int verb_use(struct cli *cli, int argc, char **argv, struct err *err)
 		return r;
 	r = now ? use_now(cli, &w, argv[optind], err) : writer_use(&w, cli, argv[optind], err);
 	writer_end(&w);
+	if (r == 0 && now)
+		cdigen_follow(cli);
 	return r;
 }

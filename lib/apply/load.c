@@ -284,6 +284,11 @@ int load_run_own(const struct config *conf, struct proc_result *ret, struct err 
 	return run_program(conf, "--own", NULL, ret, err);
 }
 
+int load_nodes_of(const struct config *conf, struct proc_result *ret, struct err *err)
+{
+	return run_program(conf, "--nodes", NULL, ret, err);
+}
+
 int load_prove(const struct config *conf, const char *driver, struct proc_result *ret, struct err *err)
 {
 	return run_program(conf, "--prove", driver, ret, err);

@@ -39,6 +39,9 @@ int load_run(const struct config *conf, struct proc_result *ret, struct err *err
 /* The same with --own: the kernel's own modules, whatever the store has. */
 int load_run_own(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
 
+/* The same with --nodes: nothing is loaded, and the nodes of what is loaded are all there. */
+int load_nodes_of(const struct config *conf, struct proc_result *ret, struct err *err) must_check;
+
 /* The same with --prove: whether the modules of that driver would fit; nothing is loaded. */
 int load_prove(const struct config *conf, const char *driver, struct proc_result *ret, struct err *err) must_check;
 

@@ -16,8 +16,9 @@ setup_file() {
 	export ROOT
 	BASE=$(mktemp -d "${TMPDIR:-/tmp}/nvcoreos-cdi.XXXXXX") || return
 	export BASE HOST=$BASE/h SPEC=$BASE/spec.json
-	mkdir "$HOST"
+	mkdir "$HOST" "$BASE/etc"
 	gpu_host "$HOST" 535.261.03 || return
+	mount -t tmpfs -o size=1m tmpfs "$BASE/etc" && mkdir -p "$BASE/etc/up/cdi" "$BASE/etc/work" || return
 	probe_build "$BASE/probes"
 	gpu_nvcoreos "$HOST" --quiet cdi generate --output "$SPEC"
 }
@@ -45,6 +46,27 @@ cdi_bundle() {
 	seen_install "$B/rootfs"
 	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=all
 	cdi_apply "$SPEC" "$B/config.json" "$@" >"$B/new" && mv "$B/new" "$B/config.json"
+}
+
+# in_etc COMMAND...: where /etc/cdi is the test's, which nobody else sees.
+in_etc() {
+	# shellcheck disable=SC2016 # for the shell there
+	unshare -m --propagation private sh -c '
+		mount -t overlay -o "lowerdir=/etc,upperdir=$0/up,workdir=$0/work" overlay /etc && exec "$@"' "$BASE/etc" "$@"
+}
+
+# in_etc_nvcoreos DIR ARG...: the tool there, with that host's configuration.
+in_etc_nvcoreos() {
+	local dir=$1
+	shift
+	in_etc "$NVCOREOS_BUILD/nvcoreos" --config "$dir/conf" "$@"
+}
+
+# mig_host DIR: one GPU, and an NVML that knows of a MIG device of it, which is not there yet.
+mig_host() {
+	gpu_host "$1" 535.261.03 || return
+	cc -shared -fPIC -o "$1"/store/current/lib64/libnvidia-ml.so.1.new "$NVC_TESTS/fixtures/fake-nvml.c" &&
+		mv "$1"/store/current/lib64/libnvidia-ml.so.1.new "$(readlink -f "$1"/store/current/lib64/libnvidia-ml.so.1)"
 }
 
 # What is in /dev of NVIDIA's, and how often the driver is mounted.
@@ -181,4 +203,96 @@ LOOK='ls /dev | grep ^nvidia | tr "\n" " "; grep -c "/usr/local/nvidia " /proc/m
 	[[ ${lines[1]} == "$d/a/other.json: nvidia.com/gpu=0: $HOST/host/dev/nvidiactl is 195:255 on this host, and not 1:2" ]]
 	run -1 --separate-stderr gpu_nvcoreos "$HOST" --json cdi check --spec-dir "$d/a"
 	[ "$(jq '.findings | length' <<<"$output")" = 2 ]
+}
+
+@test "generate: to stdout, in JSON, from where one stands, and what no engine would read" {
+	local dir=$BASE/out
+	mkdir -p "$dir/sub"
+	diff <(gpu_nvcoreos "$HOST" cdi generate --output -) <(gpu_nvcoreos "$HOST" cdi generate)
+	diff <(gpu_nvcoreos "$HOST" --json cdi generate --output -) "$SPEC"
+	run -0 gpu_nvcoreos "$HOST" --json cdi generate --output "$dir/a.yaml"
+	[ "$(jq -c . <<<"$output")" = "{\"file\":\"$dir/a.yaml\",\"written\":true}" ]
+	run -0 gpu_nvcoreos "$HOST" --json cdi generate --output "$dir/a.yaml"
+	[ "$(jq -c .written <<<"$output")" = false ]
+	run -2 gpu_nvcoreos "$HOST" cdi generate --output "$dir/a.yml"
+	[[ $output == *'end the name in .yaml or .json'* ]]
+	run -0 --separate-stderr gpu_nvcoreos "$HOST" cdi generate --format yaml --output "$dir/a.yml"
+	# shellcheck disable=SC2154 # run sets it
+	[[ $stderr == *'engines read no file'* ]]
+	cd "$dir/sub"
+	run -0 gpu_nvcoreos "$HOST" cdi generate --output ../b.json
+	[ "$output" = '../b.json is written' ]
+	diff "$dir/b.json" "$SPEC"
+	# Whoever called is not at --root, and a directory that is gone has no path.
+	mkdir -p "$dir/root" "$dir/gone"
+	cd "$dir/gone"
+	rmdir "$dir/gone"
+	run -1 gpu_nvcoreos "$HOST" cdi generate --output c.yaml
+	[[ $output == 'nvcoreos: E05: '*'c.yaml'* ]]
+	[ ! -e /c.yaml ]
+}
+
+@test "many generate at once, and some are killed: all others serve, and nothing is left" {
+	local dir=$BASE/many i pids=() word rc=0
+	mkdir -p "$dir"
+	for i in {1..12}; do
+		word=index
+		[ $((i % 2)) = 0 ] || word=uuid
+		gpu_nvcoreos "$HOST" --quiet cdi generate --device-name-strategy $word --output "$dir/nvcoreos.yaml" 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || rc=$?
+	done
+	[ "$rc" = 0 ]
+	for i in {1..30}; do
+		word=index
+		[ $((i % 2)) = 0 ] || word=uuid
+		"$NVCOREOS_BUILD/nvcoreos" --config "$HOST/conf" --quiet cdi generate --device-name-strategy $word \
+			--output "$dir/nvcoreos.yaml" 3>&- &
+		sleep "0.00$((i % 10))"
+		kill -9 $! 2>/dev/null || :
+		wait $! 2>/dev/null || :
+		# Whatever lies beside it, engines find one file that is whole.
+		gpu_nvcoreos "$HOST" cdi check --spec-dir "$dir"
+	done
+	gpu_nvcoreos "$HOST" --quiet cdi generate --output "$dir/nvcoreos.yaml"
+	[ "$(ls -A "$dir")" = nvcoreos.yaml ]
+}
+
+@test "gpus --refresh: MIG devices that came have names as the file has them, and the nodes that engines look for" {
+	local host=$BASE/mig file=$BASE/etc/up/cdi/nvcoreos.yaml i pids=() rc=0
+	mkdir "$host"
+	mig_host "$host"
+	in_etc_nvcoreos "$host" --quiet cdi generate --device-name-strategy type-index --vendor example.org --output /etc/cdi/nvcoreos.yaml
+	fakehost_mig "$host/host" 0 5 0
+	rm "$host"/host/dev/nvidia-caps/nvidia-cap{48,49}
+	for i in {1..6}; do
+		in_etc_nvcoreos "$host" --quiet gpus --refresh 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i" || rc=$?
+	done
+	[ "$rc" = 0 ]
+	run -0 in_etc_nvcoreos "$host" cdi list
+	echo "$output"
+	[[ $output == *'example.org/gpu=mig0:0 '* ]]
+	run -0 in_etc_nvcoreos "$host" cdi check
+	[ "$(ls -A "$BASE/etc/up/cdi")" = nvcoreos.yaml ]
+	grep -q -- "- --config" "$file"
+}
+
+@test "load: the specification follows" {
+	local file=$BASE/etc/up/cdi/nvcoreos.json info
+	info=$(echo "$HOST"/host/proc/driver/nvidia/gpus/*/information | cut -d' ' -f1)
+	rm -f "$BASE"/etc/up/cdi/*
+	in_etc_nvcoreos "$HOST" --quiet cdi generate --output /etc/cdi/nvcoreos.json
+	diff "$SPEC" "$file"
+	sed -i.was 's/GPU-[0-9a-f]*/GPU-99999999/' "$info"
+	in_etc_nvcoreos "$HOST" --quiet load
+	grep -q '"GPU-99999999-' "$file"
+	mv "$info.was" "$info"
+	in_etc_nvcoreos "$HOST" --quiet load
+	diff "$SPEC" "$file"
 }

@@ -276,6 +276,12 @@ no_traces() {
 	is now-same 0 "/opt/nvidia/current -> 999.1/$OS" 'driver 999.1: loaded already; *'
 }
 
+@test "use --now: the specification for CDI is made anew" {
+	is now-cdi 0
+	is now-cdi-stale 0 '[1-9]*'
+	is now-cdi-after 1 0
+}
+
 @test "use --now: a driver whose modules do not fit: the one that works is not touched" {
 	is now-broken 1 'nvcoreos: E22: *: nvidia.ko: no module, or damaged: Exec format error: install the modules again'
 	is now-broken-starts 0 "$(said now-starts)"
