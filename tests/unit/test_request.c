@@ -1,88 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/str.h"
 #include "conf/capability.h"
-#include "oci/request.h"
 #include "oci/request_features.h"
-#include "tap.h"
-
-#define UUID "2d4e8a1c-0b6f-4a3d-9c77-1f2e3d4c5b6a"
-
-/* One case: a spec made of variables, mounts and annotations, and what came of it. */
-struct run {
-	struct spec spec;
-	struct config conf;
-	struct request req;
-	struct err err;
-	int r;
-};
-
-static void run_init(struct run *t)
-{
-	memset(t, 0, sizeof(*t));
-	spec_init(&t->spec);
-	config_init(&t->conf);
-}
-
-static void run_free(struct run *t)
-{
-	request_free(&t->req);
-	config_free(&t->conf);
-	spec_free(&t->spec);
-}
-
-static void add_mount(struct run *t, const char *destination, const char *source)
-{
-	struct spec *s = &t->spec;
-
-	s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
-	s->mounts[s->n_mounts++] =
-		(struct spec_mount){ .destination = destination, .type = "bind", .source = source, .bind = true };
-}
-
-static void add_annotation(struct run *t, const char *key, const char *value)
-{
-	struct spec *s = &t->spec;
-
-	s->annotations = arena_grow(&s->arena, s->annotations, s->n_annotations, sizeof(*s->annotations));
-	s->annotations[s->n_annotations++] = (struct spec_pair){ key, value };
-}
-
-static void parse(struct run *t)
-{
-	request_free(&t->req);
-	t->err = (struct err)ERR_INIT;
-	t->r = request_parse(&t->req, &t->spec, &t->conf, &t->err);
-}
-
-/* A run of these variables, ended by NULL. */
-static void run_env(struct run *t, const char *first, ...)
-{
-	va_list ap;
-
-	run_init(t);
-	va_start(ap, first);
-	for (const char *v = first; v; v = va_arg(ap, const char *))
-		spec_add_env(&t->spec, v);
-	va_end(ap);
-	parse(t);
-}
-
-/* "all", "0,0:1,GPU-..." as parsed, "-" for no device. */
-static const char *devices(const struct request *r)
-{
-	static char buf[4096];
-	size_t o = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < r->n_devices; i++)
-		o += (size_t)snprintf(buf + o, sizeof(buf) - o, "%s%s", i ? "," : "", r->devices[i].text);
-	return r->n_devices ? buf : "-";
-}
+#include "request_run.h"
 
 TEST(nothing_asked)
 {
@@ -448,67 +370,6 @@ TEST(mounts)
 	}
 }
 
-TEST(cdi_annotations)
-{
-	static const struct {
-		const char *key, *value, *want; /* "": nothing asked */
-	} good[] = {
-		{ "cdi.k8s.io/a", "nvidia.com/gpu=0", "0" },
-		{ "cdi.k8s.io/a", "nvidia.com/gpu=0,nvidia.com/gpu=1:0", "0,1:0" },
-		{ "cdi.k8s.io/a", "runtime.nvidia.com/gpu=all", "all" },
-		{ "cdi.k8s.io/a", "nvidia.com/gpu=GPU-" UUID, "GPU-" UUID },
-		{ "cdi.k8s.io/a", "nvidia.com/imex-channel=0", "" },
-		{ "cdi.k8s.io/a", "vendor.com/net-x_y=e.t:h", "" },
-		{ "cdi.k8s.io/a", "", "" },
-		/* Other vendors' annotations are none of our business, well-formed or not. */
-		{ "cdi.k8s.io/a", "0", "" },
-		{ "cdi.k8s.io/a", "acme.com/gizmo", "" },
-		{ "cdi.k8s.io/a", "-/x=0", "" },
-		{ "cdi.k8s.io/a", "/=", "" },
-		{ "cdi.k8s.io", "nvidia.com/gpu=0", "" },
-		{ "x/cdi.k8s.io/", "nvidia.com/gpu=0", "" },
-	};
-	static const char *const bad[] = {
-		"nvidia.com/gpu=0,1",
-		"nvidia.com/gpu=",
-		"nvidia.com/gpu",
-		"nvidia.com/gpu=..",
-		"nvidia.com/gpu=../x",
-		"nvidia.com/gpu=0/1",
-		"nvidia.com/gpu=0=1",
-		"nvidia.com/../gpu=0",
-		"../nvidia.com/gpu=0",
-		"nvidia.com/gpu=0,",
-		"nvidia.com/gpu=0, nvidia.com/gpu=1",
-		"nvidia.com/gpu=0\n",
-		"nvidia.com/gpu=0,nvidia.com/gpu=0",
-		"nvidia.com/gpu=0,nvidia.com/gpu=all",
-		"nvidia.com/gpu=sda",
-	};
-	struct run t;
-
-	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		run_init(&t);
-		add_annotation(&t, good[i].key, good[i].value);
-		parse(&t);
-		tap_check_int(t.r, 0, __FILE__, __LINE__, good[i].value);
-		tap_check_int(t.req.wanted, *good[i].want != '\0', __FILE__, __LINE__, good[i].value);
-		if (t.req.wanted)
-			CHECK_STR(devices(&t.req), good[i].want);
-		run_free(&t);
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		run_init(&t);
-		add_annotation(&t, "cdi.k8s.io/a", bad[i]);
-		spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=all");
-		parse(&t);
-		tap_check_int(t.r, -EINVAL, __FILE__, __LINE__, bad[i]);
-		CHECK_INT(t.err.code, ERR_VALUE);
-		CHECK(!t.req.wanted);
-		run_free(&t);
-	}
-}
-
 TEST(capabilities)
 {
 	/* clang-format off */
@@ -712,17 +573,6 @@ TEST(features)
 	run_free(&t);
 }
 
-static char *repeat(const char *prefix, char c, size_t n)
-{
-	size_t len = strlen(prefix);
-	char *s = mem_alloc(len + n + 1);
-
-	memcpy(s, prefix, len);
-	memset(s + len, c, n);
-	s[len + n] = '\0';
-	return s;
-}
-
 /* Each variable has its limit, and what is over it is refused, cut and named. */
 TEST(long_values)
 {
@@ -749,18 +599,11 @@ TEST(long_values)
 	}
 }
 
-TEST(long_annotations_and_mounts)
+TEST(long_mounts)
 {
-	cleanup_free char *value = repeat("nvidia.com/gpu=", '0', 4096);
 	cleanup_free char *destination = repeat("/run/nvidia-container-devices/", '0', 4097);
 	struct run t;
 
-	run_init(&t);
-	add_annotation(&t, "cdi.k8s.io/a", value);
-	parse(&t);
-	CHECK(t.r == -EINVAL && !t.req.wanted);
-	CHECK_INT(t.err.code, ERR_VALUE);
-	run_free(&t);
 	run_init(&t);
 	add_mount(&t, destination, "/dev/null");
 	parse(&t);
@@ -800,59 +643,4 @@ TEST(imex_channels_have_a_limit)
 	CHECK(t.r == -EINVAL && t.req.n_imex_channels == 0);
 	CHECK_STR(t.err.what, "NVIDIA_IMEX_CHANNELS: 64");
 	run_free(&t);
-}
-
-/* No variable, annotation or mount adds a device to what the engine gives. */
-TEST(what_the_engine_gives)
-{
-	struct spec_node nodes[] = { { 195, 0 }, { 195, 255 } };
-	struct run t;
-
-	run_init(&t);
-	spec_add_env(&t.spec, "NVIDIA_VISIBLE_DEVICES=../no device");
-	spec_add_env(&t.spec, "NVIDIA_IMEX_CHANNELS=0");
-	spec_add_env(&t.spec, "NVIDIA_MIG_CONFIG_DEVICES=all");
-	spec_add_env(&t.spec, "NVIDIA_DRIVER_CAPABILITIES=video");
-	spec_add_env(&t.spec, "NVIDIA_REQUIRE_CUDA=cuda>=12.0");
-	spec_add_env(&t.spec, "NVCOREOS_CUDA=none");
-	add_annotation(&t, "cdi.k8s.io/x", "nvidia.com/gpu=all");
-	t.spec.nodes = nodes;
-	t.spec.n_nodes = 2;
-	t.conf.accept_environment = CONFIG_ACCEPT_PRIVILEGED;
-	REQUIRE(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) == 0);
-	CHECK(t.req.wanted);
-	CHECK_INT(t.req.source, REQUEST_FROM_ENGINE);
-	REQUIRE(t.req.n_devices == 1);
-	CHECK_INT(t.req.devices[0].kind, REQUEST_GIVEN);
-	CHECK(t.req.given == nodes && t.req.n_given == 2);
-	CHECK(!t.req.mig_config && !t.req.n_imex_channels);
-	CHECK_INT(t.req.capabilities, CAP_VIDEO);
-	CHECK_INT(t.req.n_requirements, 1);
-	CHECK_STR(t.req.cuda, "none");
-	request_free(&t.req);
-	t.spec.sandbox = true;
-	REQUIRE(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) == 0);
-	CHECK(!t.req.wanted && t.req.why_not && !t.req.n_given);
-	run_free(&t);
-}
-
-TEST(what_the_engine_gives_to_who_asks_wrongly)
-{
-	static const struct {
-		const char *env;
-		enum err_code code;
-	} cases[] = { { "NVIDIA_DRIVER_CAPABILITIES=gpu", ERR_CAPABILITY },
-		      { "NVIDIA_DISABLE_REQUIRE=maybe", ERR_VALUE },
-		      { "NVCOREOS_CUDA=../x", ERR_CUDA_UNKNOWN } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct run t;
-
-		run_init(&t);
-		spec_add_env(&t.spec, cases[i].env);
-		CHECK(request_from_engine(&t.req, &t.spec, &t.conf, &t.err) < 0);
-		CHECK_INT(t.err.code, cases[i].code);
-		CHECK(!t.req.wanted && !t.req.n_devices);
-		run_free(&t);
-	}
 }
