@@ -90,6 +90,68 @@ podman_serves() {
 	same "$output" "${ONE[@]}"
 }
 
+# judged NAME: whether the engine, and whether the tool takes the file that defines it. Podman says of any that it does not take
+# that the name is unresolvable.
+judged() {
+	local name=$1 engine=taken ours=taken
+	by_cdi runc '' --device "v.com/card=$name" localhost/seen:1 true >"$BASE/said" 2>&1 || engine=refused
+	grep -q . "$BASE/said" && ! grep -q 'unresolvable CDI devices' "$BASE/said" && engine=broken
+	gpu_nvcoreos "$HOST" cdi list --spec-dir "$BASE/etc/up/cdi" | grep -q "^v.com/card=$name " || ours=refused
+	echo "$engine $ours"
+}
+
+# verdict WANT FILE NAME TEXT: both say so.
+verdict() {
+	local want=$1 dir=$BASE/etc/up/cdi got
+	rm -f "$dir"/* "$dir"/.??*
+	printf '%b' "$4" >"$dir/$2"
+	got=$(judged "$3")
+	[ "$got" = "$want $want" ] || {
+		echo "engine and check: $got, and not $want: $2"
+		printf '%b\n' "$4"
+		cat "$BASE/said"
+		return 1
+	}
+}
+
+@test "what check says of a file is what the engine makes of it" {
+	local head='cdiVersion: 0.5.0\nkind: v.com/card\ndevices:\n' edits='  containerEdits:\n    env: [A=b]\n' keep=$BASE/keep
+	local a="$head- name: a\n$edits"
+	mv "$BASE/etc/up/cdi" "$keep" && mkdir "$BASE/etc/up/cdi"
+	verdict taken a.yaml a "$a"
+	verdict taken .a.yaml a "$a"
+	verdict taken a.json a "$a"
+	verdict refused a.yml a "$a"
+	verdict taken a.json 0 '{"cdiVersion":"0.5.0","kind":"v.com/card","devices":[{"name":0,"containerEdits":{"env":["A=b"]}}]}'
+	verdict taken a.yaml 7 "$head- name: 007\n$edits"
+	verdict taken a.yaml 16 "$head- name: 0x10\n$edits"
+	verdict taken a.yaml true "$head- name: yes\n$edits"
+	verdict taken a.yaml 0 "$head- name: !!str 0\n$edits"
+	verdict taken a.yaml b "$head- name: a\n  containerEdits: &e\n    env: [A=b]\n- name: b\n  containerEdits: *e\n"
+	verdict taken a.yaml b "$head- name: a\n  containerEdits: &e\n    env: [A=b]\n- name: b\n  containerEdits:\n    <<: *e\n"
+	verdict taken a.yaml a "CDIVersion: 0.5.0\nKIND: v.com/card\ndevices:\n- name: a\n$edits"
+	verdict taken a.yaml a "$a---\nfoo: 1\n"
+	verdict taken a.yaml a "$a...\n{{{\n"
+	verdict refused a.yaml b "$a---\n${head}- name: b\n$edits"
+	verdict taken a.yaml a "$a    mounts:\n    - {hostPath: tmpfs, containerPath: /tmp, type: tmpfs}\n"
+	verdict taken a.yaml a "$a    deviceNodes:\n    - {path: /dev/null, fileMode: 0666}\n"
+	verdict refused a.yaml a "foo: 1\n$a"
+	verdict refused a.yaml a "$a    foo: 1\n"
+	verdict refused a.yaml a "$a  name: a\n"
+	verdict refused a.yaml a "$head- name: a\n"
+	verdict refused a.yaml a "$head- name: a\n  containerEdits:\n    env: [A]\n"
+	verdict refused a.yaml a "$head- name: a\n  containerEdits:\n    env: [=b]\n"
+	verdict refused a.yaml a "$a    hooks:\n    - {hookName: start, path: /bin/true}\n"
+	verdict refused a.yaml a "$a    hooks:\n    - {hookName: prestart}\n"
+	verdict refused a.yaml a "$a    mounts:\n    - {hostPath: /tmp}\n"
+	verdict refused a.yaml a "$a    deviceNodes:\n    - {path: /dev/null, permissions: rx}\n"
+	verdict refused a.yaml a "$a    deviceNodes:\n    - {path: /dev/null, type: d}\n"
+	verdict refused a.yaml a "$a    deviceNodes:\n    - {path: /dev/null, uid: -1}\n"
+	verdict refused a.yaml a "$a    deviceNodes:\n    - {type: c}\n"
+	verdict refused a.yaml a "cdiVersion: 9.0.0\nkind: v.com/card\ndevices:\n- name: a\n$edits"
+	rm -r "$BASE/etc/up/cdi" && mv "$keep" "$BASE/etc/up/cdi"
+}
+
 # The package of the schema, as Debian 13 and 12 call it.
 schema_package() {
 	local name
