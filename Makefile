@@ -293,6 +293,12 @@ check-gpu:
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)tests/lib/with-cgroups.sh tests/lib/run-bats.sh $(wildcard tests/gpu/*.bats)
 
+# What it adds to a container's start, side by side with plain runc and crun; BENCH="--rounds 100 --groups create,run".
+bench:
+	$(Q)contrib/deps.sh install build bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)tests/lib/with-cgroups.sh tests/bench/bench.sh $(BENCH)
+
 lint:
 	$(Q)contrib/deps.sh install lint
 	$(Q)contrib/lint/lint.sh
@@ -353,10 +359,11 @@ help:
 	@echo 'fuzz           TIME=60 seconds of fuzzing for each target, or for FUZZ=name alone'
 	@echo 'coverage       branches that the unit tests reach'
 	@echo 'check-gpu      containers on a real GPU'
+	@echo 'bench          what is added to the start of a container, measured beside plain runc (BENCH="--rounds 100 --groups create,run")'
 	@echo 'lint, analyze, deps, golden-accept, install, uninstall, bundle, image, clean'
 	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
 
-.PHONY: FORCE all units fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
+.PHONY: FORCE all units bench fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
 	golden-accept lint analyze deps demo install uninstall bundle image \
 	clean help
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

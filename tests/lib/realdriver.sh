@@ -4,6 +4,7 @@
 # realdriver.sh --archives SUITE OUTDIR  the same as flat libraries-<driver>.tar.bz2 and tools-<driver>.tar.bz2
 # realdriver.sh --version SUITE          prints <driver>
 # realdriver.sh --remove SUITE           takes both away, so that the next call has what the archive has by then
+# --full before these: with all libraries that Debian has of the driver, graphics too; else those that compute, and their tools.
 # Exit 3: cannot be had here.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +16,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 needed='libcuda1 libnvidia-ml1 nvidia-smi'
 wanted='libnvidia-ptxjitcompiler1 libnvidia-cfg1 libnvidia-encode1 libnvcuvid1 nvidia-opencl-icd libnvidia-allocator1
 	libnvidia-opticalflow1 nvidia-vdpau-driver nvidia-persistenced nvidia-cuda-mps'
+full='libcudadebugger1 libnvidia-nvvm4 libnvidia-pkcs11-openssl3 libglx-nvidia0 libegl-nvidia0 libgles-nvidia1 libgles-nvidia2
+	libnvidia-eglcore libnvidia-glcore libnvidia-glvkspirv libnvidia-rtcore libnvoptix1 libnvidia-fbc1 libnvidia-ngx1
+	libnvidia-egl-gbm1 libnvidia-api1 libnvidia-gpucomp nvidia-vulkan-icd nvidia-vulkan-common nvidia-egl-icd nvidia-egl-common'
+suffix=
 
 die() {
 	local rc=$1
@@ -74,7 +79,7 @@ build_archives() {
 
 # path_of SUITE tree|archives
 path_of() {
-	[ "$2" = tree ] && echo "$drivers/$1" || echo "$drivers/$1.$2"
+	[ "$2" = tree ] && echo "$drivers/$1$suffix" || echo "$drivers/$1$suffix.$2"
 }
 
 # Built beside and renamed under a lock: a caller sees a whole one or none.
@@ -82,7 +87,7 @@ cached() {
 	local new path
 	path=$(path_of "$1" "$2")
 	[ -d "$path" ] || (
-		exec 9>"$drivers/.lock-$1-$2"
+		exec 9>"$drivers/.lock-$1$suffix-$2"
 		flock 9 || exit 1
 		[ -d "$path" ] && exit 0
 		rm -rf "$path".new.*
@@ -98,7 +103,7 @@ remove() {
 	local what
 	for what in tree archives; do
 		(
-			exec 9>"$drivers/.lock-$1-$what"
+			exec 9>"$drivers/.lock-$1$suffix-$what"
 			flock 9 && rm -rf "$(path_of "$1" $what)"
 		) || return
 	done
@@ -106,6 +111,11 @@ remove() {
 
 drivers=$(aptlists_cache)/drivers
 mkdir -p "$drivers" || exit 1
+if [ "${1-}" = --full ]; then
+	wanted="$wanted $full"
+	suffix=-full
+	shift
+fi
 case ${1-} in
 --archives)
 	from=$(cached "${2:?suite}" archives) || exit
@@ -116,6 +126,6 @@ case ${1-} in
 	driver_of "$tree"
 	;;
 --remove) remove "${2:?suite}" ;;
-'' | -*) die 2 'usage: realdriver.sh SUITE | --archives SUITE OUTDIR | --version SUITE | --remove SUITE' ;;
+'' | -*) die 2 'usage: realdriver.sh [--full] SUITE | --archives SUITE OUTDIR | --version SUITE | --remove SUITE' ;;
 *) cached "$1" tree ;;
 esac

@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B]: what nvcoreos adds to a container's start.
+
+SCENE is what scene.sh made. In every round each variant of a group starts one container, forwards and backwards in turn, each on a
+root that no start has used before; a variant is compared with plain runc of the same round, and the second plain runc shows the noise.
+"""
+import argparse
+import copy
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import stats
+from containers import Containers, timed
+
+HOOK_ENV = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+
+
+class Variant:
+    """One way of starting a container."""
+
+    def __init__(self, name, runtime, verb, gpus=None, hook=None, mounts=None):
+        self.name = name
+        self.runtime = runtime
+        self.verb = verb
+        self.gpus = gpus
+        self.hook = hook
+        self.mounts = mounts or []
+
+    def edit(self, config):
+        """What an engine would write of it into config.json."""
+        if self.gpus:
+            config["process"]["env"] += ["NVIDIA_VISIBLE_DEVICES=" + self.gpus]
+        if self.hook:
+            config["hooks"] = {"prestart": [{"path": self.hook[0], "args": self.hook, "env": HOOK_ENV}]}
+        config["mounts"] = config["mounts"] + copy.deepcopy(self.mounts)
+
+
+class Bench:
+    def __init__(self, scene, rounds):
+        self.scene = scene
+        self.rounds = rounds
+        with open(os.path.join(scene, "scene.json"), encoding="utf-8") as f:
+            self.facts = json.load(f)
+        self.runc = self.facts["runc"]
+        self.containers = Containers(os.path.join(scene, "containers"), self.runc)
+        self.rows = []
+
+    def host(self, name):
+        return os.path.join(self.scene, "hosts", name)
+
+    def image(self, name):
+        return os.path.join(self.scene, "images", name)
+
+    def shim(self, host, conf="conf"):
+        return [self.facts["runtime"], "--nvcoreos-config", os.path.join(self.host(host), conf)]
+
+    def hook(self, host):
+        return [self.facts["hook"], "--config", os.path.join(self.host(host), "conf"), "prestart"]
+
+    def paired(self, group, variants, image, base=0):
+        """Rounds of them all; a row each, compared with variants[base]."""
+        figures = [[] for _ in variants]
+        for n in range(self.rounds):
+            order = range(len(variants)) if n % 2 == 0 else reversed(range(len(variants)))
+            for i in order:
+                figures[i].append(self.containers.start(variants[i], self.image(image), self.runc))
+        for variant, own in zip(variants, figures):
+            self.row(group, image, variant.name, own, figures[base])
+
+    def row(self, group, image, name, own, base):
+        added = stats.median_interval([a.wall - b.wall for a, b in zip(own, base)])
+        cpu = stats.median_interval([a.cpu - b.cpu for a, b in zip(own, base)])
+        row = {
+            "group": group, "image": image, "variant": name, "rounds": len(own),
+            "wall_ms": stats.median([f.wall for f in own]),
+            "ratio": stats.median([a.wall / b.wall for a, b in zip(own, base)]),
+            "added_ms": added[0], "added_low_ms": added[1], "added_high_ms": added[2],
+            "cpu_ms": stats.median([f.cpu for f in own]),
+            "cpu_added_ms": cpu[0], "cpu_added_low_ms": cpu[1], "cpu_added_high_ms": cpu[2],
+        }
+        self.rows.append(row)
+        say(f"{group:8} {image:6} {name:34} {row['wall_ms']:8.2f} {row['ratio']:6.2f}  {span(added)}  {span(cpu)}")
+
+    # --- groups ---
+
+    def create(self):
+        """What dockerd and containerd call."""
+        heading("create: paired with plain runc")
+        for image in ("small", "big"):
+            self.paired("create", [
+                Variant("runc", [self.runc], "create"),
+                Variant("runc again (noise)", [self.runc], "create"),
+                Variant("nvcoreos-runtime, nothing asked", self.shim("full"), "create"),
+                Variant("nvcoreos-runtime, 1 GPU", self.shim("full"), "create", gpus="0"),
+            ], image)
+
+    def run(self):
+        """The hook alone, under either runtime, and beside it the least that others could do."""
+        heading("run: paired with plain runc")
+        for image in ("small", "big"):
+            self.paired("run", [
+                Variant("runc", [self.runc], "run"),
+                Variant("runc again (noise)", [self.runc], "run"),
+                Variant("runc + hook that does nothing", [self.runc], "run", hook=[self.facts["stub"]]),
+                Variant("runc + nvcoreos-hook, 1 GPU", [self.runc], "run", gpus="0", hook=self.hook("full")),
+                Variant("runc + each library a mount", [self.runc], "run", mounts=self.mounts("full")),
+            ], image)
+        for image in ("small", "big") if "crun" in self.facts else ():
+            self.paired("run", [
+                Variant("crun", [self.facts["crun"]], "run"),
+                Variant("crun again (noise)", [self.facts["crun"]], "run"),
+                Variant("crun + nvcoreos-hook, 1 GPU", [self.facts["crun"]], "run", gpus="0", hook=self.hook("full")),
+                Variant("nvcoreos-runtime on crun, 1 GPU", self.shim("full", "conf-crun"), "run", gpus="0"),
+            ], image)
+
+    def mounts(self, host):
+        """The driver's libraries, each mounted by itself, as a CDI specification would: no loader's cache, no links."""
+        libraries = os.path.join(self.host(host), "libraries")
+        return [{"destination": "/usr/local/lib/" + name, "source": os.path.join(libraries, name), "type": "bind",
+                 "options": ["ro", "nosuid", "nodev", "bind"]} for name in sorted(os.listdir(libraries))]
+
+    def growth(self):
+        """The same start where host, driver or image hold more."""
+        heading("growth: create with 1 GPU asked, paired with the first of each")
+        self.paired("driver", [Variant(f"driver of {n} libraries", self.shim(f"driver{n}"), "create", gpus="0") for n in (40, 400)], "small")
+        self.paired("gpus", [Variant(f"all of {n} GPUs", self.shim(f"gpus{n}"), "create", gpus="all") for n in (1, 8, 64)], "small")
+        self.images()
+
+    def images(self):
+        variant = Variant("create", self.shim("full"), "create", gpus="0")
+        plain = Variant("runc", [self.runc], "create")
+        own, base = {"small": [], "big": []}, {"small": [], "big": []}
+        for n in range(self.rounds):
+            for image in ("small", "big") if n % 2 == 0 else ("big", "small"):
+                base[image].append(self.containers.start(plain, self.image(image), self.runc))
+                own[image].append(self.containers.start(variant, self.image(image), self.runc))
+        self.row("images", "big", "plain runc, small to big", base["big"], base["small"])
+        self.row("images", "big", "nvcoreos-runtime, small to big", own["big"], own["small"])
+
+    def bursts(self):
+        """Many at once."""
+        say(f"\nbursts: each start's time in ms, {self.facts['bursts']} bursts\n{'':46} {'runc p50':>9} {'p99':>9} {'ours p50':>9} {'p99':>9} {'p99 ratio':>9}")
+        plain = Variant("runc", [self.runc], "create")
+        ours = Variant("nvcoreos-runtime, 1 GPU", self.shim("full"), "create", gpus="0")
+        for at_once in (1, 8, 64):
+            figures = {plain.name: [], ours.name: []}
+            for n in range(self.facts["bursts"]):
+                for variant in (plain, ours) if n % 2 == 0 else (ours, plain):
+                    figures[variant.name] += [f.wall for f in self.containers.burst(variant, self.image("small"), self.runc, at_once)]
+            row = {"group": "bursts", "at_once": at_once, "bursts": self.facts["bursts"]}
+            for key, variant in (("runc", plain), ("ours", ours)):
+                row[key + "_p50_ms"] = stats.percentile(figures[variant.name], 0.5)
+                row[key + "_p99_ms"] = stats.percentile(figures[variant.name], 0.99)
+            row["p99_ratio"] = row["ours_p99_ms"] / row["runc_p99_ms"]
+            self.rows.append(row)
+            say(f"bursts   {at_once:3} at once {'':28} {row['runc_p50_ms']:9.2f} {row['runc_p99_ms']:9.2f} {row['ours_p50_ms']:9.2f}"
+                f" {row['ours_p99_ms']:9.2f} {row['p99_ratio']:9.2f}")
+
+    def shim_alone(self):
+        """In front of a runtime that does nothing, where nothing is asked."""
+        bundle, name = self.containers.prepare(Variant("", [], "create"), self.image("small"))
+        tail = ["--root", "/nowhere", "create", "--bundle", bundle, name]
+        base, own = [], []
+        for n in range(self.rounds * 25):
+            pairs = ((base, [self.facts["stub"]]), (own, self.shim("full", "conf-stub")))
+            for figures, argv in pairs if n % 2 == 0 else reversed(pairs):
+                figures.append(timed(argv + tail, self.containers.log).wall)
+        self.containers.clean(bundle, name, self.runc)
+        added = [a - b for a, b in zip(own, base)]
+        row = {"group": "shim", "rounds": len(own), "stub_ms": stats.median(base), "added_p50_ms": stats.percentile(added, 0.5),
+               "added_p90_ms": stats.percentile(added, 0.9)}
+        self.rows.append(row)
+        say(f"\nshim in front of a runtime that does nothing ({row['stub_ms']:.2f} ms), nothing asked: "
+            f"p50 {row['added_p50_ms']:.2f} ms, p90 {row['added_p90_ms']:.2f} ms added in {row['rounds']} rounds")
+
+    def processes(self):
+        """What hook and shim take themselves, told by the kernel when they end."""
+        say(f"\nour own processes: CPU and peak memory\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9}")
+        for image in ("small", "big"):
+            for host in ("full", "driver400", "gpus64"):
+                usage = os.path.join(self.scene, f"usage-{image}-{host}")
+                hook = [self.facts["rusage"], usage] + self.hook(host)
+                variant = Variant("", [self.runc], "run", gpus="0", hook=hook)
+                for _ in range(self.rounds):
+                    self.containers.start(variant, self.image(image), self.runc)
+                self.usage_row("hook", f"{image} {host}", usage)
+        self.shim_usage()
+
+    def shim_usage(self):
+        usage = os.path.join(self.scene, "usage-shim")
+        for _ in range(self.rounds):
+            variant = Variant("", [], "create", gpus="0")
+            bundle, name = self.containers.prepare(variant, self.image("small"))
+            timed([self.facts["rusage"], usage] + self.shim("full", "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name],
+                  self.containers.log)
+            self.containers.clean(bundle, name, self.runc)
+        self.usage_row("shim", "small full", usage)
+
+    def usage_row(self, program, what, path):
+        with open(path, encoding="utf-8") as f:
+            lines = [[int(word) for word in line.split()] for line in f]
+        cpu = stats.median_interval([line[1] / 1e3 for line in lines])
+        row = {"group": "processes", "program": program, "what": what, "rounds": len(lines), "cpu_ms": cpu[0], "cpu_low_ms": cpu[1],
+               "cpu_high_ms": cpu[2], "peak_kib": max(line[2] for line in lines)}
+        self.rows.append(row)
+        say(f"{program:8} {what:37} {cpu[0]:8.2f} {f'({cpu[1]:.2f} {cpu[2]:.2f})':>15} {row['peak_kib']:9}")
+
+    def tool(self):
+        """What people wait for."""
+        say(f"\nthe tool: wall time\n{'':46} {'p50 ms':>8} {'p90 ms':>8}")
+        for what, argv in self.facts["tool"].items():
+            figures = [timed(argv, self.containers.log).wall for _ in range(self.rounds)]
+            row = {"group": "tool", "what": what, "rounds": len(figures), "p50_ms": stats.percentile(figures, 0.5), "p90_ms": stats.percentile(figures, 0.9)}
+            self.rows.append(row)
+            say(f"tool     {what:37} {row['p50_ms']:8.2f} {row['p90_ms']:8.2f}")
+
+
+def span(interval):
+    return f"{interval[0]:7.2f} ({interval[1]:6.2f} {interval[2]:6.2f})"
+
+
+def heading(text):
+    say(f"\n{text}\n{'':50} {'ms':>8} {'ratio':>6}  {'added':>7} {'(low    high)':>15}  {'CPU':>7} {'(low    high)':>15}")
+
+
+def say(line):
+    print(line, flush=True)
+
+
+def version(program):
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def processor():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
+
+
+def machine(facts):
+    what = {"kernel": platform.release(), "processor": processor(), "processors": os.cpu_count(), "load": os.getloadavg()[0],
+            "runc": version(facts["runc"]), "driver": facts["driver"], "libraries": facts["libraries"]}
+    if "crun" in facts:
+        what["crun"] = version(facts["crun"])
+    return what
+
+
+GROUPS = {"create": Bench.create, "run": Bench.run, "growth": Bench.growth, "bursts": Bench.bursts, "shim": Bench.shim_alone,
+          "processes": Bench.processes, "tool": Bench.tool}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scene")
+    parser.add_argument("output")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--groups", default=",".join(GROUPS))
+    args = parser.parse_args()
+    groups = args.groups.split(",")
+    unknown = [g for g in groups if g not in GROUPS]
+    if unknown:
+        sys.exit(f"bench: no group {unknown[0]}: {' '.join(GROUPS)}")
+    bench = Bench(args.scene, args.rounds)
+    result = {"machine": machine(bench.facts), "rounds": args.rounds}
+    for key, value in result["machine"].items():
+        say(f"{key}: {value}")
+    try:
+        for group in groups:
+            GROUPS[group](bench)
+    finally:
+        bench.containers.end()
+    result["rows"] = bench.rows
+    with open(args.output, "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=1)
+        f.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles over overlays that were never used before, and runtimes that are started on them and timed."""
+import copy
+import json
+import os
+import shutil
+import subprocess
+import time
+
+QUIET = os.open(os.devnull, os.O_RDWR)
+
+
+class Figure:
+    """One start: its time, and the CPU time of all that it has waited for, in ms."""
+
+    def __init__(self, wall, cpu):
+        self.wall = wall
+        self.cpu = cpu
+
+
+def spawn(argv, log):
+    """Starts it, with nothing to read, and what it says in that file; (pid, when)."""
+    actions = [
+        (os.POSIX_SPAWN_DUP2, QUIET, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    begin = time.monotonic_ns()
+    return os.posix_spawn(argv[0], argv, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}, file_actions=actions), begin
+
+
+def wait(pid, begin, argv, log):
+    """Waits for what spawn() has started. What fails ends the measurement: figures of failures are none."""
+    _, status, usage = os.wait4(pid, 0)
+    end = time.monotonic_ns()
+    if status != 0:
+        with open(log, encoding="utf-8", errors="replace") as f:
+            raise SystemExit(f"bench: {' '.join(argv)}: status {status}: {f.read()}")
+    return Figure((end - begin) / 1e6, (usage.ru_utime + usage.ru_stime) * 1e3)
+
+
+def timed(argv, log):
+    pid, begin = spawn(argv, log)
+    return wait(pid, begin, argv, log)
+
+
+class Containers:
+    """Makes and takes away the containers of one directory. The base of config.json is `runc spec`'s."""
+
+    def __init__(self, directory, runc):
+        self.directory = directory
+        self.count = 0
+        self.log = os.path.join(directory, "log")
+        spec = os.path.join(directory, "spec")
+        os.makedirs(spec)
+        subprocess.run([runc, "spec", "-b", spec], check=True)
+        with open(os.path.join(spec, "config.json"), encoding="utf-8") as f:
+            self.base = json.load(f)
+        self.base["process"]["terminal"] = False
+        self.base["process"]["args"] = ["/bin/true"]
+        self.base["root"]["readonly"] = False
+
+    def prepare(self, variant, image):
+        """A bundle for one start of that variant: (directory, id). An upper is never used twice: ext4 would look for free inodes."""
+        self.count += 1
+        name = f"nvcbench-{os.getpid()}-{self.count}"
+        bundle = os.path.join(self.directory, name)
+        root = os.path.join(bundle, "rootfs")
+        for path in (root, os.path.join(bundle, "upper"), os.path.join(bundle, "work")):
+            os.makedirs(path)
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image},upperdir={bundle}/upper,workdir={bundle}/work", root],
+                       check=True)
+        config = copy.deepcopy(self.base)
+        config["root"]["path"] = root
+        config["linux"]["cgroupsPath"] = "/" + name
+        variant.edit(config)
+        with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as f:
+            json.dump(config, f)
+        return bundle, name
+
+    def argv(self, variant, bundle, name):
+        return variant.runtime + ["--root", self.directory + "/state", variant.verb, "--no-new-keyring", "--bundle", bundle, name]
+
+    def clean(self, bundle, name, runc):
+        subprocess.run([runc, "--root", self.directory + "/state", "delete", "--force", name], stdout=QUIET, stderr=QUIET, check=False)
+        subprocess.run(["umount", bundle + "/rootfs"], check=True)
+
+    def start(self, variant, image, runc):
+        """One start, timed; what is done before and after is not."""
+        bundle, name = self.prepare(variant, image)
+        argv = self.argv(variant, bundle, name)
+        try:
+            return timed(argv, self.log)
+        finally:
+            self.clean(bundle, name, runc)
+
+    def burst(self, variant, image, runc, n):
+        """n starts at once; a Figure each."""
+        made = [self.prepare(variant, image) for _ in range(n)]
+        started = []
+        try:
+            for bundle, name in made:
+                argv = self.argv(variant, bundle, name)
+                started.append((*spawn(argv, self.log), argv))
+            return collect(started, self.log)
+        finally:
+            for bundle, name in made:
+                self.clean(bundle, name, runc)
+
+    def end(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def collect(started, log):
+    """Waits for all of them in the order in which they end: to wait in turn would time the first with the last."""
+    left = {pid: (begin, argv) for pid, begin, argv in started}
+    figures = []
+    while left:
+        pid = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT).si_pid
+        begin, argv = left.pop(pid)
+        figures.append(wait(pid, begin, argv, log))
+    return figures

@@ -1,0 +1,55 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# `make bench` measures what it says: one round of it, its sums, and that a failure is none of its figures.
+bats_require_minimum_version 1.5.0
+
+load helpers
+
+setup_file() {
+	need_root runc crun jq cc python3 unshare || return "$SKIPPED"
+	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
+	need_cgroups || return "$SKIPPED"
+	have_root bookworm || return "$SKIPPED"
+}
+
+setup() {
+	skip_file
+}
+
+@test "every group gives its figures, and nothing is left behind" {
+	export BURSTS=1 BENCH_DRIVER=sample BENCH_OUT=$BATS_TEST_TMPDIR/figures.json BENCH_TMP=$BATS_TEST_TMPDIR
+	run -0 "$NVC_TESTS/bench/bench.sh" --rounds 1
+	echo "$output"
+	run -0 jq -r '[.rows[].group] | unique | join(" ")' "$BENCH_OUT"
+	[ "$output" = 'bursts create driver gpus images processes run shim tool' ]
+	# Each plain runc is what it is compared with.
+	run -0 jq -r '[.rows[] | select(.variant == "runc") | .added_ms] | unique | join(" ")' "$BENCH_OUT"
+	[ "$output" = 0 ]
+	run -0 jq -e '[.rows[] | select(.group == "processes") | .peak_kib > 0 and .cpu_ms > 0] | all' "$BENCH_OUT"
+	[ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'nvcoreos-bench.*' | wc -l)" = 0 ]
+	[ "$(find /sys/fs/cgroup -name 'nvcbench-*' | wc -l)" = 0 ]
+}
+
+@test "a start that fails is no figure" {
+	cat >"$BATS_TEST_TMPDIR/one.py" <<-'EOF'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		import containers
+		containers.timed(["/bin/false"], sys.argv[2])
+	EOF
+	run ! python3 "$BATS_TEST_TMPDIR/one.py" "$NVC_TESTS/bench" "$BATS_TEST_TMPDIR/log"
+	echo "$output"
+	[[ $output == *'bench: /bin/false: status 256'* ]]
+}
+
+@test "the median's interval is the binomial one" {
+	run -0 python3 - "$NVC_TESTS/bench" <<-'EOF'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		import stats
+		# The ranks of the tables of the sign test.
+		assert [stats.rank_of_bound(n) for n in (5, 6, 10, 20, 40, 100)] == [0, 1, 2, 6, 14, 40]
+		assert stats.median_interval(range(1, 41)) == (20.5, 14, 27)
+		assert stats.percentile(range(1, 101), 0.99) == 99 and stats.percentile([7], 0.99) == 7
+	EOF
+}
