@@ -160,6 +160,47 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
 	return caps_lower(err);
 }
 
+/* Runtimes bind the root to its place in the container's namespace; a path that is none leads to a directory of somebody else's mount. */
+static int check_own_mount(int root, const char *path, struct err *err)
+{
+	struct statx sx;
+
+	if (statx(root, "", AT_EMPTY_PATH, STATX_TYPE, &sx) < 0)
+		return err_set(err, ERR_ROOTFS, errno, "%s", path);
+	if (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return 0;
+	err_set(err, ERR_NAMESPACE, EINVAL, "%s is no mount here", path);
+	return err_hint(err, "use the createContainer stage");
+}
+
+int container_here(struct container *ret, const char *root_path, struct err *err)
+{
+	int r = caps_raise(CAPS_HERE, err);
+
+	*ret = (struct container)CONTAINER_INIT;
+	if (r < 0)
+		return r;
+	ret->uid = geteuid();
+	ret->gid = getegid();
+	ret->proc_self = open_proc_self(err);
+	if (ret->proc_self < 0)
+		return ret->proc_self;
+	ret->mnt_ns = openat(ret->proc_self, "ns/mnt", O_RDONLY | O_CLOEXEC);
+	if (ret->mnt_ns < 0)
+		return err_set(err, ERR_NAMESPACE, errno, "/proc/self/ns/mnt");
+	r = lock(ret->mnt_ns, err);
+	if (r < 0)
+		return r;
+	ret->rootfd = open_root(root_path, err);
+	if (ret->rootfd < 0)
+		return ret->rootfd;
+	r = check_own_mount(ret->rootfd, root_path, err);
+	if (r < 0)
+		return r;
+	ret->own_files = mnt_own_files(ret->rootfd, err);
+	return ret->own_files < 0 ? ret->own_files : caps_lower(err);
+}
+
 int container_join(const struct container *c, struct err *err)
 {
 	int r = caps_raise(CAPS_ENTER, err);

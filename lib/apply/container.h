@@ -35,6 +35,13 @@ struct container {
  * ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL; container_close is due either way.
  */
 int container_enter(struct container *ret, pid_t pid, const char *root_path, struct err *err) must_check;
+/*
+ * The same for a hook that the runtime has started in the container's namespaces (createContainer), where the root still stands
+ * at the host's path: it has no init to pin, and is this process's alone as above. Refused: a root that is no mount of its own, as
+ * it is one there and need not be in the host's namespace. What is made belongs to this process's own ids. -errno
+ * with ERR_NAMESPACE, ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL, ERR_BUSY; container_close is due either way.
+ */
+int container_here(struct container *ret, const char *root_path, struct err *err) must_check;
 /* Moves this process into the container's mount namespace, for good. -errno with ERR_NAMESPACE. */
 int container_join(const struct container *c, struct err *err) must_check;
 void container_close(struct container *c);

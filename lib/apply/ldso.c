@@ -68,18 +68,26 @@ static struct ldcache_entry *entries(struct arena *a, const struct plan_cache_li
 	return list;
 }
 
+int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err *err)
+{
+	int r = container_own_begin(c, err);
+
+	*ret = NULL;
+	if (r < 0)
+		return r;
+	r = read_cache(c->own_files, ret, ret_len, err);
+	container_own_end(c);
+	return r;
+}
+
 int ldso_update(const struct container *c, const struct plan *plan, struct err *err)
 {
 	cleanup_free char *old = NULL, *new = NULL;
 	struct ldcache cache = { 0 };
 	struct ldcache_change change = { .own_prefixes = &plan->cache.own_prefixes };
 	size_t old_len, new_len;
-	int r = container_own_begin(c, err);
+	int r = ldso_read(c, &old, &old_len, err);
 
-	if (r < 0)
-		return r;
-	r = read_cache(c->own_files, &old, &old_len, err);
-	container_own_end(c);
 	if (r < 0)
 		return r;
 	ldcache_parse(&cache, old, old_len);

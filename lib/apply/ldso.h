@@ -3,10 +3,17 @@
 #ifndef NVCOREOS_APPLY_LDSO_H
 #define NVCOREOS_APPLY_LDSO_H
 
+#include <stddef.h>
+
 #include "apply/container.h"
 #include "base/err.h"
 #include "plan/plan.h"
 
+/*
+ * Reads the container's cache below c->own_files. *ret, which the caller frees, is NULL where there is none, or what is no regular
+ * file. -errno with ERR_ROOTFS, ERR_PRIVILEGE.
+ */
+int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err *err) must_check;
 /*
  * Reads the container's cache below c->own_files (what is no regular file there counts as none), applies plan->cache
  * and writes the result; nothing is written where nothing changes. -errno with ERR_WRITE, ERR_FOREIGN_MOUNT.

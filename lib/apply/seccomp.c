@@ -57,7 +57,8 @@ static const int never[] = {
 #define HOOK (1u << SECCOMP_HOOK)
 #define INSIDE (1u << SECCOMP_INSIDE)
 #define FILES (1u << SECCOMP_FILES)
-#define ALL (HOOK | INSIDE | FILES)
+#define HERE (1u << SECCOMP_HERE)
+#define ALL (HOOK | HERE | INSIDE | FILES)
 #define DECODE (1u << SECCOMP_DECODE)
 #define EVERY (ALL | DECODE)
 
@@ -116,25 +117,25 @@ static const struct {
 	{ SCMP_SYS(symlinkat), ALL },
 	{ SCMP_SYS(unlinkat), ALL },
 	/* Detached mounts find their places. */
-	{ SCMP_SYS(mount_setattr), HOOK | INSIDE },
-	{ SCMP_SYS(move_mount), HOOK | INSIDE },
+	{ SCMP_SYS(mount_setattr), HOOK | HERE | INSIDE },
+	{ SCMP_SYS(move_mount), HOOK | HERE | INSIDE },
 	/* The host is read, sources are cloned, the container is entered. */
-	{ SCMP_SYS(fsconfig), HOOK },
-	{ SCMP_SYS(fsmount), HOOK },
-	{ SCMP_SYS(fsopen), HOOK },
-	{ SCMP_SYS(getdents64), HOOK },
-	{ SCMP_SYS(open), HOOK },
-	{ SCMP_SYS(open_tree), HOOK },
-	{ SCMP_SYS(openat), HOOK },
+	{ SCMP_SYS(fsconfig), HOOK | HERE },
+	{ SCMP_SYS(fsmount), HOOK | HERE },
+	{ SCMP_SYS(fsopen), HOOK | HERE },
+	{ SCMP_SYS(getdents64), HOOK | HERE },
+	{ SCMP_SYS(open), HOOK | HERE },
+	{ SCMP_SYS(open_tree), HOOK | HERE },
+	{ SCMP_SYS(openat), HOOK | HERE },
 	{ SCMP_SYS(pidfd_open), HOOK },
 	{ SCMP_SYS(pidfd_send_signal), HOOK },
-	{ SCMP_SYS(poll), HOOK },
-	{ SCMP_SYS(ppoll), HOOK },
-	{ SCMP_SYS(readlink), HOOK },
-	{ SCMP_SYS(stat), HOOK },
+	{ SCMP_SYS(poll), HOOK | HERE },
+	{ SCMP_SYS(ppoll), HOOK | HERE },
+	{ SCMP_SYS(readlink), HOOK | HERE },
+	{ SCMP_SYS(stat), HOOK | HERE },
 	{ SCMP_SYS(uname), HOOK },
-	/* The end of a gzip archive. */
-	{ SCMP_SYS(pread64), DECODE },
+	/* The end of a gzip archive; libraries of a container. */
+	{ SCMP_SYS(pread64), HERE | DECODE },
 };
 
 /* What may be called with some arguments only: those for which (argument & mask) == value. */

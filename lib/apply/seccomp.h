@@ -15,6 +15,7 @@ enum seccomp_phase {
 	SECCOMP_INSIDE, /* in the container's mount namespace: no other namespace, no new source, no plain open */
 	SECCOMP_FILES,	/* the mounts are made: only files in the container's root are written */
 	SECCOMP_DECODE, /* the child that unpacks an archive: reads and writes what is open, and opens nothing */
+	SECCOMP_HERE, /* a hook that starts in the container's own namespaces: as SECCOMP_HOOK, but it enters no namespace and asks no bpf */
 };
 
 /*

@@ -50,13 +50,24 @@ static int check_bundle(const char *bundle, struct err *err)
 	return 0;
 }
 
-int state_parse(struct state *ret, const char *text, size_t len, struct err *err)
+static int check_pid(const struct json *j, int64_t *ret, struct err *err)
+{
+	cleanup_free char *got = NULL;
+
+	if (json_int(json_get(j, "pid"), 2, PID_LIMIT, ret))
+		return 0;
+	got = json_get(j, "pid") ? json_dump(json_get(j, "pid"), 0) : mem_strdup("missing");
+	err_set(err, ERR_STATE, 0, "pid is %s", got);
+	return err_hint(err, "use the prestart or createRuntime stage");
+}
+
+static int parse(struct state *ret, const char *text, size_t len, bool inside, struct err *err)
 {
 	char why[256];
 	cleanup_json struct json *j = json_parse(text, len, why, sizeof(why));
 	const char *bundle = json_get_str(j, "bundle", NULL);
-	int64_t pid;
-	int r;
+	int64_t pid = 0;
+	int r = 0;
 
 	if (!j)
 		return err_set(err, ERR_STATE, 0, "%s", why);
@@ -64,13 +75,10 @@ int state_parse(struct state *ret, const char *text, size_t len, struct err *err
 		return err_set(err, ERR_STATE, 0, "no JSON object");
 	if (!is_version_1(json_get(j, "ociVersion")))
 		return err_set(err, ERR_STATE, 0, "ociVersion is %s", json_get_str(j, "ociVersion", "no string"));
-	if (!json_int(json_get(j, "pid"), 2, PID_LIMIT, &pid)) {
-		cleanup_free char *got = json_get(j, "pid") ? json_dump(json_get(j, "pid"), 0) : mem_strdup("missing");
-
-		err_set(err, ERR_STATE, 0, "pid is %s", got);
-		return err_hint(err, "use the prestart or createRuntime stage");
-	}
-	r = check_bundle(bundle, err);
+	if (!inside)
+		r = check_pid(j, &pid, err);
+	if (r == 0)
+		r = check_bundle(bundle, err);
 	if (r < 0)
 		return r;
 	memset(ret, 0, sizeof(*ret));
@@ -78,7 +86,18 @@ int state_parse(struct state *ret, const char *text, size_t len, struct err *err
 	ret->bundle = arena_strdup(&ret->arena, bundle);
 	ret->id = arena_strdup(&ret->arena, json_get_str(j, "id", ""));
 	ret->status = arena_strdup(&ret->arena, json_get_str(j, "status", ""));
+	ret->root = arena_strdup(&ret->arena, json_get_str(j, "root", ""));
 	return 0;
+}
+
+int state_parse(struct state *ret, const char *text, size_t len, struct err *err)
+{
+	return parse(ret, text, len, false, err);
+}
+
+int state_parse_inside(struct state *ret, const char *text, size_t len, struct err *err)
+{
+	return parse(ret, text, len, true, err);
 }
 
 /* Reads what is there; 1 at the end, 0 for more, or -errno. */
@@ -97,7 +116,7 @@ static int read_some(int fd, struct strbuf *b)
 	return 0;
 }
 
-int state_read(struct state *ret, int fd, struct err *err)
+static int read_state(struct state *ret, int fd, bool inside, struct err *err)
 {
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 	int64_t end = now_ms() + STATE_TIMEOUT_MS;
@@ -120,7 +139,17 @@ int state_read(struct state *ret, int fd, struct err *err)
 		return err_set(err, ERR_STATE, -r, "stdin");
 	if (!b.len)
 		return err_set(err, ERR_STATE, 0, "nothing came on stdin");
-	return state_parse(ret, b.buf, b.len, err);
+	return parse(ret, b.buf, b.len, inside, err);
+}
+
+int state_read(struct state *ret, int fd, struct err *err)
+{
+	return read_state(ret, fd, false, err);
+}
+
+int state_read_inside(struct state *ret, int fd, struct err *err)
+{
+	return read_state(ret, fd, true, err);
 }
 
 void state_free(struct state *s)

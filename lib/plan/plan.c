@@ -225,6 +225,35 @@ int plan_make_nodes(struct plan *ret, const struct inventory *inv, const struct 
 	return r;
 }
 
+int plan_make_proc(struct plan *ret, const struct inventory *inv, const struct spec_node *given, size_t n_given,
+		   struct err *err)
+{
+	struct request_device device = { .kind = REQUEST_GIVEN, .text = "what the engine gives" };
+	const struct request req = {
+		.wanted = true,
+		.source = REQUEST_FROM_ENGINE,
+		.devices = &device,
+		.n_devices = 1,
+		.given = given,
+		.n_given = n_given,
+	};
+	struct plan_input in = { .request = &req, .inventory = inv };
+	struct plan_work w = { .plan = ret, .in = &in };
+	int r = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!inv->proc_version)
+		return 0;
+	r = plan_host_check(inv, &req, err);
+	if (r == 0)
+		r = plan_devices_resolve(&w, err);
+	if (r == 0)
+		plan_proc_make(&w);
+	if (r < 0)
+		plan_free(ret);
+	return r;
+}
+
 void plan_free(struct plan *p)
 {
 	arena_free(&p->arena);

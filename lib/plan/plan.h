@@ -22,6 +22,8 @@
 #define PLAN_CUDA_DIR "/usr/local/cuda"
 #define PLAN_CONF_FILE "/etc/ld.so.conf.d/00-nvcoreos.conf"
 #define PLAN_CUDA_CONF_FILE "/etc/ld.so.conf.d/zz-nvcoreos-cuda.conf"
+#define PLAN_CONF_HEAD "# Written by nvcoreos; replaced at each start.\n"
+#define PLAN_CONF_INCLUDE "include /etc/ld.so.conf.d/*.conf" /* all that ROOTFACTS_CONF holds, where we make it */
 #define PLAN_EGL_FILE "/etc/nvidia/nvidia-application-profiles-rc.d/10-container.conf"
 
 struct plan_input {
@@ -142,6 +144,12 @@ int plan_make(struct plan *ret, const struct plan_input *in, struct err *err) mu
  */
 int plan_make_nodes(struct plan *ret, const struct inventory *inv, const struct request *req,
 		    struct err *err) must_check;
+/*
+ * Of a plan only proc: /proc/driver/nvidia with the GPUs whose nodes are among these (an engine's, out of config.json); not
+ * wanted where the host has no such directory. -errno with ERR_NO_GPU, ERR_NOT_LOADED. plan_free is due after 0.
+ */
+int plan_make_proc(struct plan *ret, const struct inventory *inv, const struct spec_node *given, size_t n_given,
+		   struct err *err) must_check;
 /*
  * The invariants of every plan, checked before it is applied: targets absolute and normalized and only at the
  * places of design section 5; sources below the two stores; node numbers of NVIDIA's majors and drm's only; no

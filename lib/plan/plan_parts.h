@@ -14,8 +14,6 @@
 #define PLAN_MODESET_MINOR 254 /* nvidia-modeset */
 #define PLAN_DRM_MAJOR 226
 #define PLAN_COMPAT_DIR PLAN_CUDA_DIR "/compat"
-#define PLAN_CONF_HEAD "# Written by nvcoreos; replaced at each start.\n"
-#define PLAN_CONF_INCLUDE "include /etc/ld.so.conf.d/*.conf"
 
 /* One device that was asked for and found. */
 struct plan_choice {

@@ -60,6 +60,7 @@ static int each_phase(const char *unused)
 		{ CAPS_READ, BIT(DAC_READ_SEARCH) },
 		{ CAPS_LOAD, LOAD_SET },
 		{ CAPS_ENTER, ENTER_SET },
+		{ CAPS_HERE, BIT(SYS_ADMIN) | BIT(DAC_READ_SEARCH) },
 		{ CAPS_CGROUP, BIT(SYS_ADMIN) },
 		{ CAPS_BPF, BIT(SYS_ADMIN) | BIT(NET_ADMIN) },
 		{ CAPS_MOUNT, BIT(SYS_ADMIN) },

@@ -182,6 +182,80 @@ TEST(each_call_of_entering_fails)
 		in_mount_namespace(enter_with_a_fault, dir);
 }
 
+static int stand_here(const char *dir)
+{
+	struct container c = CONTAINER_INIT;
+	struct err err = ERR_INIT;
+	cleanup_free char *sub = mem_printf("%s/sub", dir), *within = mem_printf("%s/sub/within", dir);
+	unsigned fds = tap_open_fds();
+	bool ok = CHECK(mkdir(sub, 0755) == 0 || errno == EEXIST);
+
+	ok &= CHECK_INT(container_here(&c, sub, &err), -EINVAL);
+	ok &= CHECK_INT(err.code, ERR_NAMESPACE);
+	container_close(&c);
+	ok &= CHECK(mount("tmpfs", sub, "tmpfs", 0, NULL) == 0);
+	tap_write(sub, "within", "x");
+	ok &= CHECK_INT(container_here(&c, sub, &err), 0);
+	ok &= CHECK(c.init < 0 && c.host_ns < 0 && c.uid == geteuid() && c.gid == getegid());
+	int fd = path_open(c.own_files, "/within", O_RDONLY);
+
+	ok &= CHECK(fd >= 0);
+	fd_close(fd);
+	/* Nothing of ours is left on it. */
+	ok &= CHECK(access(within, F_OK) == 0);
+	container_close(&c);
+	ok &= CHECK(container_here(&c, "/", &err) < 0 && err.code == ERR_ROOTFS);
+	container_close(&c);
+	ok &= CHECK(container_here(&c, "/nowhere", &err) < 0 && err.code == ERR_ROOTFS);
+	container_close(&c);
+	ok &= CHECK_INT(tap_open_fds(), fds);
+	return ok ? 0 : 1;
+}
+
+TEST(in_its_own_namespaces_a_root_is_a_mount)
+{
+	in_mount_namespace(stand_here, tap_tmpdir());
+}
+
+static const struct fault_row here_rows[] = {
+	{ "cap_set_proc", 1, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
+	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
+	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
+	{ "flock", 1, EIO, -EIO, ERR_NAMESPACE, "locking its mount namespace" },
+	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
+	{ "statx", 1, EIO, -EIO, ERR_ROOTFS, "" },
+	{ "statx", 1, 0, -EINVAL, ERR_NAMESPACE, " is no mount here" },
+	{ "open_tree", 1, EIO, -EIO, ERR_MOUNT, "" },
+	{ "cap_set_proc", 2, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
+};
+
+static int stand_with_a_fault(const char *dir)
+{
+	struct container c;
+	struct err err = ERR_INIT;
+	unsigned fds = tap_open_fds();
+	bool ok = CHECK(mount("tmpfs", dir, "tmpfs", 0, NULL) == 0);
+
+	faults_arm(row->call, row->nth, row->errnum);
+	ok &= CHECK_INT(container_here(&c, dir, &err), row->r);
+	ok &= CHECK_INT(faults_disarm(), 1);
+	ok &= CHECK_INT(err.code, row->code);
+	ok &= CHECK(str_ends(err.what, row->what));
+	container_close(&c);
+	ok &= CHECK_INT(tap_open_fds(), fds);
+	if (!ok)
+		printf("# %s %u: %s\n", row->call, row->nth, err.what);
+	return ok ? 0 : 1;
+}
+
+TEST(each_call_of_standing_in_its_namespaces_fails)
+{
+	const char *dir = tap_tmpdir();
+
+	for (row = here_rows; row < here_rows + ARRAY_SIZE(here_rows); row++)
+		in_mount_namespace(stand_with_a_fault, dir);
+}
+
 /* Another hook that does not come to its end: no start waits for ever. */
 static int wait_for_another(const char *dir)
 {

@@ -102,6 +102,14 @@ static bool may(int phase, long number)
 	       (phase == SECCOMP_HOOK && is_in(outside, ARRAY_SIZE(outside), number));
 }
 
+/* Of a hook that starts in the container's namespaces: what it may not have of the other's list, and what it reads libraries with. */
+static const long not_here[] = { SYS_pidfd_open, SYS_pidfd_send_signal, SYS_uname };
+
+static bool may_here(long number)
+{
+	return number == SYS_pread64 || (may(SECCOMP_HOOK, number) && !is_in(not_here, ARRAY_SIZE(not_here), number));
+}
+
 static void try_all(int phase)
 {
 	for (long number = 0; number < CALLS_END; number++) {
@@ -133,6 +141,22 @@ TEST(inside_a_container_every_call_outside_the_list_kills)
 TEST(while_files_are_written_every_call_outside_the_list_kills)
 {
 	try_all(SECCOMP_FILES);
+}
+
+TEST(in_the_containers_own_namespaces_every_call_outside_the_list_kills)
+{
+	for (long number = 0; number < CALLS_END; number++) {
+		const struct call call = { number, -1, 0, 0 };
+		int got;
+
+		if (is_in(unfilterable, ARRAY_SIZE(unfilterable), number))
+			continue;
+		got = fate(SECCOMP_HERE, SECCOMP_HERE, &call);
+		if (may_here(number) ? got == SIGSYS : got != SIGSYS) {
+			printf("# system call %ld: %d\n", number, got);
+			CHECK_INT(got, may_here(number) ? 0 : SIGSYS);
+		}
+	}
 }
 
 /* Of the hook's list, and one more, all that the child needs which unpacks archives. */
@@ -247,6 +271,15 @@ TEST(arguments_count)
 		{ { SYS_prctl, PR_CAPBSET_DROP, 1, 0 }, SIGSYS, SIGSYS, SIGSYS },
 	};
 
+	static const struct call never_here[] = {
+		{ SYS_setns, -1, CLONE_NEWNS, 0 },
+		{ SYS_bpf, BPF_PROG_QUERY, 0, 0 },
+		{ SYS_mknodat, -1, 0, S_IFREG | 0644 },
+		{ SYS_mmap, 0, 0, PROT_READ | PROT_EXEC },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(never_here); i++)
+		CHECK_INT(fate(SECCOMP_HERE, SECCOMP_HERE, &never_here[i]), SIGSYS);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		bool ok = CHECK_INT(fate(SECCOMP_HOOK, SECCOMP_HOOK, &rows[i].call), rows[i].hook);
 

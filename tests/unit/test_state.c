@@ -85,6 +85,50 @@ TEST(hostile_states)
 	}
 }
 
+/* Of a hook in the container's namespaces: runc's pid is of another namespace, crun's is 0, and crun tells the root. */
+TEST(inside_a_container_the_pid_means_nothing)
+{
+	static const char *const pids[] = { "", "\"pid\":0,", "\"pid\":1,", "\"pid\":7,", "\"pid\":\"x\"," };
+	struct err err = ERR_INIT;
+	struct state s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		cleanup_free char *text = mem_printf("{%s\"bundle\":\"/b\",\"root\":\"rootfs\"}", pids[i]);
+
+		REQUIRE(state_parse_inside(&s, text, strlen(text), &err) == 0);
+		CHECK_INT(s.pid, 0);
+		CHECK_STR(s.root, "rootfs");
+		state_free(&s);
+	}
+	CHECK_INT(state_parse_inside(&s, "{\"bundle\":\"/\"}", 14, &err), -EINVAL);
+	CHECK_STR(err.what, "bundle is /");
+	REQUIRE(parse(&s, "{\"pid\":7,\"bundle\":\"/b\",\"root\":7}", &err) == 0);
+	CHECK_STR(s.root, "");
+	state_free(&s);
+}
+
+TEST(inside_a_container_the_state_is_read_from_a_file_too)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct state s;
+	int fd;
+
+	tap_write(dir, "state", "{\"bundle\":\"/b\"}");
+	tap_write(dir, "empty", "");
+	cleanup_free char *path = mem_printf("%s/state", dir), *empty = mem_printf("%s/empty", dir);
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	REQUIRE(state_read_inside(&s, fd, &err) == 0);
+	CHECK_STR(s.bundle, "/b");
+	state_free(&s);
+	fd_close(fd);
+	fd = open(empty, O_RDONLY | O_CLOEXEC);
+	CHECK_INT(state_read_inside(&s, fd, &err), -EINVAL);
+	CHECK_STR(err.what, "nothing came on stdin");
+	fd_close(fd);
+}
+
 static void check_folder(const char *folder, int want)
 {
 	DIR *dir = opendir(folder);
