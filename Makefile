@@ -83,7 +83,7 @@ endif
 # These parts need libraries that only the tool links.
 CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c install.c import.c build.c packed.c runfile.c source.c toolkit.c verify.c))
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
-HOOK_SRC := hook/hook.c hook/hook_args.c hook/confine.c
+HOOK_SRC := $(addprefix hook/,hook.c hook_args.c cdihook.c cdihook_args.c confine.c report.c)
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
 LOAD_SRC := $(wildcard cli/load/*.c) $(addprefix cli/,kmod.c kmodfile.c kernelheaders.c kernelsyms.c modprove.c modset.c modtree.c) lib/store/digest.c
 GENERATOR_SRC := $(wildcard cli/systemd/*.c) cli/modtree.c
@@ -334,11 +334,12 @@ install: all
 		sed 's|/opt/nvcoreos|$(PREFIX)|' config/$$f | install -D -m 0644 /dev/stdin $(SHARE)/$$f || exit 1; \
 	done
 	install -m 0644 config/driver-files.conf $(SHARE)/driver-files.conf
+	ln -sfn nvcoreos-hook $(DESTDIR)$(PREFIX)/bin/nvidia-cdi-hook
 	install -d $(DESTDIR)$(BINLINK)
 	ln -sfn $(PREFIX)/bin/nvcoreos $(DESTDIR)$(BINLINK)/nvcoreos
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvcoreos-runtime)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,nvcoreos nvcoreos-hook nvidia-cdi-hook nvcoreos-runtime)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/libexec/nvcoreos/,nvcoreos-load nvcoreos-generator) $(DESTDIR)$(BINLINK)/nvcoreos
 	rm -f $(addprefix $(SHARE)/,$(SHARED) driver-files.conf)
 	rmdir $(addprefix $(SHARE)/,systemd/kubelet.service.d systemd hooks.d sysusers.d tmpfiles.d udev) 2>/dev/null || true

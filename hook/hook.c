@@ -15,14 +15,16 @@
 #include "apply/seccomp.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "cdihook.h"
 #include "confine.h"
 #include "hook_args.h"
 #include "oci/request.h"
 #include "oci/scan.h"
 #include "oci/spec.h"
 #include "oci/state.h"
+#include "report.h"
 
-#define PROG "nvcoreos-hook"
+#define PROG REPORT_PROG
 /* Seconds for all that is done when the modules are loaded: a machine where a hundred containers start at once must not come near it. */
 #define DEADLINE 30
 
@@ -42,19 +44,6 @@ struct run {
 static const char help[] =
 	"usage: " PROG " [--config FILE] [--debug FILE] [--cdi] prestart|createRuntime|ldcache|version\n"
 	"An OCI hook: reads the container's state on stdin, see the runtime specification.\n";
-
-#define NO_MEMORY "E01: out of memory: hook: give the container engine more memory"
-
-static void out_of_memory(void)
-{
-	static const char line[] = PROG ": " NO_MEMORY "\n";
-	struct log_record record;
-
-	log_compose(&record, NO_MEMORY);
-	(void)!write(STDERR_FILENO, line, sizeof(line) - 1);
-	(void)!write(record.fd, record.text, record.len);
-	_exit(1);
-}
 
 /* root.path is relative to the bundle where it is not absolute (runtime-spec config.md, root). */
 static int find_root(struct run *run, struct err *err)
@@ -222,18 +211,6 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 	return r < 0 ? r : serve(run, args, err);
 }
 
-static int finish(int r, const struct err *err)
-{
-	char line[2 * ERR_MSG_MAX];
-
-	confine_finish();
-	if (r >= 0)
-		return 0;
-	fprintf(stderr, PROG ": %s\n", err_line(err, line, sizeof(line)));
-	log_error("%s", line);
-	return 1;
-}
-
 int main(int argc, char **argv)
 {
 	struct run run = { .host = HOSTROOT_INIT, .container = CONTAINER_INIT };
@@ -241,12 +218,14 @@ int main(int argc, char **argv)
 	struct hook_args args = { 0 };
 	int r;
 
-	mem_set_oom_handler(out_of_memory);
+	mem_set_oom_handler(report_out_of_memory);
 	r = confine_process(&err);
+	if (r == 0 && cdihook_is_called(argc, argv))
+		return cdihook_main(argc, argv);
 	if (r == 0)
 		r = hook_args_parse(&args, argc, argv, &err);
 	if (r < 0)
-		return finish(r, &err);
+		return report_end(r, &err);
 	if (args.verb == HOOK_HELP || args.verb == HOOK_VERSION) {
 		fputs(args.verb == HOOK_HELP ? help : PROG " " NVCOREOS_VERSION "\n", stdout);
 		return 0;
@@ -259,7 +238,7 @@ int main(int argc, char **argv)
 		log_info("container %s: driver %s, %zu mounts, %zu nodes", run.state.id,
 			 run.prepared.plan.driver ? run.prepared.plan.driver : "none", run.prepared.plan.n_mounts,
 			 run.prepared.plan.n_nodes);
-	r = finish(r, &err);
+	r = report_end(r, &err);
 	prepare_free(&run.prepared);
 	container_close(&run.container);
 	hostroot_close(&run.host);
