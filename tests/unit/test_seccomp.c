@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "tap.h"
 
 #define CALLS_END 600
@@ -288,6 +291,32 @@ TEST(arguments_count)
 		if (!ok)
 			printf("# row %zu\n", i);
 	}
+}
+
+/* The C library reads the time zone with the first time that it writes: that must not be in a phase that opens nothing. */
+TEST(the_log_is_written_in_every_phase)
+{
+	cleanup_free char *path = mem_printf("%s/log", tap_tmpdir()), *text = NULL;
+	int status = -1;
+	size_t len = 0;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		struct err err = ERR_INIT;
+
+		clearenv();
+		log_open("test", path, LOG_LEVEL_WARNING);
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		if (seccomp_enter(SECCOMP_FILES, &err) < 0)
+			_exit(99);
+		log_warning("said");
+		syscall(SYS_exit_group, 0);
+	}
+	waitpid(pid, &status, 0);
+	CHECK_INT(status, 0);
+	CHECK(fd_read_file_at(AT_FDCWD, path, 4096, &text, &len) == 0 && strstr(text, "said"));
 }
 
 TEST(before_modules_are_loaded_some_are_gone_already)
