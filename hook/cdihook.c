@@ -281,11 +281,22 @@ static int serve(struct run *run, struct err *err)
 	return r;
 }
 
+/* crun takes it for a failure if nobody reads what it writes, whatever the hook then says. */
+static int read_nothing(struct run *run)
+{
+	struct err ignored = ERR_INIT;
+
+	if (state_read_inside(&run->state, STDIN_FILENO, &ignored) < 0)
+		log_debug("%s", ignored.what);
+	return 0;
+}
+
 /* Said, and no failure: a container starts by a specification for a newer tool too. */
-static int pass_over(const struct run *run)
+static int pass_over(struct run *run)
 {
 	char word[128];
 
+	(void)read_nothing(run);
 	if (!run->args.word) {
 		fputs(REPORT_PROG ": no verb: nothing is done\n", stderr);
 		return 0;
@@ -303,7 +314,7 @@ static int run_verb(struct run *run)
 	case CDIHOOK_UNKNOWN:
 		return pass_over(run);
 	case CDIHOOK_NOTHING:
-		return 0;
+		return read_nothing(run);
 	case CDIHOOK_VERSION:
 	case CDIHOOK_HELP:
 		fputs(run->args.verb == CDIHOOK_HELP ? help : "nvidia-cdi-hook " NVCOREOS_VERSION "\n", stdout);

@@ -18,6 +18,7 @@ cdi_apply() {
 				($numbers[$n.hostPath // $n.path] + {path: $n.path, type: "c"}) as $d
 				| .linux.devices |= (map(select(.path != $n.path)) + [$d])
 				| .linux.resources.devices += [{allow: true, type: "c", major: $d.major, minor: $d.minor, access: $n.permissions}])
+			| .mounts += [(e.mounts // [])[] | {destination: .containerPath, source: .hostPath, type: "bind", options}]
 			| reduce (e.hooks // [])[] as $h (.; .hooks[$h.hookName] += [$h | del(.hookName)]);
 		.linux.devices |= (. // [])
 		| reduce $ARGS.positional[] as $name (.; merge($spec[0].devices[] | select(.name == $name) | .containerEdits))
