@@ -38,16 +38,15 @@ static int check_driver(const struct cli *cli, const struct inventory *inv, stru
 	return r;
 }
 
-/* A path as engines and hook of the host at --root have it. */
-static const char *inside_root(const struct cli *cli, const char *path)
+const char *cdigen_inside_root(const struct cli *cli, const char *path)
 {
 	const char *rest = *cli->root ? str_after(path, cli->root) : NULL;
 
 	return rest && *rest == '/' ? rest : path;
 }
 
-/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. NULL where none is named. */
-static int config_path(const struct cli *cli, char **ret, struct err *err)
+/* The hook runs elsewhere: what is handed on to it must not depend on where we stand. */
+int cdigen_config_file(const struct cli *cli, char **ret, struct err *err)
 {
 	cleanup_free char *cwd = NULL, *joined = NULL;
 	const char *file = cli->conf.file;
@@ -64,7 +63,7 @@ static int config_path(const struct cli *cli, char **ret, struct err *err)
 	}
 	if (path_normalize(joined ? joined : file, whole, sizeof(whole)) < 0)
 		return err_set(err, ERR_IO, ENAMETOOLONG, "%s", file);
-	*ret = mem_strdup(inside_root(cli, whole));
+	*ret = mem_strdup(cdigen_inside_root(cli, whole));
 	return 0;
 }
 
@@ -84,14 +83,14 @@ static int make(const struct cli *cli, const struct cdigen *g, struct json **ret
 	struct inventory inv = { .driver = NULL };
 	struct cdi_input in = {
 		.conf = &cli->conf,
-		.dev_root = inside_root(cli, cli->conf.dev_root),
+		.dev_root = cdigen_inside_root(cli, cli->conf.dev_root),
 		.inventory = &inv,
 		.vendor = g->vendor,
 		.class = g->class,
 		.strategies = { CDI_INDEX, CDI_UUID },
 		.n_strategies = 2,
 	};
-	int r = config_path(cli, &config_file, err);
+	int r = cdigen_config_file(cli, &config_file, err);
 
 	in.config_file = config_file;
 	if (g->n_strategies) {
@@ -162,7 +161,7 @@ static int text_of(const struct cli *cli, const struct json *doc, const struct c
 	const char *want = cdi_config_file(doc);
 	cleanup_free char *have = NULL, *file = NULL;
 	struct cli other = *cli;
-	int r = config_path(cli, &have, err);
+	int r = cdigen_config_file(cli, &have, err);
 
 	if (r < 0)
 		return r;

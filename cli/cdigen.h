@@ -22,6 +22,10 @@ struct cdigen {
  */
 int cdigen_text(const struct cli *cli, const struct cdigen *g, bool yaml, struct strbuf *out,
 		struct err *err) must_check;
+/* A path as engines and hook of the host at --root have it. */
+const char *cdigen_inside_root(const struct cli *cli, const char *path);
+/* The configuration file as the hook is to read it, absolute; NULL for the default one. The caller frees it. -errno with ERR_IO. */
+int cdigen_config_file(const struct cli *cli, char **ret, struct err *err) must_check;
 /*
  * Writes anew what stands at the places of our own specifications (nvcoreos.yaml, nvcoreos.json, nvcoreos-imex.yaml and
  * nvcoreos-imex.json in /etc/cdi and /run/cdi) and was written by nvcoreos: with the vendor, the class, the ways of naming and the

@@ -9,45 +9,67 @@
 #include "apply/prepare.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "cdigen.h"
+#include "cdispec.h"
 #include "cli.h"
 #include "host/hostroot.h"
 #include "oci/json.h"
 #include "oci/request.h"
 #include "oci/spec.h"
+#include "plan/cdi_plan.h"
 #include "plan/render.h"
 
 struct options {
 	const char *bundle, *rootfs;
-	bool env; /* at least one --env */
+	const char *format; /* of --cdi: "yaml" or "json" */
+	bool env;	    /* at least one --env */
+	bool cdi;
 	struct spec spec;
 };
+
+static int take_option(struct cli *cli, struct options *o, int c, const char *word, struct err *err)
+{
+	switch (c) {
+	case 'e':
+		if (!strchr(optarg, '='))
+			return err_set(err, ERR_USAGE, 0, "--env %s: KEY=VALUE is needed", optarg);
+		spec_add_env(&o->spec, optarg);
+		o->env = true;
+		return 0;
+	case 'r':
+		o->rootfs = optarg;
+		return 0;
+	case 'j':
+		cli->json = true;
+		return 0;
+	case 'c':
+		o->cdi = true;
+		return 0;
+	case 'f':
+		o->format = optarg;
+		return 0;
+	default:
+		return err_set(err, ERR_USAGE, 0, "%s", word);
+	}
+}
 
 static int read_options(struct cli *cli, int argc, char **argv, struct options *o, struct err *err)
 {
 	static const struct option longs[] = {
-		{ "env", required_argument, NULL, 'e' },
-		{ "rootfs", required_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },
-		{ NULL, 0, NULL, 0 },
+		{ "env", required_argument, NULL, 'e' },    { "rootfs", required_argument, NULL, 'r' },
+		{ "json", no_argument, NULL, 'j' },	    { "cdi", no_argument, NULL, 'c' },
+		{ "format", required_argument, NULL, 'f' }, { NULL, 0, NULL, 0 },
 	};
-	int c;
+	int c, r = 0;
 
 	opterr = 0;
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c == 'e' && !strchr(optarg, '='))
-			return err_set(err, ERR_USAGE, 0, "--env %s: KEY=VALUE is needed", optarg);
-		if (c == 'e') {
-			spec_add_env(&o->spec, optarg);
-			o->env = true;
-		} else if (c == 'r') {
-			o->rootfs = optarg;
-		} else if (c == 'j') {
-			cli->json = true;
-		} else {
-			return err_set(err, ERR_USAGE, 0, "%s", argv[optind - 1]);
-		}
-	}
+	while (r == 0 && (c = getopt_long(argc, argv, "", longs, NULL)) != -1)
+		r = take_option(cli, o, c, argv[optind - 1], err);
+	if (r < 0)
+		return r;
+	if (o->format && (!o->cdi || (!str_eq(o->format, "yaml") && !str_eq(o->format, "json"))))
+		return err_set(err, ERR_USAGE, 0, "--format %s: give yaml or json, with --cdi", o->format);
 	if (argc - optind > 1)
 		return err_set(err, ERR_USAGE, 0, "%s", argv[optind + 1]);
 	o->bundle = optind < argc ? argv[optind] : NULL;
@@ -90,23 +112,63 @@ static int open_input(struct options *o, int *ret_root, struct err *err)
 	return *ret_root < 0 ? err_set(err, ERR_ROOTFS, errno, "%s", o->rootfs) : 0;
 }
 
-static void show_nothing(const struct cli *cli, const char *why)
+static int show_nothing(const struct cli *cli, const struct options *opts, const char *why, struct err *err)
 {
 	cleanup_json struct json *o = NULL;
 	cleanup_free char *text = NULL;
 
+	/* A specification without edits is none: engines refuse it. */
+	if (opts->cdi) {
+		err_set(err, ERR_VALUE, 0, "no edits: the container would be left alone: %s", why);
+		return err_hint(err, "give a container that asks for a GPU");
+	}
 	if (!cli->json) {
 		printf("The container would be left alone: %s.\n", why);
-		return;
+		return 0;
 	}
 	o = json_new_object();
 	json_set_bool(o, "wanted", false);
 	json_set_str(o, "why", why);
 	text = json_dump(o, 2);
 	printf("%s\n", text);
+	return 0;
 }
 
-static int show_plan(struct cli *cli, const struct spec *spec, const struct request *req, int rootfd, struct err *err)
+static int render_cdi(const struct cli *cli, const struct options *o, const struct plan *plan, struct strbuf *out,
+		      struct err *err)
+{
+	cleanup_free char *config_file = NULL;
+	struct cdi_plan_input in = {
+		.plan = plan,
+		.conf = &cli->conf,
+		.dev_root = cdigen_inside_root(cli, cli->conf.dev_root),
+		.root = cli->root,
+		.library_path = spec_env(&o->spec, "LD_LIBRARY_PATH"),
+	};
+	cleanup_json struct json *doc = NULL;
+	bool yaml = o->format ? str_eq(o->format, "yaml") : !cli->json;
+	int r = cdigen_config_file(cli, &config_file, err);
+
+	if (r < 0)
+		return r;
+	in.config_file = config_file;
+	doc = cdi_plan_make(&in);
+	return cdispec_text(doc, yaml, out, err);
+}
+
+static int render(const struct cli *cli, const struct options *o, const struct plan *plan, struct strbuf *out,
+		  struct err *err)
+{
+	if (o->cdi)
+		return render_cdi(cli, o, plan, out, err);
+	if (cli->json)
+		render_json(plan, out);
+	else
+		render_text(plan, out);
+	return 0;
+}
+
+static int show_plan(struct cli *cli, const struct options *o, const struct request *req, int rootfd, struct err *err)
 {
 	cleanup_hostroot struct hostroot host = HOSTROOT_INIT;
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
@@ -114,7 +176,7 @@ static int show_plan(struct cli *cli, const struct spec *spec, const struct requ
 	struct prepare_input in = {
 		.conf = &cli->conf,
 		.host = &host,
-		.spec = spec,
+		.spec = &o->spec,
 		.request = req,
 		.rootfd = rootfd,
 		.os_root = cli->root,
@@ -124,15 +186,12 @@ static int show_plan(struct cli *cli, const struct spec *spec, const struct requ
 	if (r < 0)
 		return r;
 	r = prepare_plan(&prepared, &in, err);
-	if (r == 0 && prepared.no_gpu_ignored) {
-		show_nothing(cli, "this host has no GPU, and no-gpu=ignore");
-	} else if (r == 0) {
-		if (cli->json)
-			render_json(&prepared.plan, &out);
-		else
-			render_text(&prepared.plan, &out);
+	if (r == 0 && prepared.no_gpu_ignored)
+		r = show_nothing(cli, o, "this host has no GPU, and no-gpu=ignore", err);
+	else if (r == 0)
+		r = render(cli, o, &prepared.plan, &out, err);
+	if (out.buf)
 		fwrite(out.buf, 1, out.len, stdout);
-	}
 	prepare_free(&prepared);
 	return r;
 }
@@ -153,9 +212,9 @@ int verb_plan(struct cli *cli, int argc, char **argv, struct err *err)
 	else if (r == 0)
 		r = request_parse(&req, &o.spec, &cli->conf, err);
 	if (r == 0 && !req.wanted)
-		show_nothing(cli, req.why_not ? req.why_not : "it asks for no GPU and no driver");
+		r = show_nothing(cli, &o, req.why_not ? req.why_not : "it asks for no GPU and no driver", err);
 	else if (r == 0)
-		r = show_plan(cli, &o.spec, &req, rootfd, err);
+		r = show_plan(cli, &o, &req, rootfd, err);
 	request_free(&req);
 	spec_free(&o.spec);
 	return r;

@@ -48,9 +48,12 @@ const struct verb verbs[] = {
 	  "  --method overlay  by overlays over /usr and the modules: /usr cannot be written\n" },
 	{ "gpus", "[--refresh]", "the GPUs of this host", verb_gpus,
 	  "  --refresh  ask the driver for what /proc does not tell, and keep it\n" },
-	{ "plan", "BUNDLE | --env KEY=VALUE... [--rootfs DIR]", "what a container would get, and why", verb_plan,
+	{ "plan", "BUNDLE | --env KEY=VALUE... [--rootfs DIR] [--cdi]", "what a container would get, and why",
+	  verb_plan,
 	  "  --env KEY=VALUE  a container with this environment instead of a bundle\n"
-	  "  --rootfs DIR     its root directory\n" },
+	  "  --rootfs DIR     its root directory\n"
+	  "  --cdi            as a CDI specification with one device, 'plan'\n"
+	  "  --format FORMAT  of that: yaml or json (default: yaml)\n" },
 	{ "configure", "ENGINE [OPTION...]", "make a container engine know nvcoreos", verb_configure,
 	  "  ENGINE                docker, containerd, crio or podman\n"
 	  "  --name NAME           name of the runtime (default: nvcoreos)\n"

@@ -9,6 +9,7 @@
 #include "conf/capability.h"
 #include "oci/request.h"
 #include "oci/spec.h"
+#include "plan/cdi_parts.h"
 #include "plan/plan.h"
 
 #define DEV "/dev"
@@ -81,34 +82,34 @@ bool cdi_strategy_from_word(const char *word, enum cdi_strategy *ret)
 }
 
 /* The host's node at the container's path; engines of before 0.5.0 know no other, and so it is said only where it differs. */
-static struct json *node(const struct maker *m, const char *name)
+struct json *cdi_node(const char *dev_root, const char *name)
 {
 	struct json *o = json_new_object();
-	cleanup_free char *path = mem_printf(DEV "/%s", name), *host = mem_printf("%s/%s", m->in->dev_root, name);
+	cleanup_free char *path = mem_printf(DEV "/%s", name), *host = mem_printf("%s/%s", dev_root, name);
 
 	json_set_str(o, "path", path);
-	if (!str_eq(m->in->dev_root, DEV))
+	if (!str_eq(dev_root, DEV))
 		json_set_str(o, "hostPath", host);
 	json_set_str(o, "type", "c");
 	json_set_str(o, "permissions", "rw");
 	return o;
 }
 
-static void add_string(struct json *object, const char *key, const char *value)
+void cdi_add_string(struct json *object, const char *key, const char *value)
 {
 	if (!json_get(object, key))
 		json_set(object, key, json_new_array());
 	json_append(json_get(object, key), json_new_string(value));
 }
 
-static const char *capability_variable(struct maker *m, unsigned set)
+char *cdi_capability_variable(unsigned set)
 {
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
 
 	for (unsigned bit = 1; bit & CAP_ALL; bit <<= 1)
 		if (set & bit)
 			strbuf_printf(&b, "%s%s", b.len ? "," : "NVIDIA_DRIVER_CAPABILITIES=", capability_word(bit));
-	return arena_strdup(&m->arena, b.buf);
+	return strbuf_steal(&b);
 }
 
 /* One name. `set` 0: the default capabilities, and what the container says of them stands. */
@@ -128,10 +129,13 @@ static int add_device(struct maker *m, const char *name, const struct request_de
 	edits = json_new_object();
 	nodes = json_new_array();
 	json_set_str(o, "name", name);
-	if (set)
-		add_string(edits, "env", capability_variable(m, set));
+	if (set) {
+		cleanup_free char *variable = cdi_capability_variable(set);
+
+		cdi_add_string(edits, "env", variable);
+	}
 	for (size_t i = 0; i < plan.n_nodes; i++)
-		json_append(nodes, node(m, plan.nodes[i].name));
+		json_append(nodes, cdi_node(m->in->dev_root, plan.nodes[i].name));
 	json_set(edits, "deviceNodes", nodes);
 	json_set(o, "containerEdits", edits);
 	json_append(m->devices, o);
@@ -205,7 +209,8 @@ static void add_channel(struct maker *m, unsigned channel)
 	struct json *o = json_new_object(), *edits = json_new_object(), *nodes = json_new_array();
 
 	json_set_str(o, "name", arena_printf(&m->arena, "%u", channel));
-	json_append(nodes, node(m, arena_printf(&m->arena, "nvidia-caps-imex-channels/channel%u", channel)));
+	json_append(nodes,
+		    cdi_node(m->in->dev_root, arena_printf(&m->arena, "nvidia-caps-imex-channels/channel%u", channel)));
 	json_set(edits, "deviceNodes", nodes);
 	json_set(o, "containerEdits", edits);
 	json_append(m->devices, o);
@@ -236,28 +241,35 @@ static const char *names_variable(struct maker *m)
 	return arena_strdup(&m->arena, b.buf);
 }
 
+struct json *cdi_hook(const struct config *conf, const char *config_file)
+{
+	struct json *hook = json_new_object();
+
+	json_set_str(hook, "hookName", "createRuntime");
+	json_set_str(hook, "path", conf->hook_path);
+	cdi_add_string(hook, "args", SPEC_HOOK_NAME);
+	if (config_file) {
+		cdi_add_string(hook, "args", "--config");
+		cdi_add_string(hook, "args", config_file);
+	}
+	cdi_add_string(hook, "args", SPEC_HOOK_BY_CDI);
+	cdi_add_string(hook, "args", "createRuntime");
+	/* Without variables of its own a hook gets the runtime's, or the container's. */
+	cdi_add_string(hook, "env", HOOK_PATH_VARIABLE);
+	return hook;
+}
+
 /* What the container says of devices is void, to whoever else would read it. */
 static struct json *common_edits(struct maker *m, bool imex)
 {
 	struct json *edits = json_new_object(), *hooks, *hook;
 
-	add_string(edits, "env", imex ? "NVIDIA_IMEX_CHANNELS=void" : "NVIDIA_VISIBLE_DEVICES=void");
+	cdi_add_string(edits, "env", imex ? "NVIDIA_IMEX_CHANNELS=void" : "NVIDIA_VISIBLE_DEVICES=void");
 	if (imex)
 		return edits;
 	hooks = json_new_array();
-	hook = json_new_object();
-	json_set_str(hook, "hookName", "createRuntime");
-	json_set_str(hook, "path", m->in->conf->hook_path);
-	add_string(hook, "args", SPEC_HOOK_NAME);
-	if (m->in->config_file) {
-		add_string(hook, "args", "--config");
-		add_string(hook, "args", m->in->config_file);
-	}
-	add_string(hook, "args", SPEC_HOOK_BY_CDI);
-	add_string(hook, "args", "createRuntime");
-	/* Without variables of its own a hook gets the runtime's, or the container's. */
-	add_string(hook, "env", HOOK_PATH_VARIABLE);
-	add_string(hook, "env", names_variable(m));
+	hook = cdi_hook(m->in->conf, m->in->config_file);
+	cdi_add_string(hook, "env", names_variable(m));
 	json_append(hooks, hook);
 	json_set(edits, "hooks", hooks);
 	return edits;

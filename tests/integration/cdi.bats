@@ -163,6 +163,26 @@ LOOK='ls /dev | grep ^nvidia | tr "\n" " "; grep -c "/usr/local/nvidia " /proc/m
 	[[ $output == *E16:* ]]
 }
 
+@test "a plan as a specification: an engine that applies it gives what a start gives, once" {
+	bundle_make "$B" "$ROOT"
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=1 NVIDIA_DRIVER_CAPABILITIES=compute,utility
+	run -0 gpu_nvcoreos "$HOST" plan "$B" --cdi --format json
+	mkdir "$BASE/plan" && cat >"$BASE/plan/plan.json" <<<"$output"
+	run -0 gpu_nvcoreos "$HOST" cdi check --spec-dir "$BASE/plan"
+	bundle_clean "$B"
+	bundle_make "$B" "$ROOT"
+	probe_install "$BASE/probes" "$B/rootfs"
+	seen_install "$B/rootfs"
+	cdi_apply "$BASE/plan/plan.json" "$B/config.json" plan >"$B/new" && mv "$B/new" "$B/config.json"
+	bundle_args "$B" /seen
+	run bundle_run "$B"
+	echo "$output"
+	[ "$status" = 0 ]
+	diff <(seen_expected - nvidia-uvm nvidia-uvm-tools nvidia1 nvidiactl | sed '/^node /d') <(sed '/^node /d' <<<"$output")
+	run -1 gpu_nvcoreos "$HOST" plan --env A=b --cdi
+	[[ $output == *E13:* ]]
+}
+
 @test "generate: whole, for everyone to read, and untouched where nothing changed" {
 	local file=$BASE/x/nvcoreos.yaml before
 	run -0 gpu_nvcoreos "$HOST" cdi generate --output "$file"

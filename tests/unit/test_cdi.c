@@ -5,6 +5,8 @@
  */
 #include "plan/cdi.h"
 
+#include "plan/cdi_plan.h"
+
 #include <stdlib.h>
 
 #include "cdispec.h"
@@ -64,26 +66,35 @@ static void check_golden(const char *name, const struct strbuf *got)
 	free(want);
 }
 
+/* What engines will read is what was meant, and takes our own check. */
+static void check_document(const struct json *doc, const char *name)
+{
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+	cleanup_json struct json *again = NULL;
+	struct err err = ERR_INIT;
+	char why[256] = "";
+	bool yaml;
+
+	REQUIRE(cdispec_format(name, &yaml) && cdispec_text(doc, yaml, &out, &err) == 0);
+	check_golden(name, &out);
+	again = cdispec_parse(out.buf, out.len, why, sizeof(why));
+	cleanup_free char *a = json_dump(doc, 0), *b = again ? json_dump(again, 0) : mem_strdup(why);
+
+	CHECK_STR(b, a);
+}
+
 static void compare(struct made *m, const char *name)
 {
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
-	char line[ERR_MSG_MAX + 512], why[256] = "";
-	bool yaml;
+	char line[ERR_MSG_MAX + 512];
 
 	m->r = cdi_make(&m->doc, &m->in, &m->err);
-	REQUIRE(cdispec_format(name, &yaml));
-	if (m->r < 0)
-		strbuf_printf(&out, "%s\n", err_line(&m->err, line, sizeof(line)));
-	else
-		REQUIRE(cdispec_text(m->doc, yaml, &out, &m->err) == 0);
-	check_golden(name, &out);
 	if (m->r == 0) {
-		/* What engines will read is what was meant, and takes our own check. */
-		cleanup_json struct json *again = cdispec_parse(out.buf, out.len, why, sizeof(why));
-		cleanup_free char *a = json_dump(m->doc, 0), *b = again ? json_dump(again, 0) : mem_strdup(why);
-
-		CHECK_STR(b, a);
+		check_document(m->doc, name);
+		return;
 	}
+	strbuf_printf(&out, "%s\n", err_line(&m->err, line, sizeof(line)));
+	check_golden(name, &out);
 }
 
 TEST(one_gpu)
@@ -137,6 +148,33 @@ TEST(imex_channels)
 	m.in.class = CDI_CLASS_IMEX;
 	compare(&m, "imex.yaml");
 	finish(&m);
+}
+
+/* A golden plan as a specification: what its JSON says of nodes and mounts, and the hook for the rest. */
+static void compare_plan(const char *scene, const char *name, const char *library_path)
+{
+	cleanup_free char *path = mem_printf("tests/golden/%s/input.json", scene);
+	cleanup_json struct json *doc = NULL;
+	struct cdi_plan_input in;
+	struct scene s;
+
+	REQUIRE(scene_open(&s, scene_read(path)) == 0 && plan_make(&s.plan, &s.in, &s.err) == 0);
+	in = (struct cdi_plan_input){ .plan = &s.plan,
+				      .conf = &s.conf,
+				      .dev_root = s.conf.dev_root,
+				      .config_file = library_path ? "/etc/other.conf" : NULL,
+				      .root = library_path ? "/opt" : "",
+				      .library_path = library_path };
+	doc = cdi_plan_make(&in);
+	check_document(doc, name);
+	scene_close(&s);
+}
+
+TEST(plans)
+{
+	compare_plan("everything", "plan.yaml", NULL);
+	/* No place for the loader's files, another root of the host's, and a search path that the container has already. */
+	compare_plan("volume-etc", "plan.json", "/image/lib");
 }
 
 TEST(what_cannot_be_made)

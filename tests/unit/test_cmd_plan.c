@@ -104,6 +104,45 @@ TEST(plan_of_a_bundle)
 	free(out);
 }
 
+TEST(plan_as_a_cdi_specification)
+{
+	const char *dir = fakehost_make();
+	char bundle[512], *out;
+	struct err err;
+
+	fakehost_add_gpu(dir);
+	fakehost_add_tree(dir);
+	write_bundle(dir, "NVIDIA_VISIBLE_DEVICES=all");
+	snprintf(bundle, sizeof(bundle), "%s/bundle", dir);
+	CHECK_INT(run(verb_plan, dir, false, &out, &err, ARGS("plan", bundle, "--cdi")), 0);
+	CHECK(holds(out, "kind: nvidia.com/gpu"));
+	CHECK(holds(out, "path: /dev/nvidia0"));
+	/* Host paths are the host's, not those below --root. */
+	CHECK(holds(out, "hostPath: /opt/nvidia/535.261.03/3975.2.0/views/compute+utility"));
+	CHECK(holds(out, "NVIDIA_DRIVER_CAPABILITIES=compute,utility"));
+	free(out);
+	CHECK_INT(run(verb_plan, dir, true, &out, &err, ARGS("plan", bundle, "--cdi")), 0);
+	CHECK(holds(out, "\"containerPath\": \"/usr/local/nvidia\""));
+	free(out);
+	CHECK_INT(run(verb_plan, dir, false, &out, &err, ARGS("plan", bundle, "--cdi", "--format=json")), 0);
+	CHECK(holds(out, "\"name\": \"plan\""));
+	free(out);
+	CHECK_INT(run(verb_plan, dir, true, &out, &err, ARGS("plan", bundle, "--cdi", "--format=yaml")), 0);
+	CHECK(holds(out, "- name: plan"));
+	free(out);
+	CHECK(run(verb_plan, dir, false, &out, &err, ARGS("plan", bundle, "--cdi", "--format=text")) < 0);
+	CHECK_INT(err.code, ERR_USAGE);
+	free(out);
+	CHECK(run(verb_plan, dir, false, &out, &err, ARGS("plan", bundle, "--format=json")) < 0);
+	CHECK_INT(err.code, ERR_USAGE);
+	free(out);
+	write_bundle(dir, "A=b");
+	CHECK(run(verb_plan, dir, false, &out, &err, ARGS("plan", bundle, "--cdi")) < 0);
+	CHECK_INT(err.code, ERR_VALUE);
+	CHECK_STR(out, "");
+	free(out);
+}
+
 TEST(plan_of_words)
 {
 	const char *dir = fakehost_make();
