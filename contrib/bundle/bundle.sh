@@ -34,7 +34,7 @@ licence() {
 
 install -m 0755 "$dir/nvcoreos" "$root/bin/nvcoreos"
 install -m 0755 "$dir/nvcoreos-load" "$root/libexec/nvcoreos/nvcoreos-load"
-strip --strip-unneeded "$root"/bin/* "$root/libexec/nvcoreos"/*
+find "$root/bin" "$root/libexec/nvcoreos" -type f -exec strip --strip-unneeded {} +
 mkdir -p "$root/lib"
 install -m 0755 "$loader" "$root/lib/$(basename "$loader")"
 licence "$loader"
