@@ -94,7 +94,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_PARTS := $(CLI_ONLY) $(addprefix cli/load/,load_caps.c load_flavour.c load_nodes.c) $(wildcard hook/*_args.c hook/runtime_find.c hook/confine.c) $(filter-out cli/main.c cli/kmod.c,$(wildcard cli/*.c)) cli/toml.cc cli/systemd/generator.c
 
 # The fuzz targets, all in one program, and the files of the tool that they need beside lib/.
-FUZZ_PARTS := $(CLI_ONLY) $(wildcard cli/engine*.c) $(addprefix cli/,tomledit.c toml.cc rootfile.c cdispec.c cdishape.c yamldoc.c yamlscalar.c)
+FUZZ_PARTS := $(CLI_ONLY) hook/cdihook_args.c $(wildcard cli/engine*.c) $(addprefix cli/,tomledit.c toml.cc rootfile.c cdispec.c cdishape.c yamldoc.c yamlscalar.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/lines.c
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(patsubst %.cc,%.c,$(1)))
