@@ -39,7 +39,7 @@ host_of() {
 # works: the tool installs, and every program starts.
 works() {
 	local tool=/opt/nvcoreos/bin/nvcoreos program
-	for program in bin/nvcoreos bin/nvcoreos-hook bin/nvcoreos-runtime libexec/nvcoreos/nvcoreos-load; do
+	for program in bin/nvcoreos bin/nvcoreos-hook bin/nvidia-cdi-hook bin/nvcoreos-runtime libexec/nvcoreos/nvcoreos-load; do
 		run chroot "$B/rootfs" "/opt/nvcoreos/$program" --help
 		echo "$program: $output"
 		[ "$status" = 0 ] || [ "$program" = bin/nvcoreos-runtime ]

@@ -230,6 +230,16 @@ smi_without_paths() {
 	[ ! -e "$B/plain/rootfs/b" ] && [ ! -L "$B/plain/rootfs/b" ]
 }
 
+@test "make install puts the name beside the hook, and uninstall takes it away" {
+	local bin=$BASE/dest/opt/nvcoreos/bin
+	make -s -C "$NVC_TESTS/.." BUILD="$NVCOREOS_BUILD" DESTDIR="$BASE/dest" install >/dev/null
+	[ "$(readlink "$bin/nvidia-cdi-hook")" = nvcoreos-hook ]
+	run -0 "$bin/nvidia-cdi-hook" --help
+	[[ $output == *create-symlinks* ]]
+	make -s -C "$NVC_TESTS/.." BUILD="$NVCOREOS_BUILD" DESTDIR="$BASE/dest" uninstall >/dev/null
+	[ -z "$(ls "$bin")" ]
+}
+
 @test "compatibility libraries of the image: named where they are newer" {
 	local compat=/usr/local/cuda/compat row want
 	for row in 575.57.08:yes 535.54.03:no; do

@@ -62,6 +62,7 @@ outside() {
 @test "install puts everything on the host, and the host's own root runs the tool" {
 	installer --use --configure docker
 	[ -x "$R/opt/nvcoreos/bin/nvcoreos-hook" ]
+	[ "$(readlink "$R/opt/nvcoreos/bin/nvidia-cdi-hook")" = nvcoreos-hook ]
 	[ -e "$R/opt/nvidia/current/lib64/libcuda.so.1" ]
 	[ -e "$R/opt/cuda/current/lib64" ]
 	[ "$(readlink "$R/usr/local/bin/nvcoreos")" = /opt/nvcoreos/bin/nvcoreos ]
