@@ -29,6 +29,7 @@
 
 /* Seconds for one verb, as for a start of our own. */
 #define DEADLINE 30
+#define STATE_MAX (1u << 20)
 
 /* All that one run owns. */
 struct run {
@@ -72,14 +73,16 @@ static int confine(struct err *err)
 
 static int read_state(struct run *run, struct err *err)
 {
-	cleanup_fd int file = -EBADF;
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r;
 
 	if (!run->args.state)
 		return state_read_inside(&run->state, STDIN_FILENO, err);
-	file = open(run->args.state, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (file < 0)
-		return err_set(err, ERR_STATE, errno, "%s", run->args.state);
-	return state_read_inside(&run->state, file, err);
+	r = fd_read_file_at(AT_FDCWD, run->args.state, STATE_MAX, &text, &len);
+	if (r < 0)
+		return err_set(err, ERR_STATE, -r, "%s", run->args.state);
+	return state_parse_inside(&run->state, text, len, err);
 }
 
 static int read_config(struct run *run, struct err *err)

@@ -15,7 +15,7 @@ static const char *seen_by_engines(const struct cdi_plan_input *in, const char *
 }
 
 /* With the flags of our own mounts, and so that nothing of them is seen outside. */
-static struct json *mount(const struct cdi_plan_input *in, const char *source, const char *target, bool socket)
+static struct json *one_mount(const struct cdi_plan_input *in, const char *source, const char *target, bool socket)
 {
 	static const char *const files[] = { "ro", "nosuid", "nodev", "rbind", "rprivate" };
 	static const char *const sockets[] = { "nosuid", "nodev", "noexec", "rbind", "rprivate" };
@@ -28,17 +28,17 @@ static struct json *mount(const struct cdi_plan_input *in, const char *source, c
 	return o;
 }
 
-static struct json *mounts(const struct cdi_plan_input *in)
+static struct json *all_mounts(const struct cdi_plan_input *in)
 {
 	const struct plan *p = in->plan;
 	struct json *list = json_new_array();
 
 	for (size_t i = 0; i < p->n_mounts; i++)
-		json_append(list, mount(in, p->mounts[i].source, p->mounts[i].target, false));
+		json_append(list, one_mount(in, p->mounts[i].source, p->mounts[i].target, false));
 	for (size_t i = 0; i < p->n_ipc; i++)
-		json_append(list, mount(in, p->ipc[i].path, p->ipc[i].path, true));
+		json_append(list, one_mount(in, p->ipc[i].path, p->ipc[i].path, true));
 	for (size_t i = 0; i < p->n_shown; i++)
-		json_append(list, mount(in, p->shown[i].path, p->shown[i].path, false));
+		json_append(list, one_mount(in, p->shown[i].path, p->shown[i].path, false));
 	return list;
 }
 
@@ -72,7 +72,7 @@ static struct json *edits_of(const struct cdi_plan_input *in)
 		json_set(edits, "deviceNodes", nodes);
 	else
 		json_free(nodes);
-	json_set(edits, "mounts", mounts(in));
+	json_set(edits, "mounts", all_mounts(in));
 	json_append(hooks, cdi_hook(in->conf, in->config_file));
 	json_set(edits, "hooks", hooks);
 	return edits;
