@@ -184,11 +184,12 @@ static int take(struct cdihook_args *a, const struct option *o, const char *valu
 	int r = 0;
 
 	if (!o->list)
-		return o->fn(a, value, err);
-	strlist_split(&a->arena, &values, value, ",", true);
+		strlist_add(&a->arena, &values, value);
+	else
+		strlist_split(&a->arena, &values, value, ",", true);
 	for (size_t i = 0; r == 0 && i < values.n; i++)
 		r = o->fn(a, values.v[i], err);
-	return r;
+	return r < 0 ? err_wrap(err, "--%s", o->name) : 0;
 }
 
 /* An option with what belongs to it: how many words that are. 0 where this verb has none of that name. */
@@ -280,12 +281,12 @@ int cdihook_args_parse(struct cdihook_args *ret, int argc, char **argv, struct e
 	if (ret->verb == CDIHOOK_UNKNOWN || ret->verb >= CDIHOOK_VERSION)
 		return 0;
 	if (unknown)
-		return err_set(err, ERR_USAGE, 0, "%s", unknown);
+		return err_set(err, ERR_USAGE, 0, "'%s'", unknown);
 	while (i < argc) {
 		int n = argv[i][0] == '-' ? read_option(ret, argc - i, argv + i, 1u << ret->verb, err) : 0;
 
 		if (n <= 0)
-			return n < 0 ? n : err_set(err, ERR_USAGE, 0, "%s", argv[i]);
+			return n < 0 ? n : err_set(err, ERR_USAGE, 0, "'%s'", argv[i]);
 		i += n;
 	}
 	if (ret->verb == CDIHOOK_MODE && !ret->has_mode)

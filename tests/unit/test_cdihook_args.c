@@ -86,7 +86,7 @@ TEST(verbs_that_nobody_knows_are_no_error)
 	CHECK_INT(cdihook_args_parse(&a, 0, ARGS("x"), &err), 0);
 	CHECK(a.verb == CDIHOOK_UNKNOWN && !a.word);
 	CHECK(PARSE("--new-option", "noop") < 0);
-	CHECK_STR(err.what, "--new-option");
+	CHECK_STR(err.what, "'--new-option'");
 	cdihook_args_free(&a);
 }
 
@@ -136,6 +136,10 @@ TEST(what_is_refused)
 		if (!CHECK_INT(parse(&a, n, argv, &err), -22) || !CHECK_INT(err.code, ERR_USAGE))
 			CHECK_STR(rows[i][2] ? rows[i][2] : rows[i][1], "refused");
 	}
+	CHECK(PARSE("chmod", "--mode", "u+x") < 0);
+	CHECK_STR(err.what, "--mode: u+x");
+	CHECK(PARSE("noop", "") < 0);
+	CHECK_STR(err.what, "''");
 	cdihook_args_free(&a);
 }
 
