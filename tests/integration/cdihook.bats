@@ -218,6 +218,9 @@ smi_without_paths() {
 	echo "$output"
 	[ "$status" != 0 ]
 	[[ $output == *"nvcoreos-hook: E02: "*--new-option* ]]
+	# What the runtime writes is read whatever the verb: crun takes a broken pipe for a failed hook.
+	(set -o pipefail && head -c 200000 /dev/zero | "$BASE/nvidia-cdi-hook" of-tomorrow)
+	(set -o pipefail && head -c 200000 /dev/zero | "$BASE/nvidia-cdi-hook" noop)
 	run -0 "$BASE/nvidia-cdi-hook" --version
 	[[ $output == nvidia-cdi-hook\ * ]]
 	# Not in the container's namespaces there is no root of its own: nothing is done to the host.
