@@ -127,7 +127,8 @@ int cdilibs_add(struct cdilibs *l, const struct container *c, const char *folder
 	dir = fdopendir(fd);
 	if (!dir)
 		return err_set(err, ERR_ROOTFS, errno, "%s", folder);
-	fd = -EBADF;
+	/* The directory's by now. */
+	(void)take_fd(fd);
 	s.folder = arena_strdup(&l->arena, folder);
 	read_names(&s, dir);
 	return 0;

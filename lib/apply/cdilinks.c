@@ -30,7 +30,7 @@ static bool is_mounted(const struct container *c, const char *path, int there)
 {
 	char parent[PATH_MAX];
 	cleanup_fd int dir = -EBADF;
-	uint64_t a, b;
+	uint64_t a = 0, b = 0;
 
 	if (path_parent(path, parent, sizeof(parent)) < 0)
 		return false;

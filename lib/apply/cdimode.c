@@ -13,7 +13,7 @@
 static int set(const struct container *c, const char *path, mode_t mode, uint64_t own_dev, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-	uint64_t root, own;
+	uint64_t root = 0, own = 0;
 	struct stat st;
 	int r;
 

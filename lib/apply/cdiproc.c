@@ -30,7 +30,7 @@ int cdiproc_build(const struct container *c, const struct hostroot *host, const 
 {
 	cleanup_fd int place = open_place(c), tree = -EBADF;
 	struct inventory inv = { .driver = NULL };
-	struct plan plan;
+	struct plan plan = { .proc = { .wanted = false } };
 	int r;
 
 	if (place < 0)
