@@ -18,6 +18,8 @@ engines_setup() {
 	bundle_make "$BASE/image" "$ROOT"
 	probe_install "$BASE/probes" "$IMAGE"
 	seen_install "$IMAGE"
+	# The tool's own, which stays once it is there.
+	install -m 600 /dev/null "$HOST/host/run/cdi.lock"
 	engines_watch >"$BASE/before"
 }
 

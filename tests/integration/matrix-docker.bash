@@ -33,21 +33,29 @@ matrix_setup() {
 
 # machine_make: MACHINE, with an /etc of its own and nvcoreos in /opt, and DOCKERD_MOUNTS, where both stand in place of this machine's.
 machine_make() {
-	export MACHINE=$BASE/machine DOCKERD_MOUNTS=$BASE/mounts/ns
-	mkdir -p "$MACHINE/opt/nvcoreos/bin" "$MACHINE/usr/local/bin" "$BASE/mounts"
+	local tries=100
+	export MACHINE=$BASE/machine MACHINE_PID DOCKERD_MOUNTS
+	mkdir -p "$MACHINE/opt/nvcoreos/bin" "$MACHINE/usr/local/bin"
 	cp -a /etc "$MACHINE/etc"
 	rm -rf "$MACHINE/etc"/{docker,nvcoreos,cdi}
 	mkdir "$MACHINE/etc/nvcoreos"
 	install -m 755 "$NVCOREOS_BUILD"/nvcoreos{,-hook,-runtime} "$MACHINE/opt/nvcoreos/bin"
 	sed 's#^hook-path=.*#hook-path=/opt/nvcoreos/bin/nvcoreos-hook#' "$HOST/conf" >"$MACHINE/etc/nvcoreos/nvcoreos.conf"
-	# A mount namespace can be mounted only where mounts do not spread.
-	mount --bind "$BASE/mounts" "$BASE/mounts"
-	mount --make-private "$BASE/mounts"
-	: >"$DOCKERD_MOUNTS"
+	# A process holds the mounts. A file could not always: Linux compares numbers to keep namespaces from holding each other, and since
+	# 6.18 those of one processor are not in order with those of another.
 	# shellcheck disable=SC2016 # for the inner shell
-	unshare --mount="$DOCKERD_MOUNTS" --propagation private sh -ec 'mount --bind "$1/etc" /etc
+	unshare -m --propagation private sh -ec 'mount --bind "$1/etc" /etc
 		mount --bind "$1/opt" /opt
-		[ ! -d /run/cdi ] || mount -t tmpfs tmpfs /run/cdi' sh "$MACHINE"
+		[ ! -d /run/cdi ] || mount -t tmpfs tmpfs /run/cdi
+		: >"$1/ready"
+		exec sleep infinity' sh "$MACHINE" </dev/null >/dev/null 3>&- &
+	MACHINE_PID=$!
+	DOCKERD_MOUNTS=/proc/$MACHINE_PID/ns/mnt
+	until [ -e "$MACHINE/ready" ]; do
+		tries=$((tries - 1))
+		[ $tries != 0 ] && kill -0 "$MACHINE_PID" || return
+		sleep 0.1
+	done
 }
 
 # inside CMD...: a program where the machine is this one.
@@ -61,6 +69,7 @@ matrix_clean() {
 	for dir in "$BASE"/docker-*/; do
 		dockerd_stop "${dir%/}" || :
 	done
+	[ -z "${MACHINE_PID:-}" ] || cleanup_end "$MACHINE_PID" || :
 	engines_clean
 }
 

@@ -56,7 +56,7 @@ dockerd_config() {
 		* $more' --args -- "$@"
 }
 
-# dockerd_inside CMD...: a daemon, in the mounts that DOCKERD_MOUNTS names (a file on which a mount namespace is mounted), if set. It
+# dockerd_inside CMD...: a daemon, in the mounts that DOCKERD_MOUNTS names (/proc/PID/ns/mnt of a process in them), if set. It
 # becomes that program, so that $! is its number.
 dockerd_inside() {
 	if [ -n "${DOCKERD_MOUNTS:-}" ]; then
