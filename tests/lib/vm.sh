@@ -243,11 +243,15 @@ vm_pack() {
 # --- its life ----------------------------------------------------------------
 
 # vm_run KERNEL CONSOLE SECONDS WORDS QEMU_OPTION...: runs it to its end; what the guest wrote is in CONSOLE. The kernel's own words stay
-# off the console, where they would fall into the middle of lines. WORDS are for the kernel's command line.
+# off the console, where they would fall into the middle of lines. WORDS are for the kernel's command line. With VM_COUNTS=1 its clock
+# counts instructions: one is a nanosecond.
 vm_run() {
 	local kernel=$1 console=$2 seconds=$3 words=$4 rc=0
+	local clock='-accel tcg,thread=multi'
+	[ "${VM_COUNTS:-0}" != 1 ] || clock='-accel tcg -icount shift=0,sleep=off'
 	shift 4
-	timeout --kill-after=5 "$seconds" qemu-system-x86_64 -accel tcg,thread=multi -M q35 -cpu Nehalem,+rdrand -nodefaults -no-user-config \
+	# shellcheck disable=SC2086 # words
+	timeout --kill-after=5 "$seconds" qemu-system-x86_64 $clock -M q35 -cpu Nehalem,+rdrand -nodefaults -no-user-config \
 		-display none -serial stdio -no-reboot -kernel "$kernel/vmlinuz" \
 		-append "console=ttyS0 panic=-1 loglevel=0 mitigations=off $words" "$@" </dev/null 2>&1 | tr -d '\r' >"$console"
 	rc=${PIPESTATUS[0]}
