@@ -28,10 +28,28 @@ static const struct {
 	[CAPS_WRITE] = { 0, { CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_END } },
 };
 
-static void free_caps(cap_t *c)
+/* The process's sets as they were read or last set: nobody else changes the permitted ones, and effective ones are always set as a whole. */
+static cap_t held;
+
+static cap_t hold(void)
 {
-	if (*c)
-		cap_free(*c);
+	if (!held)
+		held = cap_get_proc();
+	return held;
+}
+
+/* 0 or -errno; then they are read anew the next time. */
+static int settle(int r)
+{
+	int error = errno;
+
+	if (r == 0 && cap_set_proc(held) == 0)
+		return 0;
+	if (r == 0)
+		error = errno;
+	cap_free(held);
+	held = NULL;
+	return error ? -error : -EINVAL;
 }
 
 static bool is_permitted(cap_t c, cap_value_t v)
@@ -52,20 +70,20 @@ static int missing(cap_value_t v, struct err *err)
 
 static int set_effective(const cap_value_t *list, int required, struct err *err)
 {
-	cleanup(free_caps) cap_t c = cap_get_proc();
+	cap_t c = hold();
+	int r;
 
-	if (!c || cap_clear_flag(c, CAP_EFFECTIVE) < 0)
+	if (!c)
 		return err_set(err, ERR_PRIVILEGE, errno, "reading capabilities");
-	for (int i = 0; list[i] != CAP_END; i++) {
-		if (!is_permitted(c, list[i])) {
-			if (i < required)
-				return missing(list[i], err);
-			continue;
-		}
-		if (cap_set_flag(c, CAP_EFFECTIVE, 1, &list[i], CAP_SET) < 0)
-			return err_set(err, ERR_PRIVILEGE, errno, "setting capabilities");
+	r = cap_clear_flag(c, CAP_EFFECTIVE);
+	for (int i = 0; r == 0 && list[i] != CAP_END; i++) {
+		if (is_permitted(c, list[i]))
+			r = cap_set_flag(c, CAP_EFFECTIVE, 1, &list[i], CAP_SET);
+		else if (i < required)
+			return missing(list[i], err);
 	}
-	return cap_set_proc(c) < 0 ? err_set(err, ERR_PRIVILEGE, errno, "setting capabilities") : 0;
+	r = settle(r);
+	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "setting capabilities") : 0;
 }
 
 int caps_lower(struct err *err)
@@ -82,11 +100,10 @@ int caps_raise(enum caps_phase phase, struct err *err)
 
 int caps_restore(struct err *err)
 {
-	cleanup(free_caps) cap_t c = cap_get_proc();
+	cap_t c = hold();
+	int r = c ? settle(cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED)) : -errno;
 
-	if (!c || cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED) < 0 || cap_set_proc(c) < 0)
-		return err_set(err, ERR_PRIVILEGE, errno, "restoring capabilities");
-	return 0;
+	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "restoring capabilities") : 0;
 }
 
 static bool is_needed(cap_value_t v, unsigned set)
@@ -98,27 +115,35 @@ static bool is_needed(cap_value_t v, unsigned set)
 	return false;
 }
 
-/* Makes the permitted set what these phases need of it, and the effective and inheritable ones empty. */
+/* Makes the permitted set what these phases need of it, and the effective and inheritable ones empty. 0 or -1. */
 static int narrow(cap_t c, unsigned set)
 {
 	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
 		if (!is_needed(v, set) && cap_set_flag(c, CAP_PERMITTED, 1, &v, CAP_CLEAR) < 0)
-			return -errno;
-	if (cap_clear_flag(c, CAP_EFFECTIVE) < 0 || cap_clear_flag(c, CAP_INHERITABLE) < 0)
-		return -errno;
-	return 0;
+			return -1;
+	return cap_clear_flag(c, CAP_EFFECTIVE) < 0 || cap_clear_flag(c, CAP_INHERITABLE) < 0 ? -1 : 0;
+}
+
+static bool is_effective(cap_t c, cap_value_t v)
+{
+	cap_flag_value_t flag = CAP_CLEAR;
+
+	return cap_get_flag(c, v, CAP_EFFECTIVE, &flag) == 0 && flag == CAP_SET;
 }
 
 /* Leaves in the bounding set what these phases need. */
 static int drop_bounding(cap_t c, unsigned set, struct err *err)
 {
 	static const cap_value_t setpcap = CAP_SETPCAP;
+	int r = 0;
 
 	/* Without SETPCAP the bounding set stays; permitted is narrowed all the same. */
 	if (!is_permitted(c, setpcap))
 		return 0;
-	if (cap_set_flag(c, CAP_EFFECTIVE, 1, &setpcap, CAP_SET) < 0 || cap_set_proc(c) < 0)
-		return err_set(err, ERR_PRIVILEGE, errno, "raising CAP_SETPCAP");
+	if (!is_effective(c, setpcap))
+		r = settle(cap_set_flag(c, CAP_EFFECTIVE, 1, &setpcap, CAP_SET));
+	if (r < 0)
+		return err_set(err, ERR_PRIVILEGE, -r, "raising CAP_SETPCAP");
 	/* Old kernels know fewer capabilities: EINVAL ends the row. */
 	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
 		if (!is_needed(v, set) && cap_drop_bound(v) < 0 && errno != EINVAL)
@@ -128,7 +153,7 @@ static int drop_bounding(cap_t c, unsigned set, struct err *err)
 
 int caps_limit(struct err *err)
 {
-	cleanup(free_caps) cap_t c = cap_get_proc();
+	cap_t c = hold();
 	int r;
 
 	if (!c)
@@ -136,35 +161,29 @@ int caps_limit(struct err *err)
 	r = drop_bounding(c, CAPS_ALL, err);
 	if (r < 0)
 		return r;
-	/* Kernels before 4.3 have none. */
-	(void)cap_reset_ambient();
-	r = narrow(c, CAPS_ALL);
-	if (r == 0 && cap_set_proc(c) < 0)
-		r = -errno;
+	/* Kernels before 4.3 have none. libcap's own call asks for each of them first. */
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	r = settle(narrow(c, CAPS_ALL));
 	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "narrowing capabilities") : 0;
 }
 
 int caps_keep(unsigned set, struct err *err)
 {
-	cleanup(free_caps) cap_t c = cap_get_proc();
-	int r = c ? narrow(c, set) : -errno;
+	cap_t c = hold();
+	int r = c ? settle(narrow(c, set)) : -errno;
 
-	if (r == 0 && cap_set_proc(c) < 0)
-		r = -errno;
 	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "giving up capabilities") : 0;
 }
 
 int caps_become_loader(void)
 {
-	cleanup(free_caps) cap_t c = cap_get_proc();
+	cap_t c = hold();
 	int r = c ? drop_bounding(c, CAPS_BIT(CAPS_LOAD), NULL) : -errno;
 
 	/* Root's execve would give back what the bounding set has, the hook's among it; so it gives no more than is permitted now. */
 	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)
-		r = narrow(c, CAPS_BIT(CAPS_LOAD));
-	if (r == 0 && (cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED) < 0 || cap_set_proc(c) < 0))
-		r = -errno;
+		r = settle(narrow(c, CAPS_BIT(CAPS_LOAD)) < 0 ? -1 : cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED));
 	return r;
 }
