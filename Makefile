@@ -67,7 +67,7 @@ comma := ,
 quote = '$(subst ','\'',$(1))'
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 pkg_static = $(shell $(PKG_CONFIG) --static --libs $(1))
-HOOK_PKGS := jansson libcap libseccomp
+HOOK_PKGS := jansson libcap
 CLI_PKGS := jansson libcap libseccomp libarchive nettle mount libkmod yaml-0.1
 LOAD_PKGS := libkmod nettle
 # libarchive brings the same one along, through what it needs itself: a static one beside it would be a second.
@@ -116,6 +116,15 @@ $(TABLES): config/driver-files.conf config/driver-files.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f config/driver-files.awk config/driver-files.conf >$@.tmp && mv $@.tmp $@
 $(addprefix $(BUILD)/obj/lib/store/,classify.o cudaver.o): $(TABLES)
+
+# The hook's system call filters: libseccomp makes them here and now, not at each start.
+FILTERS := build/gen/filters.inc
+$(FILTERS): hook/filters.c $(addprefix lib/,apply/seccomp.c apply/seccomp.h base/err.c base/str.c base/mem.c)
+	$(say) FILTERS $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -o build/gen/filters $(filter %.c,$^) $(call pkg_libs,libseccomp)
+	$(Q)build/gen/filters >$@.tmp && mv $@.tmp $@
+$(BUILD)/obj/lib/apply/filter.o: $(FILTERS)
 
 $(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(say) CC $<
@@ -186,7 +195,7 @@ bundle: all $(BUNDLE)/nvcoreos $(BUNDLE)/nvcoreos-load $(BUNDLE)/nvcoreos-image
 $(BUILD)/obj/tests/unit/%.o: CPPFLAGS += -Ihook -Icli -Itests/unit $(if $(COVERAGE_FLAGS),-DTAP_COVERAGE)
 
 # What tests/unit/faults.c stands in for.
-FAULT_CALLS := cap_set_proc clock_gettime clock_nanosleep fchmod fchown flock fstat64 fstatat64 fstatfs64 fsync mkdirat mknodat open64 openat64 poll read renameat renameat2 seccomp_load \
+FAULT_CALLS := cap_set_proc clock_gettime clock_nanosleep fchmod fchown flock fstat64 fstatat64 fstatfs64 fsync mkdirat mknodat open64 openat64 poll read renameat renameat2 \
 	setfsgid setfsuid setns stat64 statx symlinkat syscall write
 FAULTS := $(addprefix -Wl$(comma)--wrap=,$(FAULT_CALLS))
 
@@ -304,7 +313,7 @@ lint:
 	$(Q)contrib/lint/lint.sh
 
 # What compilers and checkers suspect.
-analyze: $(TABLES)
+analyze: $(TABLES) $(FILTERS)
 	$(Q)contrib/deps.sh install build lint
 	$(Q)CPPFLAGS=$(call quote,$(CPPFLAGS)) contrib/lint/analyze.sh
 

@@ -10,9 +10,9 @@
 #include "apply/caps.h"
 #include "apply/cgroup.h"
 #include "apply/container.h"
+#include "apply/filter.h"
 #include "apply/load.h"
 #include "apply/prepare.h"
-#include "apply/seccomp.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cdihook.h"
@@ -154,7 +154,7 @@ static int settle(struct err *err)
 
 	if (r == 0)
 		r = caps_keep(CAPS_ALL & ~CAPS_BIT(CAPS_LOAD), err);
-	return r < 0 ? r : seccomp_enter(SECCOMP_HOOK, err);
+	return r < 0 ? r : filter_enter(SECCOMP_HOOK, err);
 }
 
 /*
@@ -171,7 +171,7 @@ static int confine(struct run *run, int conf_error, struct err *err)
 	if (conf_error == 0 && hostroot_open(&run->host, &run->conf, NULL) == 0 &&
 	    load_missing(&run->conf, &run->host, &missing, NULL) == 0)
 		run->must_load = missing != NULL;
-	return run->must_load ? seccomp_enter(SECCOMP_LOAD, err) : settle(err);
+	return run->must_load ? filter_enter(SECCOMP_LOAD, err) : settle(err);
 }
 
 static int load(struct run *run, struct err *err)

@@ -49,8 +49,8 @@ check_layer() {
 				bad "$file: includes $header: ${header%%/*} comes after $layer"
 			fi
 			;;
-		# Made by the Makefile from a file that people read.
-		driver-files.inc) ;;
+		# Made by the Makefile from files that people read.
+		driver-files.inc | filters.inc) ;;
 		*) [ -e "$(dirname "$file")/$header" ] || bad "$file: includes $header, which is not beside it" ;;
 		esac
 	done < <(sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p' "$file")

@@ -11,12 +11,12 @@
 #include <sys/vfs.h>
 
 #include "apply/caps.h"
+#include "apply/filter.h"
 #include "apply/inside.h"
 #include "apply/ldso.h"
 #include "apply/made.h"
 #include "apply/mnt.h"
 #include "apply/procfs.h"
-#include "apply/seccomp.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -311,13 +311,13 @@ static int change_container(const struct apply_input *in, struct sources *source
 	int r = caps_keep(CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 
 	if (r == 0)
-		r = seccomp_enter(SECCOMP_INSIDE, err);
+		r = filter_enter(SECCOMP_INSIDE, err);
 	if (r == 0)
 		r = attach_all(in, sources, err);
 	if (r == 0)
 		r = caps_keep(CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 	if (r == 0)
-		r = seccomp_enter(SECCOMP_FILES, err);
+		r = filter_enter(SECCOMP_FILES, err);
 	return r < 0 ? r : write_loader_files(in, err);
 }
 

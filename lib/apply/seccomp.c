@@ -197,17 +197,32 @@ static int allow(scmp_filter_ctx ctx, unsigned phase)
 	return r;
 }
 
-int seccomp_enter(enum seccomp_phase phase, struct err *err)
+/* *ret_r is 0 or -errno; what is returned is to be released either way. */
+static scmp_filter_ctx make(enum seccomp_phase phase, int *ret_r)
 {
 	const uint32_t kill = SCMP_ACT_KILL_PROCESS;
-	cleanup(release) scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD ? SCMP_ACT_ALLOW : kill);
-	int r = ctx ? 0 : -ENOMEM;
+	scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD ? SCMP_ACT_ALLOW : kill);
 
-	if (r == 0)
-		r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, kill);
-	if (r == 0)
-		r = phase == SECCOMP_LOAD ? take_away(ctx) : allow(ctx, 1u << phase);
+	*ret_r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, kill) : -ENOMEM;
+	if (*ret_r == 0)
+		*ret_r = phase == SECCOMP_LOAD ? take_away(ctx) : allow(ctx, 1u << phase);
+	return ctx;
+}
+
+int seccomp_enter(enum seccomp_phase phase, struct err *err)
+{
+	int r;
+	cleanup(release) scmp_filter_ctx ctx = make(phase, &r);
+
 	if (r == 0)
 		r = seccomp_load(ctx);
 	return r < 0 ? err_set(err, ERR_KERNEL, -r, "loading a seccomp filter") : 0;
+}
+
+int seccomp_write(enum seccomp_phase phase, int fd)
+{
+	int r;
+	cleanup(release) scmp_filter_ctx ctx = make(phase, &r);
+
+	return r < 0 ? r : seccomp_export_bpf(ctx, fd);
 }

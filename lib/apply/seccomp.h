@@ -19,9 +19,11 @@ enum seccomp_phase {
 };
 
 /*
- * Loads the filter of a phase; no_new_privs must be set, and a phase once entered never comes back. -errno with
- * ERR_KERNEL.
+ * Makes and loads the filter of a phase; no_new_privs must be set, and a phase once entered never comes back. -errno with
+ * ERR_KERNEL. The hook's own are made when it is built, see apply/filter.h.
  */
 int seccomp_enter(enum seccomp_phase phase, struct err *err) must_check;
+/* Writes the filter of a phase to fd as the kernel takes it: an array of struct sock_filter. 0 or -errno. */
+int seccomp_write(enum seccomp_phase phase, int fd) must_check;
 
 #endif

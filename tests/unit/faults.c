@@ -136,7 +136,6 @@ WRAP(int, "symlinkat", symlinkat, (const char *target, int dir, const char *name
 WRAP(int, "setns", setns, (int fd, int type), (fd, type))
 /* Of the libraries that are linked only their calls in our code are seen, not what these call in turn. */
 WRAP(int, "cap_set_proc", cap_set_proc, (void *caps), (caps))
-WRAP(int, "seccomp_load", seccomp_load, (void *ctx), (ctx))
 
 /* Neither tells an error: that one failed is seen by the id that it did not take. */
 int __real_setfsuid(uid_t uid);
@@ -220,6 +219,7 @@ static const char *syscall_name(long n)
 		{ SYS_openat2, "openat2" },
 		{ SYS_pidfd_open, "pidfd_open" },
 		{ SYS_pidfd_send_signal, "pidfd_send_signal" },
+		{ SYS_seccomp, "seccomp" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

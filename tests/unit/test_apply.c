@@ -432,7 +432,7 @@ static int in_child(int (*fn)(void))
 	pid = fork();
 	if (pid == 0) {
 		/* Behind the filters there would be no looking at what came of it. */
-		faults_pretend("seccomp_load");
+		faults_pretend("seccomp");
 		tap_exit(fn());
 	}
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apply/filter.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -49,7 +50,7 @@ static int fate(int first, int last, const struct call *call)
 		signal(SIGILL, SIG_DFL);
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 		for (int p = first; p <= last; p++)
-			if (seccomp_enter((enum seccomp_phase)p, &err) < 0)
+			if ((p == SECCOMP_DECODE ? seccomp_enter(p, &err) : filter_enter(p, &err)) < 0)
 				_exit(99);
 		syscall(call->number, call->a, call->b, call->c, 0, 0, 0);
 		syscall(SYS_exit_group, 0);
