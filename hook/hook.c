@@ -123,7 +123,8 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 				     .plan = &run->prepared.plan,
 				     .facts = &run->prepared.facts,
 				     .container = &run->container,
-				     .loader_only = args->verb == HOOK_LDCACHE };
+				     .loader_only = args->verb == HOOK_LDCACHE,
+				     .last = true };
 	int r = find_root(run, err);
 
 	if (r == 0)
@@ -238,14 +239,6 @@ int main(int argc, char **argv)
 		log_info("container %s: driver %s, %zu mounts, %zu nodes", run.state.id,
 			 run.prepared.plan.driver ? run.prepared.plan.driver : "none", run.prepared.plan.n_mounts,
 			 run.prepared.plan.n_nodes);
-	r = report_end(r, &err);
-	prepare_free(&run.prepared);
-	container_close(&run.container);
-	hostroot_close(&run.host);
-	request_free(&run.request);
-	spec_free(&run.spec);
-	state_free(&run.state);
-	config_free(&run.conf);
-	log_close();
-	return r;
+	/* What it owns ends with it. */
+	return report_end(r, &err);
 }

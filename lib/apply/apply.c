@@ -40,11 +40,12 @@ struct sources {
 	size_t n;
 	uint64_t contained[3]; /* mounts that were made slaves: what is mounted on them stays in the container */
 	size_t n_contained;
+	bool last;
 };
 
 static void sources_free(struct sources *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
+	for (size_t i = 0; !s->last && i < s->n; i++) {
 		fd_close(s->v[i].tree);
 		fd_close(s->v[i].at);
 	}
@@ -143,10 +144,8 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 	return r;
 }
 
-static int contain(struct sources *s, const struct container *c, const char *path, struct err *err)
+static int contain(struct sources *s, int fd, const char *path, struct err *err)
 {
-	/* Not through a link: an image may have put one into a volume. */
-	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	int contained, r;
 
 	if (fd < 0)
@@ -165,38 +164,29 @@ static int contain(struct sources *s, const struct container *c, const char *pat
  */
 static int contain_all(struct sources *s, const struct container *c, struct err *err)
 {
-	static const char *const places[] = { "/", "/dev", "/proc" };
-	int r = 0;
+	/* Not through a link: an image may have put one into a volume. */
+	cleanup_fd int proc = path_open(c->rootfd, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	int r = contain(s, c->rootfd, "/", err);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(places); i++)
-		r = contain(s, c, places[i], err);
-	return r;
+	if (r == 0)
+		r = contain(s, c->dev, "/dev", err);
+	return r < 0 ? r : contain(s, proc, "/proc", err);
 }
 
-static int refuse_shared(const struct sources *s, int proc_self, int target, const char *what, struct err *err)
+static int refuse_shared(const struct sources *s, int proc_self, uint64_t own, const char *what, struct err *err)
 {
-	uint64_t own;
-	int r = path_mount_id(target, &own);
+	int r;
 
-	for (size_t i = 0; r == 0 && i < s->n_contained; i++)
+	for (size_t i = 0; i < s->n_contained; i++)
 		if (s->contained[i] == own)
 			return 0;
-	if (r == 0)
-		r = mnt_is_shared(proc_self, own);
+	r = mnt_is_shared(proc_self, own);
 	if (r > 0) {
 		err_set(err, ERR_FOREIGN_MOUNT, EPERM, "%s lies on a volume whose mounts are shared with the host",
 			what);
 		return err_hint(err, "mount that volume without rshared");
 	}
 	return r < 0 ? err_set(err, ERR_KERNEL, -r, "mount of %s", what) : 0;
-}
-
-/* Whether an earlier hook has mounted the very same thing there (prestart and createRuntime both configured). */
-static bool is_there(const struct source *s, int target)
-{
-	struct stat st;
-
-	return fstat(target, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino;
 }
 
 /* Nothing where the container's /proc has none; and a directory of that name elsewhere is not it. */
@@ -235,15 +225,20 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 static int find_place(const struct apply_input *in, const struct sources *all, struct source *s, struct err *err)
 {
 	cleanup_fd int target = -EBADF;
+	struct path_facts f;
 	int r;
 
 	err->code = ERR_NONE;
 	target = open_target(in, s, err);
 	if (target < 0)
 		return err->code == ERR_NONE ? 0 : target;
-	if (s->kind != SOURCE_PROC && is_there(s, target))
+	r = path_look(target, "", &f);
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "mount of %s", s->target);
+	/* An earlier hook has mounted the very same thing there (prestart and createRuntime both configured). */
+	if (s->kind != SOURCE_PROC && f.dev == s->dev && f.ino == s->ino)
 		return 0;
-	r = refuse_shared(all, in->container->proc_self, target, s->target, err);
+	r = refuse_shared(all, in->container->proc_self, f.mount, s->target, err);
 	if (r == 0)
 		s->at = take_fd(target);
 	return r;
@@ -262,13 +257,16 @@ static int attach(struct sources *sources, struct err *err)
 static int write_loader_files(const struct apply_input *in, struct err *err)
 {
 	const struct plan *p = in->plan;
-	int r = 0;
+	int r = container_own_begin(in->container, err);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r == 0 && i < p->n_links; i++)
 		r = inside_link(in->container, p->links[i].path, p->links[i].target, err);
 	for (size_t i = 0; r == 0 && i < p->n_files; i++)
 		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
 				 err);
+	container_own_end(in->container);
 	if (r == 0 && p->cache.wanted)
 		r = ldso_update(in->container, p, err);
 	return r;
@@ -296,13 +294,17 @@ static int attach_all(const struct apply_input *in, struct sources *sources, str
 		r = contain_all(sources, in->container, err);
 	if (r == 0)
 		r = caps_lower(err);
+	if (r == 0)
+		r = container_own_begin(in->container, err);
+	if (r < 0)
+		return r;
 	/* All places before the first mount: on what is mounted, nothing could be taken back. */
 	for (size_t i = 0; r == 0 && i < sources->n; i++)
 		r = find_place(in, sources, &sources->v[i], err);
-	if (r < 0)
-		return r;
-	make_dev_links(in);
-	return attach(sources, err);
+	if (r == 0)
+		make_dev_links(in);
+	container_own_end(in->container);
+	return r < 0 ? r : attach(sources, err);
 }
 
 /* Each step in the container's namespace begins by giving up what only the steps before it needed. */
@@ -334,7 +336,7 @@ static void take_back(const struct container *c)
 
 int apply_plan(const struct apply_input *in, struct err *err)
 {
-	cleanup(sources_free) struct sources sources = { .v = NULL };
+	cleanup(sources_free) struct sources sources = { .last = in->last };
 	cleanup(made_free) struct made made = MADE_INIT(in->container->rootfd);
 	struct container c = *in->container;
 	struct apply_input noting = *in;
@@ -349,8 +351,11 @@ int apply_plan(const struct apply_input *in, struct err *err)
 	if (r == 0)
 		r = container_join(in->container, err);
 	if (r == 0)
+		container_hold_dev(&c);
+	if (r == 0)
 		r = change_container(&noting, &sources, err);
 	if (r < 0)
 		take_back(&c);
+	fd_close(c.dev);
 	return r;
 }

@@ -23,6 +23,7 @@ struct apply_input {
 	const struct rootfacts *facts;
 	const struct container *container;
 	bool loader_only; /* only the loader's files and links: the mounts are somebody else's (CDI) */
+	bool last;	  /* the process ends after this, and so may its fds */
 };
 /*
  * Carries the plan out; afterwards the process stays in the container's mount namespace. -errno with ERR_MOUNT,

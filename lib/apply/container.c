@@ -69,19 +69,16 @@ static int open_root(const char *path, struct err *err)
 {
 	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	cleanup_fd int slash = -EBADF;
-	int same;
+	struct stat st, slash;
 
 	/* EPERM: an outer filter that does not know openat2. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		return err_set(err, ERR_KERNEL, errno, "openat2");
 	if (fd < 0)
 		return err_set(err, ERR_ROOTFS, errno, "%s", path);
-	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	same = slash < 0 ? -errno : same_file(fd, slash);
-	if (same < 0)
-		return err_set(err, ERR_ROOTFS, -same, "%s", path);
-	if (same)
+	if (fstat(fd, &st) < 0 || fstatat(AT_FDCWD, "/", &slash, 0) < 0)
+		return err_set(err, ERR_ROOTFS, errno, "%s", path);
+	if (st.st_dev == slash.st_dev && st.st_ino == slash.st_ino)
 		return err_set(err, ERR_ROOTFS, EPERM, "%s is the host's own root", path);
 	return take_fd(fd);
 }
@@ -116,18 +113,20 @@ static int open_proc_self(struct err *err)
 /*
  * One hook at a time works on a container: engines can have it configured as prestart and as createRuntime, and a killed
  * one's successor may come while it still ends. The lock is on the namespace itself, so there is no file that could be
- * left, and nobody can hold it who may not trace the container's init.
+ * left, and nobody can hold it who may not trace the container's init. 0, or more where others were waited for.
  */
 static int lock(int ns, struct err *err)
 {
-	for (int i = 0; flock(ns, LOCK_EX | LOCK_NB) < 0; i++) {
+	int i = 0;
+
+	for (; flock(ns, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_set(err, ERR_NAMESPACE, errno, "locking its mount namespace");
 		if (i == LOCK_TRIES)
 			return err_set(err, ERR_BUSY, 0, "another nvcoreos-hook works on this container");
 		poll(NULL, 0, LOCK_PAUSE_MS);
 	}
-	return 0;
+	return i;
 }
 
 int container_enter(struct container *ret, pid_t pid, const char *root_path, struct err *err)
@@ -150,8 +149,8 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
 	if (r)
 		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");
 	r = lock(ret->mnt_ns, err);
-	/* Others may have been waited for. */
-	if (r == 0)
+	/* Others were waited for. */
+	if (r > 0)
 		r = check_init(ret, pid, err);
 	if (r == 0)
 		r = visit(ret, root_path, err);
@@ -212,8 +211,18 @@ int container_join(const struct container *c, struct err *err)
 	return caps_lower(err);
 }
 
+void container_hold_dev(struct container *c)
+{
+	/* Not through a link: an image may have put one into a volume. */
+	cleanup_fd int fd = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd >= 0 && path_mount_id(fd, &c->dev_mount) == 0)
+		c->dev = take_fd(fd);
+}
+
 void container_close(struct container *c)
 {
+	fd_close(take_fd(c->dev));
 	fd_close(take_fd(c->init));
 	fd_close(take_fd(c->mnt_ns));
 	fd_close(take_fd(c->host_ns));
@@ -222,11 +231,33 @@ void container_close(struct container *c)
 	fd_close(take_fd(c->proc_self));
 }
 
+/* How many have begun. */
+static unsigned owning;
+
+/* Whether the container's root is somebody else; we are one and the same all the time. */
+static bool is_foreign(const struct container *c)
+{
+	static bool known;
+	static uid_t uid;
+	static gid_t gid;
+
+	if (!known) {
+		uid = geteuid();
+		gid = getegid();
+		known = true;
+	}
+	return c->uid != uid || c->gid != gid;
+}
+
 int container_own_begin(const struct container *c, struct err *err)
 {
 	int r;
 
-	if (c->uid != geteuid() || c->gid != getegid()) {
+	if (owning) {
+		owning++;
+		return 0;
+	}
+	if (is_foreign(c)) {
 		r = caps_raise(CAPS_OWN, err);
 		if (r < 0)
 			return r;
@@ -237,14 +268,21 @@ int container_own_begin(const struct container *c, struct err *err)
 			return err_set(err, ERR_PRIVILEGE, EPERM, "becoming uid %u, gid %u", c->uid, c->gid);
 	}
 	/* Distributions ship /usr/bin with mode 0555, and images give /etc to others: neither keeps root out elsewhere. */
-	return caps_raise(CAPS_WRITE, err);
+	r = caps_raise(CAPS_WRITE, err);
+	owning = r == 0;
+	return r;
 }
 
 void container_own_end(const struct container *c)
 {
 	struct err ignored = ERR_INIT;
 
-	if (c->uid != geteuid() || c->gid != getegid()) {
+	if (owning > 1) {
+		owning--;
+		return;
+	}
+	owning = 0;
+	if (is_foreign(c)) {
 		setfsuid(geteuid());
 		setfsgid(getegid());
 	}

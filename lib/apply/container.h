@@ -20,10 +20,12 @@ struct container {
 	int proc_self;	   /* /proc/self, opened in the host's namespace: what the container calls /proc is not asked */
 	uint32_t uid, gid; /* our ids for its root, who owns what is made in it */
 	struct made *made; /* where what is made in it is noted; NULL for nowhere. Not owned */
+	int dev;	   /* its /dev once it has been looked at in its mount namespace (O_PATH), or -EBADF */
+	uint64_t dev_mount; /* the mount that it is */
 };
 #define CONTAINER_INIT \
 	{ \
-		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL \
+		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL, -EBADF, 0 \
 	}
 
 /*
@@ -44,11 +46,16 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
 int container_here(struct container *ret, const char *root_path, struct err *err) must_check;
 /* Moves this process into the container's mount namespace, for good. -errno with ERR_NAMESPACE. */
 int container_join(const struct container *c, struct err *err) must_check;
+/*
+ * Opens what the container has at /dev, to make things there: where it is a directory, and no link. Once it is the one that
+ * the mount of it is known to be, nothing can put another in its place.
+ */
+void container_hold_dev(struct container *c);
 void container_close(struct container *c);
 
 /*
- * While a file or directory is made in the container it belongs to the container's root: fsuid and fsgid. 0 or
- * -errno with ERR_PRIVILEGE.
+ * While a file or directory is made in the container it belongs to the container's root: fsuid and fsgid. What begins within
+ * another is part of it. 0 or -errno with ERR_PRIVILEGE.
  */
 int container_own_begin(const struct container *c, struct err *err) must_check;
 void container_own_end(const struct container *c);

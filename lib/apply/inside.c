@@ -41,6 +41,10 @@ static int parent_on_root(const struct container *c, const char *path, struct er
 
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
+	/* Nearly always it is there, and no mount on the way to it. */
+	dir = path_open_same_mount(c->rootfd, parent, O_PATH | O_DIRECTORY);
+	if (dir >= 0)
+		return take_fd(dir);
 	dir = path_make_dir_noting(c->rootfd, parent, note, c->made, err);
 	if (dir < 0)
 		return dir;
@@ -107,6 +111,25 @@ static int not_the_kernels(int fd, const char *path, struct err *err)
 	return 0;
 }
 
+static int make_target_dir(const struct container *c, const char *path, struct err *err)
+{
+	cleanup_fd int dir = parent_on_root(c, path, err);
+	bool made;
+	int fd;
+
+	if (dir < 0)
+		return dir;
+	made = mkdirat(dir, path_base(path), 0755) == 0;
+	if (!made && errno != EEXIST)
+		return err_set(err, ERR_WRITE, errno, "%s", path);
+	fd = path_open(dir, path_base(path), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	if (made)
+		made_note_at(c->made, path, fd, "");
+	return fd;
+}
+
 static int target_dir(const struct container *c, const char *path, bool follow, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
@@ -114,7 +137,7 @@ static int target_dir(const struct container *c, const char *path, bool follow, 
 	int r;
 
 	if (fd == -ENOENT)
-		return path_make_dir_noting(c->rootfd, path, note, c->made, err);
+		return make_target_dir(c, path, err);
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
 	if (fstat(fd, &st) < 0)
@@ -139,6 +162,12 @@ int inside_target_dir(const struct container *c, const char *path, bool follow, 
 	return r;
 }
 
+/* Whether its /dev is held, and is the one that it was seen to have. */
+static bool holds_dev(const struct container *c, uint64_t own_dev)
+{
+	return own_dev && c->dev >= 0 && c->dev_mount == own_dev;
+}
+
 /* Where things may be made below /dev: its own tmpfs, or the root's mount where /dev is none. */
 static int open_dev_parent(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
 {
@@ -152,7 +181,10 @@ static int open_dev_parent(const struct container *c, const char *path, uint64_t
 	if (!own_dev)
 		return parent_on_root(c, path, err);
 	/* Since it was looked at somebody may have put a link there, or have exchanged it with a volume's directory. */
-	dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	if (holds_dev(c, own_dev))
+		dev = path_open(c->dev, ".", O_PATH | O_DIRECTORY);
+	else
+		dev = path_open(c->rootfd, "/dev", O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (dev < 0)
 		return err_set(err, ERR_TARGET, -dev, "/dev");
 	if (path_mount_id(dev, &mount) < 0 || mount != own_dev)
@@ -163,15 +195,11 @@ static int open_dev_parent(const struct container *c, const char *path, uint64_t
 	return path_make_dir(dev, parent + strlen("/dev"), err);
 }
 
-static int classify_node(int fd, const char *path, dev_t rdev, struct err *err)
+static int classify_node(const struct path_facts *f, const char *path, dev_t rdev, struct err *err)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_set(err, ERR_TARGET, errno, "%s", path);
-	if (S_ISCHR(st.st_mode) && st.st_rdev == rdev)
+	if (S_ISCHR(f->mode) && f->rdev == rdev)
 		return INSIDE_NODE_THERE;
-	if (S_ISREG(st.st_mode) && st.st_size == 0)
+	if (S_ISREG(f->mode) && f->size == 0)
 		return INSIDE_NODE_TARGET;
 	err_set(err, ERR_TARGET, EEXIST, "%s is something else than the device", path);
 	return err_hint(err, "remove it from the image or from the volume over /dev");
@@ -180,33 +208,52 @@ static int classify_node(int fd, const char *path, dev_t rdev, struct err *err)
 /* An empty file in dir, O_PATH: made by mknod, which never opens what may stand there. */
 static int make_empty_file(const struct container *c, int dir, const char *path, struct err *err)
 {
+	bool made = mknodat(dir, path_base(path), S_IFREG | 0666, 0) == 0;
 	int fd;
 
-	if (mknodat(dir, path_base(path), S_IFREG | 0666, 0) == 0)
-		made_note(c->made, path);
-	else if (errno != EEXIST)
+	if (!made && errno != EEXIST)
 		return err_set(err, ERR_WRITE, errno, "%s", path);
 	fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
-	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : fd;
+	if (fd < 0)
+		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	if (made)
+		made_note_at(c->made, path, fd, "");
+	return fd;
+}
+
+/* What stands at a node's place, made where nothing does. */
+static int open_node(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
+{
+	cleanup_fd int fd = -EBADF, dir = -EBADF;
+
+	/* Nearly always nothing stands there yet. */
+	if (holds_dev(c, own_dev) && path_base(path) == path + strlen("/dev/"))
+		return make_empty_file(c, c->dev, path, err);
+	fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
+	if (fd == -ENOENT) {
+		dir = open_dev_parent(c, path, own_dev, err);
+		return dir < 0 ? dir : make_empty_file(c, dir, path, err);
+	}
+	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : take_fd(fd);
 }
 
 static int target_node(const struct container *c, const char *path, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err)
 {
-	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
+	cleanup_fd int fd = open_node(c, path, own_dev, err);
+	struct path_facts f;
 	int r;
 
-	if (fd == -ENOENT) {
-		dir = open_dev_parent(c, path, own_dev, err);
-		fd = dir < 0 ? dir : make_empty_file(c, dir, path, err);
-		if (fd < 0)
-			return fd;
-	}
 	if (fd < 0)
-		return err_set(err, ERR_TARGET, -fd, "%s", path);
-	r = not_the_kernels(fd, path, err);
+		return fd;
+	r = path_look(fd, "", &f);
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
+	/* The mount at /dev that is the container's own is known to be a tmpfs. */
+	if (!own_dev || f.mount != own_dev)
+		r = not_the_kernels(fd, path, err);
 	if (r == 0)
-		r = classify_node(fd, path, rdev, err);
+		r = classify_node(&f, path, rdev, err);
 	if (r == INSIDE_NODE_TARGET)
 		*ret_fd = take_fd(fd);
 	return r;
@@ -241,7 +288,7 @@ int inside_dev_link(const struct container *c, const char *name, const char *tar
 	if (dir < 0)
 		r = dir;
 	else if (symlinkat(target, dir, path_base(path)) == 0)
-		made_note(c->made, path);
+		made_note_at(c->made, path, dir, path_base(path));
 	else
 		r = err_set(err, ERR_WRITE, errno, "%s", path);
 	container_own_end(c);
@@ -302,7 +349,7 @@ int inside_write(const struct container *c, const char *path, const void *data, 
 	is_new = is_free(dir, path);
 	r = dir < 0 ? dir : fd_replace_file(dir, path_base(path), data, len, 0644, FD_REPLACE_TIDY);
 	if (r == 0 && is_new)
-		made_note(c->made, path);
+		made_note_at(c->made, path, dir, path_base(path));
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }
@@ -319,7 +366,7 @@ int inside_link(const struct container *c, const char *path, const char *target,
 	is_new = is_free(dir, path);
 	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
 	if (r == 0 && is_new)
-		made_note(c->made, path);
+		made_note_at(c->made, path, dir, path_base(path));
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }

@@ -15,14 +15,19 @@
 void made_note(struct made *m, const char *path)
 {
 	cleanup_fd int fd = m ? path_open(m->rootfd, path, O_PATH | O_NOFOLLOW) : -EBADF;
-	struct stat st;
-	uint64_t mount;
+
+	made_note_at(m, path, fd, "");
+}
+
+void made_note_at(struct made *m, const char *path, int fd, const char *name)
+{
+	struct path_facts f;
 
 	/* Renamed or removed by somebody in the meantime: then it is no longer ours to remove. */
-	if (fd < 0 || fstat(fd, &st) < 0 || path_mount_id(fd, &mount) < 0)
+	if (!m || path_look(fd, name, &f) < 0)
 		return;
 	m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
-	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), mount, st.st_dev, st.st_ino, st.st_mode };
+	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), f.mount, f.dev, f.ino, f.mode };
 }
 
 static void undo(const struct made *m, const struct made_entry *e)

@@ -30,6 +30,8 @@ struct made {
 
 /* Notes that `path` was made just now. NULL for m: notes nothing. */
 void made_note(struct made *m, const char *path);
+/* The same of what stands at `name` in a directory, or is fd's own with "". */
+void made_note_at(struct made *m, const char *path, int fd, const char *name);
 /*
  * Removes what was noted, the last first: only where still the very inode stands there, on the very mount, and of directories
  * only empty ones. What cannot be removed (a mount stands on it) stays.

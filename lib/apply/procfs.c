@@ -10,6 +10,7 @@
 #include "apply/mnt.h"
 #include "base/fd.h"
 #include "base/mem.h"
+#include "base/path.h"
 
 static int put(int dir, const char *name, const char *text, struct err *err)
 {
@@ -20,26 +21,22 @@ static int put(int dir, const char *name, const char *text, struct err *err)
 		return 0;
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
 	r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
-	if (r == 0 && fchmod(fd, 0444) < 0)
-		r = -errno;
 	return r < 0 ? err_set(err, ERR_MOUNT, -r, "driver/nvidia/%s", name) : 0;
 }
 
-static int enter_dir(int dir, const char *name, struct err *err)
+static int make_dir(int dir, const char *name, struct err *err)
 {
-	int fd;
-
-	if (mkdirat(dir, name, 0755) < 0)
-		return err_set(err, ERR_MOUNT, errno, "driver/nvidia/%s", name);
-	fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_set(err, ERR_MOUNT, errno, "driver/nvidia/%s", name) : fd;
+	return mkdirat(dir, name, 0755) < 0 ? err_set(err, ERR_MOUNT, errno, "driver/nvidia/%s", name) : 0;
 }
 
-static int put_gpu(int gpus, const struct plan_proc_gpu *gpu, struct err *err)
+/* PCI addresses have no slash: the plan was checked. */
+static int put_gpu(int dir, const struct plan_proc_gpu *gpu, struct err *err)
 {
-	cleanup_fd int dir = enter_dir(gpus, gpu->pci, err);
+	cleanup_free char *path = mem_printf("gpus/%s/information", gpu->pci);
+	cleanup_free char *parent = mem_strndup(path, (size_t)(path_base(path) - 1 - path));
+	int r = make_dir(dir, parent, err);
 
-	return dir < 0 ? dir : put(dir, "information", gpu->information, err);
+	return r < 0 ? r : put(dir, path, gpu->information, err);
 }
 
 /* capabilities/<path> with its directories; several share theirs. */
@@ -60,23 +57,16 @@ static int put_cap(int dir, const struct plan_proc_cap *cap, struct err *err)
 
 int procfs_fill(int dir, const struct plan_proc *p, struct err *err)
 {
-	cleanup_fd int gpus = -EBADF;
 	int r = put(dir, "version", p->version, err);
 
 	if (r == 0)
 		r = put(dir, "params", p->params, err);
 	if (r == 0)
 		r = put(dir, "registry", p->registry, err);
-	if (r < 0)
-		return r;
-	gpus = enter_dir(dir, "gpus", err);
-	if (gpus < 0)
-		return gpus;
-	for (size_t i = 0; i < p->n_gpus; i++) {
-		r = put_gpu(gpus, &p->gpus[i], err);
-		if (r < 0)
-			return r;
-	}
+	if (r == 0)
+		r = make_dir(dir, "gpus", err);
+	for (size_t i = 0; r == 0 && i < p->n_gpus; i++)
+		r = put_gpu(dir, &p->gpus[i], err);
 	for (size_t i = 0; r == 0 && i < p->n_caps; i++)
 		r = put_cap(dir, &p->caps[i], err);
 	return r;

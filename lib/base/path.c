@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,6 +64,26 @@ int path_open_same_mount(int rootfd, const char *path, int flags)
 int path_open_beneath(int rootfd, const char *path, int flags)
 {
 	return open_resolved(rootfd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int path_look(int fd, const char *name, struct path_facts *ret)
+{
+	const int flags = AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	struct statx sx;
+
+	if (statx(fd, name, flags, STATX_BASIC_STATS | STATX_MNT_ID, &sx) < 0)
+		return -errno;
+	if (!(sx.stx_mask & STATX_MNT_ID))
+		return -ENOSYS;
+	*ret = (struct path_facts){
+		.dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+		.rdev = makedev(sx.stx_rdev_major, sx.stx_rdev_minor),
+		.ino = sx.stx_ino,
+		.mode = sx.stx_mode,
+		.size = (off_t)sx.stx_size,
+		.mount = sx.stx_mnt_id,
+	};
+	return 0;
 }
 
 int path_mount_id(int fd, uint64_t *ret)
@@ -169,15 +190,19 @@ int path_make_dir(int rootfd, const char *path, struct err *err)
 int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void *data, struct err *err)
 {
 	char norm[PATH_MAX], prefix[PATH_MAX];
-	cleanup_fd int dir = path_open(rootfd, ".", O_PATH | O_DIRECTORY);
+	cleanup_fd int dir = -EBADF;
 	size_t end = 0;
-	int r;
+	int r = path_normalize(path, norm, sizeof(norm));
 
-	if (dir < 0)
-		return err_set(err, dir == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
-	r = path_normalize(path, norm, sizeof(norm));
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
+	/* Nearly always it is there. */
+	dir = path_open(rootfd, norm, O_PATH | O_DIRECTORY);
+	if (dir >= 0)
+		return take_fd(dir);
+	dir = path_open(rootfd, ".", O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return err_set(err, dir == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
 	/* Prefix by prefix from the root, so that symlinks among them are always resolved inside it. */
 	while (norm[end] && norm[1]) {
 		int next;

@@ -27,6 +27,19 @@ int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
  */
 int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
+/* What statx tells of one thing. */
+struct path_facts {
+	dev_t dev, rdev;
+	ino_t ino;
+	mode_t mode;
+	off_t size;
+	uint64_t mount; /* that it lies on */
+};
+/*
+ * What stands at `name`, a single component of the directory fd: a link itself, or what is mounted there; with "" what fd is
+ * of. 0 or -errno; -ENOSYS where the kernel tells no mount.
+ */
+int path_look(int fd, const char *name, struct path_facts *ret) must_check;
 /* The mount that an fd lies on, as statx tells it. 0 or -errno. */
 int path_mount_id(int fd, uint64_t *ret) must_check;
 

@@ -431,31 +431,30 @@ static const char *type_name(mode_t mode)
 	return S_ISREG(mode) ? "a regular file" : "no device";
 }
 
-/* The directory of a name with two components, else a copy of dev_root. */
-static int open_node_dir(int dev_root, const char *name, const char **ret_base)
+static int open_node_dir(int dev_root, const char *name, size_t len)
 {
-	const char *slash = strchr(name, '/');
 	char dir[128];
 	int fd;
 
-	*ret_base = slash ? slash + 1 : name;
-	snprintf(dir, sizeof(dir), "%.*s", slash ? (int)(slash - name) : 0, name);
-	if (!str_is_name(*ret_base) || (slash && !str_is_name(dir)))
+	snprintf(dir, sizeof(dir), "%.*s", (int)len, name);
+	if (!str_is_name(dir))
 		return -EINVAL;
-	fd = openat(dev_root, slash ? dir : ".", O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(dev_root, dir, O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
 int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t minor, struct err *err)
 {
-	const char *base;
-	cleanup_fd int dir = open_node_dir(dev_root, name, &base);
+	const char *slash = strchr(name, '/'), *base = slash ? slash + 1 : name;
+	cleanup_fd int dir = slash ? open_node_dir(dev_root, name, (size_t)(slash - name)) : -EBADF;
 	cleanup_fd int fd = -EBADF;
 	struct stat st;
 
-	if (dir < 0)
+	if (slash && dir < 0)
 		return err_set(err, ERR_NODE, -dir, "/dev/%s", name);
-	fd = openat(dir, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (!str_is_name(base))
+		return err_set(err, ERR_NODE, EINVAL, "/dev/%s", name);
+	fd = openat(slash ? dir : dev_root, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_set(err, ERR_NODE, errno, "/dev/%s", name);
 	if (!S_ISCHR(st.st_mode))
