@@ -44,7 +44,7 @@ static int read_cache(int own_files, char **ret, size_t *ret_len, struct err *er
 	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_size > LDCACHE_MAX))
 		return 0;
 	if (r == 0)
-		r = fd_read_all(fd, LDCACHE_MAX, ret, ret_len);
+		r = fd_read_sized(fd, st.st_size, LDCACHE_MAX, ret, ret_len);
 	if (r < 0) {
 		err_set(err, ERR_ROOTFS, -r, "%s", ROOTFACTS_CACHE);
 		return err_hint(err, "it is there, and must be readable");

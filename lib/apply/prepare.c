@@ -59,9 +59,13 @@ static bool is_toolkit(const struct store *s, const struct stat *st)
  */
 static void forget_own_toolkit(struct prepared *p, const struct prepare_input *in)
 {
-	cleanup_fd int fd = path_open(in->rootfd, ROOTFACTS_CUDA, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	const struct rootfacts_path *seen = rootfacts_get(&p->facts, ROOTFACTS_CUDA);
+	cleanup_fd int fd = -EBADF;
 	struct stat st;
 
+	if (!seen || (seen->kind == ROOTFACTS_ABSENT && !seen->unseen))
+		return;
+	fd = path_open(in->rootfd, ROOTFACTS_CUDA, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (fd < 0 || spec_mount_over(in->spec, ROOTFACTS_CUDA) || fstat(fd, &st) < 0 || !is_toolkit(&p->store, &st))
 		return;
 	for (size_t i = 0; i < p->facts.n_paths; i++) {

@@ -49,6 +49,33 @@ int fd_read_all(int fd, size_t max, char **ret_buf, size_t *ret_len)
 	return 0;
 }
 
+int fd_read_sized(int fd, off_t size, size_t max, char **ret_buf, size_t *ret_len)
+{
+	cleanup_free char *buf = NULL;
+	size_t len = 0;
+
+	if (size <= 0)
+		return fd_read_all(fd, max, ret_buf, ret_len);
+	if ((size_t)size > max)
+		return -EFBIG;
+	buf = mem_alloc((size_t)size + 1);
+	while (len < (size_t)size) {
+		ssize_t n = read(fd, buf + len, (size_t)size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	buf[len] = '\0';
+	*ret_len = len;
+	*ret_buf = take_ptr(buf);
+	return 0;
+}
+
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, size_t *ret_len)
 {
 	/* O_NONBLOCK: a FIFO in the place of a file must not stop us. */
@@ -63,9 +90,7 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, siz
 		return -EISDIR;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	if (st.st_size > 0 && (size_t)st.st_size > max)
-		return -EFBIG;
-	return fd_read_all(fd, max, ret_buf, ret_len);
+	return fd_read_sized(fd, st.st_size, max, ret_buf, ret_len);
 }
 
 ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset)
@@ -236,6 +261,26 @@ int fd_open_dir(const char *path)
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/* Not readdir, which asks for a few things more. */
+int fd_each_name(int fd, fd_name_fn *fn, void *data)
+{
+	_Alignas(struct dirent64) char buf[4096];
+	ssize_t n;
+	int r = 0;
+
+	while ((n = getdents64(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *e = (const struct dirent64 *)(const void *)(buf + at);
+
+			at += e->d_reclen;
+			if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+				r = fn(data, e->d_name);
+			if (r != 0)
+				return r;
+		}
+	return n < 0 ? -errno : 0;
 }
 
 int fd_sync_dir(const char *path)

@@ -33,6 +33,11 @@ static inline int take_fd_p(int *fd)
  * -errno; -EFBIG when there is more.
  */
 int fd_read_all(int fd, size_t max, char **ret_buf, size_t *ret_len) must_check;
+/*
+ * The same for a file whose size fstat has told: as many bytes are read, or fewer where it has become shorter. One of size 0,
+ * as those of procfs are, is read to its end, at most `max` bytes.
+ */
+int fd_read_sized(int fd, off_t size, size_t max, char **ret_buf, size_t *ret_len) must_check;
 /* The same for a file by path below dirfd (or AT_FDCWD); it must be a regular file or a file of procfs. */
 int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, size_t *ret_len) must_check;
 /* Reads `max` bytes from `offset` on, fewer only at the end of the file; the file's own offset stays. Their number, or -errno. */
@@ -65,6 +70,12 @@ int fd_replace_link(int dirfd, const char *name, const char *target, unsigned fl
 
 /* Opens a host path (trusted) as a directory, O_PATH or readable. fd or -errno. */
 int fd_open_dir(const char *path) must_check;
+/*
+ * Calls fn for each name in the directory fd but "." and "..", from where it stands, until fn returns something else than 0,
+ * which is passed on. 0 or -errno.
+ */
+typedef int fd_name_fn(void *data, const char *name);
+int fd_each_name(int fd, fd_name_fn *fn, void *data) must_check;
 /* Puts the names in a host directory (trusted path) on disk. 0 or -errno. */
 int fd_sync_dir(const char *path) must_check;
 /* mkdir -p below dirfd for a host path (trusted, no symlink may stand in it but those already there). 0 or -errno. */

@@ -2,7 +2,6 @@
 #include "host/inventory_text.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
@@ -30,39 +29,34 @@ int inventory_text_read(const struct inventory_dir *d, struct arena *a, const ch
 	return 0;
 }
 
-static int list_open(DIR *dir, struct arena *a, struct strlist *ret)
-{
-	struct dirent *e;
+struct listing {
+	struct arena *a;
+	struct strlist *names;
+};
 
-	for (errno = 0; (e = readdir(dir)); errno = 0) {
-		if (e->d_name[0] == '.')
-			continue;
-		if (ret->n >= LIST_MAX)
-			return -E2BIG;
-		strlist_add(a, ret, e->d_name);
-	}
-	return -errno;
+static int add_name(void *data, const char *name)
+{
+	struct listing *l = data;
+
+	if (name[0] == '.')
+		return 0;
+	if (l->names->n >= LIST_MAX)
+		return -E2BIG;
+	strlist_add(l->a, l->names, name);
+	return 0;
 }
 
 int inventory_text_list(const struct inventory_dir *d, struct arena *a, const char *path, struct strlist *ret,
 			struct err *err)
 {
-	int fd = openat(d->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r;
-	DIR *dir;
+	cleanup_fd int fd = openat(d->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct listing l = { a, ret };
+	int r;
 
 	*ret = (struct strlist){ 0 };
 	if (fd < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0)
-		return err_set(err, ERR_HOST, errno, "%s/%s", d->label, path);
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = err_set(err, ERR_HOST, errno, "%s/%s", d->label, path);
-		fd_close(fd);
-		return r;
-	}
-	r = list_open(dir, a, ret);
-	closedir(dir);
+	r = fd < 0 ? -errno : fd_each_name(fd, add_name, &l);
 	return r < 0 ? err_set(err, ERR_HOST, -r, "%s/%s", d->label, path) : 0;
 }
 

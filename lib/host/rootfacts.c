@@ -7,6 +7,7 @@
 #include <linux/magic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
@@ -25,131 +26,151 @@ static const char *const fixed[] = {
 	ROOTFACTS_CACHE,  ROOTFACTS_LDCONFIG, ROOTFACTS_PROC,
 };
 
+/* The directory of the path that was looked at last: most have it in common with the next. */
+struct parent {
+	char path[PATH_MAX];
+	int fd;		/* it, or the nearest one above it that is there */
+	bool missing;	/* it is not there */
+	bool blocked;	/* nor can it be made: something stands on the way that is no directory, a dangling link too */
+	uint64_t mount; /* of fd; 0 while nobody has asked */
+};
+
 struct probe {
 	struct rootfacts *facts;
 	const struct spec *spec;
 	int root;
 	uint64_t root_mount;
 	bool read_only;
+	struct parent parent;
 };
 
-static int same_mount(const struct probe *p, int fd, const char *path, bool *on_root, struct err *err)
+/* Climbs from the absolute, normalized path of a directory to the nearest that is there. */
+static int find_parent(struct probe *p, struct err *err)
 {
-	uint64_t id;
-	int r = path_mount_id(fd, &id);
-
-	if (r < 0)
-		return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", path);
-	if (id != p->root_mount)
-		*on_root = false;
-	return 0;
-}
-
-/*
- * Climbs from an absolute, normalized path to the nearest parent that is a directory. *ret_blocked where something
- * stands on the way that is none, a dangling link too: no directory can be made there.
- */
-static int open_parent(const struct probe *p, const char *path, bool *ret_blocked, struct err *err)
-{
+	struct parent *parent = &p->parent;
 	char at[PATH_MAX], up[PATH_MAX];
 
-	*ret_blocked = false;
-	if (path_parent(path, at, sizeof(at)) < 0)
-		return err_set(err, ERR_ROOTFS, ENAMETOOLONG, "%s", path);
+	memcpy(at, parent->path, strlen(parent->path) + 1);
 	for (;;) {
 		cleanup_fd int fd = path_open(p->root, at, O_PATH | O_DIRECTORY);
 		cleanup_fd int there = -EBADF;
 
-		if (fd >= 0)
-			return take_fd(fd);
+		if (fd >= 0) {
+			parent->fd = take_fd(fd);
+			return 0;
+		}
 		if (fd != -ENOENT && !rootfacts_blocked(fd))
 			return rootfacts_failed(fd, at, err);
+		parent->missing = true;
 		there = path_open(p->root, at, O_PATH | O_NOFOLLOW);
 		if (there >= 0 || rootfacts_blocked(fd))
-			*ret_blocked = true;
+			parent->blocked = true;
 		if (str_eq(at, "/") || path_parent(at, up, sizeof(up)) < 0)
 			return err_set(err, ERR_ROOTFS, -fd, "%s", at);
 		memcpy(at, up, strlen(up) + 1);
 	}
 }
 
-static enum rootfacts_kind link_kind(int fd)
+static int open_parent(struct probe *p, const char *path, struct err *err)
+{
+	struct parent *parent = &p->parent;
+	char at[PATH_MAX];
+
+	if (path_parent(path, at, sizeof(at)) < 0)
+		return err_set(err, ERR_ROOTFS, ENAMETOOLONG, "%s", path);
+	if (parent->fd >= 0 && str_eq(parent->path, at))
+		return 0;
+	fd_close(parent->fd);
+	*parent = (struct parent){ .fd = -EBADF };
+	memcpy(parent->path, at, strlen(at) + 1);
+	return find_parent(p, err);
+}
+
+/* Whether what is made in the directory lies on the root's mount. */
+static int parent_on_root(struct probe *p, bool *ret, struct err *err)
+{
+	struct parent *parent = &p->parent;
+	int r = parent->mount ? 0 : path_mount_id(parent->fd, &parent->mount);
+
+	*ret = parent->mount == p->root_mount;
+	return r < 0 ? err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", parent->path) : 0;
+}
+
+static enum rootfacts_kind link_kind(int dir, const char *name)
 {
 	static const char ours[] = ROOTFACTS_NVIDIA "/";
 	char target[sizeof(ours) - 1];
-	ssize_t n = readlinkat(fd, "", target, sizeof(target));
+	ssize_t n = readlinkat(dir, name, target, sizeof(target));
 
 	return n == (ssize_t)sizeof(target) && memcmp(target, ours, sizeof(target)) == 0 ? ROOTFACTS_LINK_OURS
 											 : ROOTFACTS_LINK;
 }
 
-static int take_kind(int fd, struct rootfacts_path *f, struct err *err)
+static enum rootfacts_kind kind_of(mode_t mode, int dir, const char *name)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return err_set(err, ERR_ROOTFS, errno, "%s", f->path);
-	if (S_ISDIR(st.st_mode))
-		f->kind = ROOTFACTS_DIR;
-	else if (S_ISREG(st.st_mode))
-		f->kind = ROOTFACTS_FILE;
-	else if (S_ISLNK(st.st_mode))
-		f->kind = link_kind(fd);
-	else
-		f->kind = ROOTFACTS_OTHER;
-	return 0;
+	if (S_ISDIR(mode))
+		return ROOTFACTS_DIR;
+	if (S_ISREG(mode))
+		return ROOTFACTS_FILE;
+	return S_ISLNK(mode) ? link_kind(dir, name) : ROOTFACTS_OTHER;
 }
 
-/*
- * The last component itself, and the directory that it leads to: a volume on either is as much in the way as one
- * above it.
- */
-static int probe_last(const struct probe *p, const char *norm, struct rootfacts_path *f, struct err *err)
+/* The directory that a link leads to: a volume on it is as much in the way as one above the link. */
+static int follow_link(const struct probe *p, const char *norm, struct rootfacts_path *f, struct err *err)
 {
-	cleanup_fd int fd = path_open(p->root, norm, O_PATH | O_NOFOLLOW);
-	cleanup_fd int dir = -EBADF;
+	cleanup_fd int dir = path_open(p->root, norm, O_PATH | O_DIRECTORY);
+	uint64_t mount;
 	int r;
 
-	if (fd == -ENOENT || rootfacts_blocked(fd)) {
-		f->kind = fd == -ENOENT ? ROOTFACTS_ABSENT : ROOTFACTS_BLOCKED;
-		return 0;
-	}
-	if (fd < 0)
-		return rootfacts_failed(fd, norm, err);
-	r = take_kind(fd, f, err);
-	if (r == 0)
-		r = same_mount(p, fd, norm, &f->on_root, err);
-	if (r < 0 || (f->kind != ROOTFACTS_DIR && f->kind != ROOTFACTS_LINK && f->kind != ROOTFACTS_LINK_OURS))
-		return r;
-	dir = path_open(p->root, norm, O_PATH | O_DIRECTORY);
 	if (dir == -ENOENT || rootfacts_blocked(dir))
 		return 0;
 	if (dir < 0)
 		return rootfacts_failed(dir, norm, err);
 	f->resolves_to_dir = true;
-	return same_mount(p, dir, norm, &f->on_root, err);
+	r = path_mount_id(dir, &mount);
+	if (r < 0)
+		return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", norm);
+	f->on_root = f->on_root && mount == p->root_mount;
+	return 0;
 }
 
-static int probe_path(const struct probe *p, struct rootfacts_path *f, struct err *err)
+/*
+ * The last component itself, and the directory that it leads to. What lies on the root's mount has a directory there
+ * too: only what is not there asks for that.
+ */
+static int probe_last(struct probe *p, const char *norm, struct rootfacts_path *f, struct err *err)
 {
-	cleanup_fd int parent = -EBADF;
+	const struct parent *parent = &p->parent;
+	const char *name = path_base(norm);
+	struct path_facts seen;
+	int r = parent->missing ? -ENOENT : path_look(parent->fd, *name ? name : ".", &seen);
+
+	if (r == -ENOENT || rootfacts_blocked(r)) {
+		f->kind = r == -ENOENT ? ROOTFACTS_ABSENT : ROOTFACTS_BLOCKED;
+		return parent_on_root(p, &f->on_root, err);
+	}
+	if (r < 0)
+		return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", norm);
+	f->kind = kind_of(seen.mode, parent->fd, name);
+	f->on_root = seen.mount == p->root_mount;
+	f->resolves_to_dir = f->kind == ROOTFACTS_DIR;
+	return S_ISLNK(seen.mode) ? follow_link(p, norm, f, err) : 0;
+}
+
+static int probe_path(struct probe *p, struct rootfacts_path *f, struct err *err)
+{
 	const struct spec_mount *over;
 	char norm[PATH_MAX];
-	bool blocked;
 	int r = path_normalize(f->path, norm, sizeof(norm));
 
 	if (r < 0)
 		return err_set(err, ERR_ROOTFS, -r, "%s", f->path);
-	f->on_root = true;
-	parent = open_parent(p, norm, &blocked, err);
-	if (parent < 0)
-		return parent;
-	r = same_mount(p, parent, norm, &f->on_root, err);
+	r = open_parent(p, norm, err);
 	if (r == 0)
 		r = probe_last(p, norm, f, err);
 	if (r < 0)
 		return r;
-	if (blocked)
+	if (p->parent.blocked)
 		f->kind = ROOTFACTS_BLOCKED;
 	over = spec_mount_over(p->spec, norm);
 	if (f->on_root && over) {
@@ -176,10 +197,10 @@ static bool spec_has_tmpfs_dev(const struct spec *spec)
 }
 
 /* Whether one of the volumes leads to the mount of `fd`, by whatever links of the image. */
-static int is_volume(const struct probe *p, int fd, struct err *err)
+static int is_volume(const struct probe *p, uint64_t id, struct err *err)
 {
-	uint64_t id, volume;
-	int r = path_mount_id(fd, &id);
+	uint64_t volume;
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < p->spec->n_mounts; i++) {
 		cleanup_fd int v = -EBADF;
@@ -203,7 +224,7 @@ static int check_dev(struct probe *p, struct err *err)
 {
 	cleanup_fd int fd = -EBADF;
 	struct statfs fs;
-	bool on_root = true;
+	uint64_t id;
 	int r;
 
 	if (!spec_has_tmpfs_dev(p->spec))
@@ -215,12 +236,14 @@ static int check_dev(struct probe *p, struct err *err)
 		return rootfacts_failed(fd, "/dev", err);
 	if (fstatfs(fd, &fs) < 0)
 		return err_set(err, ERR_ROOTFS, errno, "/dev");
-	r = same_mount(p, fd, "/dev", &on_root, err);
-	if (r < 0 || on_root || fs.f_type != TMPFS_MAGIC)
-		return r;
-	r = is_volume(p, fd, err);
-	if (r == 0 && path_mount_id(fd, &p->facts->dev_mount) < 0)
-		return err_set(err, ERR_KERNEL, errno, "statx of /dev");
+	r = path_mount_id(fd, &id);
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "statx of /dev");
+	if (id == p->root_mount || fs.f_type != TMPFS_MAGIC)
+		return 0;
+	r = is_volume(p, id, err);
+	if (r == 0)
+		p->facts->dev_mount = id;
 	return r < 0 ? r : 0;
 }
 
@@ -242,24 +265,12 @@ static void add_paths(struct rootfacts *f, const struct strlist *candidates)
 		add_path(f, candidates->v[i]);
 }
 
-static int open_probe(struct probe *p, struct err *err)
-{
-	cleanup_fd int dir = path_open(p->root, ".", O_PATH | O_DIRECTORY);
-	int r;
-
-	/* EPERM: an outer filter that does not know openat2. */
-	if (dir < 0)
-		return err_set(err, dir == -ENOSYS || dir == -EPERM ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
-	r = path_mount_id(p->root, &p->root_mount);
-	if (r < 0)
-		return err_set(err, ERR_KERNEL, -r, "statx: mount id");
-	return 0;
-}
-
 static int collect(struct probe *p, struct err *err)
 {
-	int r = open_probe(p, err);
+	int r = path_mount_id(p->root, &p->root_mount);
 
+	if (r < 0)
+		return err_set(err, ERR_KERNEL, -r, "statx: mount id");
 	for (size_t i = 0; i < p->facts->n_paths && r == 0; i++)
 		r = probe_path(p, &p->facts->paths[i], err);
 	if (r == 0)
@@ -272,7 +283,7 @@ static int collect(struct probe *p, struct err *err)
 int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct strlist *candidates,
 		      struct err *err)
 {
-	struct probe p = { .facts = ret, .spec = spec, .root = rootfd };
+	struct probe p = { .facts = ret, .spec = spec, .root = rootfd, .parent = { .fd = -EBADF } };
 	struct statvfs vfs;
 	int r;
 
@@ -285,6 +296,7 @@ int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec
 	add_paths(ret, candidates);
 	ret->known = true;
 	r = collect(&p, err);
+	fd_close(p.parent.fd);
 	if (r < 0)
 		rootfacts_free(ret);
 	return r;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the image in a root is: its libc, and the CUDA that it brings. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -52,46 +51,51 @@ static int leads_to(const struct probe *p, const char *path, mode_t type, struct
 	return r > 0 ? !type || (st.st_mode & S_IFMT) == type : r;
 }
 
+/* The loaders of one kind of machine: glibc's by both places that it may have. */
+struct loaders {
+	const char *glibc[2], *musl;
+};
+
 /*
  * An image may have both. Where musl's loader is a whole file, the system is musl's, with a shim for glibc programs;
- * where it is a link, musl is a package of a glibc system.
+ * where it is a link, musl is a package of a glibc system. 1 where one of them is there, 0 where none is.
  */
-static int find_libc(struct probe *p, struct err *err)
+static int find_loader(struct probe *p, const struct loaders *l, struct err *err)
 {
-	static const char *const glibc[] = {
-		"/lib64/ld-linux-x86-64.so.2",	    "/lib/ld-linux-x86-64.so.2",
-		"/lib/ld-linux-aarch64.so.1",	    "/lib/ld-linux.so.2",
-		"/lib/ld-linux-armhf.so.3",	    "/lib64/ld64.so.2",
-		"/lib/ld-linux-riscv64-lp64d.so.1",
-	};
-	static const char *const musl[] = {
-		"/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1",     "/lib/ld-musl-i386.so.1",
-		"/lib/ld-musl-armhf.so.1",  "/lib/ld-musl-powerpc64le.so.1", "/lib/ld-musl-riscv64.so.1",
-	};
-	const char *musl_loader = NULL;
+	int glibc = 0, musl;
 	struct stat st;
-	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(musl) && r == 0; i++) {
-		r = leads_to(p, musl[i], S_IFREG, err);
-		if (r > 0)
-			musl_loader = musl[i];
-	}
-	if (r < 0)
-		return r;
-	r = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(glibc) && r == 0; i++)
-		r = leads_to(p, glibc[i], S_IFREG, err);
-	if (r < 0)
-		return r;
-	p->facts->libc = r > 0 ? ROOTFACTS_GLIBC : musl_loader ? ROOTFACTS_MUSL : ROOTFACTS_NO_LIBC;
-	if (r > 0 && musl_loader) {
-		cleanup_fd int fd = path_open(p->root, musl_loader, O_PATH | O_NOFOLLOW);
+	for (size_t i = 0; i < ARRAY_SIZE(l->glibc) && l->glibc[i] && glibc == 0; i++)
+		glibc = leads_to(p, l->glibc[i], S_IFREG, err);
+	musl = glibc < 0 ? glibc : leads_to(p, l->musl, S_IFREG, err);
+	if (musl < 0 || (!glibc && !musl))
+		return musl;
+	p->facts->libc = glibc ? ROOTFACTS_GLIBC : ROOTFACTS_MUSL;
+	if (glibc && musl) {
+		cleanup_fd int fd = path_open(p->root, l->musl, O_PATH | O_NOFOLLOW);
 
 		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 			p->facts->libc = ROOTFACTS_MUSL;
 	}
-	return 0;
+	return 1;
+}
+
+static int find_libc(struct probe *p, struct err *err)
+{
+	static const struct loaders machines[] = {
+		{ { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2" }, "/lib/ld-musl-x86_64.so.1" },
+		{ { "/lib/ld-linux-aarch64.so.1" }, "/lib/ld-musl-aarch64.so.1" },
+		{ { "/lib/ld-linux.so.2" }, "/lib/ld-musl-i386.so.1" },
+		{ { "/lib/ld-linux-armhf.so.3" }, "/lib/ld-musl-armhf.so.1" },
+		{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
+		{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
+	};
+	int r = 0;
+
+	p->facts->libc = ROOTFACTS_NO_LIBC;
+	for (size_t i = 0; i < ARRAY_SIZE(machines) && r == 0; i++)
+		r = find_loader(p, &machines[i], err);
+	return r < 0 ? r : 0;
 }
 
 static int is_toolkit(const struct probe *p, const char *dir, struct err *err)
@@ -110,31 +114,38 @@ static int is_toolkit(const struct probe *p, const char *dir, struct err *err)
 
 typedef int entry_fn(struct probe *p, const char *name, struct err *err);
 
+struct listing {
+	struct probe *probe;
+	entry_fn *fn;
+	struct err *err;
+};
+
+static int take_entry(void *data, const char *name)
+{
+	struct listing *l = data;
+
+	if (!l->probe->entries_left)
+		return 1;
+	l->probe->entries_left--;
+	return l->fn(l->probe, name, l->err);
+}
+
 /* Calls fn for each name until it returns something else than 0, which is passed on. No directory: no names. */
 static int each_entry(struct probe *p, const char *path, entry_fn *fn, struct err *err)
 {
-	int fd = path_open(p->root, path, O_RDONLY | O_DIRECTORY), r = 0;
-	struct dirent *e;
-	DIR *dir;
+	cleanup_fd int fd = path_open(p->root, path, O_RDONLY | O_DIRECTORY);
+	struct listing l = { p, fn, err };
+	int r;
 
 	if (fd == -ENOENT || rootfacts_blocked(fd))
 		return 0;
 	if (fd < 0)
 		return rootfacts_failed(fd, path, err);
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = err_set(err, ERR_ROOTFS, errno, "%s", path);
-		fd_close(fd);
+	r = fd_each_name(fd, take_entry, &l);
+	if (p->entries_left)
 		return r;
-	}
-	while (r == 0 && p->entries_left && (e = readdir(dir))) {
-		p->entries_left--;
-		r = fn(p, e->d_name, err);
-	}
-	closedir(dir);
-	if (!p->entries_left)
-		log_warning("%s in the container has very many entries, some were not looked at", path);
-	return r;
+	log_warning("%s in the container has very many entries, some were not looked at", path);
+	return r < 0 ? r : 0;
 }
 
 static int check_cuda_dir(struct probe *p, const char *name, struct err *err)
@@ -147,9 +158,17 @@ static int check_cuda_dir(struct probe *p, const char *name, struct err *err)
 	return is_toolkit(p, path, err);
 }
 
+/* What was seen not to be there has nothing in it. */
+static bool is_absent(const struct probe *p, const char *path)
+{
+	const struct rootfacts_path *f = rootfacts_get(p->facts, path);
+
+	return f && f->kind == ROOTFACTS_ABSENT && !f->unseen;
+}
+
 static int find_cuda(struct probe *p, struct err *err)
 {
-	int r = is_toolkit(p, ROOTFACTS_CUDA, err);
+	int r = is_absent(p, ROOTFACTS_CUDA) ? 0 : is_toolkit(p, ROOTFACTS_CUDA, err);
 
 	if (r == 0)
 		r = each_entry(p, USR_LOCAL, check_cuda_dir, err);
@@ -184,7 +203,7 @@ static int check_compat(struct probe *p, const char *name, struct err *err)
 /* Without libcuda.so.1 no loader finds anything there, whatever else it holds. */
 static int find_compat(struct probe *p, struct err *err)
 {
-	int r = stat_file(p, COMPAT "/libcuda.so.1", &p->compat, err);
+	int r = is_absent(p, ROOTFACTS_CUDA) ? 0 : stat_file(p, COMPAT "/libcuda.so.1", &p->compat, err);
 
 	if (r > 0)
 		r = each_entry(p, COMPAT, check_compat, err);

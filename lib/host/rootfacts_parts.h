@@ -16,7 +16,10 @@ static inline bool rootfacts_blocked(int r)
 
 static inline int rootfacts_failed(int r, const char *path, struct err *err)
 {
-	return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -r, "%s", path);
+	/* EPERM: an outer filter that does not know openat2. */
+	if (r == -ENOSYS || r == -EPERM)
+		return err_set(err, ERR_KERNEL, -r, "openat2");
+	return err_set(err, ERR_ROOTFS, -r, "%s", path);
 }
 
 /* Fills libc, has_cuda and compat. -errno with ERR_ROOTFS or ERR_KERNEL. */

@@ -386,7 +386,7 @@ int spec_read_file(int bundle_fd, char **ret_text, size_t *ret_len, struct err *
 		return err_set(err, ERR_SPEC, 0, "config.json is no regular file");
 	if (st.st_size > (off_t)SPEC_FILE_MAX)
 		return err_set(err, ERR_SPEC, EFBIG, "config.json");
-	r = fd_read_all(fd, SPEC_FILE_MAX, ret_text, ret_len);
+	r = fd_read_sized(fd, st.st_size, SPEC_FILE_MAX, ret_text, ret_len);
 	if (r < 0)
 		return err_set(err, ERR_SPEC, -r, "config.json");
 	return 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "store/store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,15 +30,22 @@ static bool is_gone(int error)
 	return error == ENOENT || error == ENOTDIR;
 }
 
-static int call_dir(int dirfd, const char *name, name_fn *fn, void *data)
+struct walk {
+	int dirfd;
+	name_fn *fn;
+	void *data;
+};
+
+static int call_dir(void *data, const char *name)
 {
+	const struct walk *w = data;
 	struct stat st;
 
 	if (!str_is_name(name) || name[0] == '.')
 		return 0;
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(w->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return is_gone(errno) ? 0 : -errno;
-	return S_ISDIR(st.st_mode) ? fn(data, dirfd, name) : 0;
+	return S_ISDIR(st.st_mode) ? w->fn(w->data, w->dirfd, name) : 0;
 }
 
 /*
@@ -48,24 +54,12 @@ static int call_dir(int dirfd, const char *name, name_fn *fn, void *data)
  */
 static int each_dir(int dirfd, const char *path, name_fn *fn, void *data)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	struct dirent *e;
-	int r = 0;
-	DIR *d;
+	cleanup_fd int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct walk w = { fd, fn, data };
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	d = fdopendir(fd);
-	if (!d) {
-		fd_close(fd);
-		return -ENOMEM;
-	}
-	for (errno = 0; r == 0 && (e = readdir(d)); errno = 0)
-		r = call_dir(fd, e->d_name, fn, data);
-	if (r == 0)
-		r = -errno;
-	closedir(d);
-	return r;
+	return fd_each_name(fd, call_dir, &w);
 }
 
 /* 1, 0 or -errno. */
