@@ -58,7 +58,10 @@ struct ldcache_change {
 	size_t n_last;
 	const struct strlist *own_prefixes; /* entries whose path lies below one of these are dropped first */
 };
-/* Applies a change to a cache in memory: entries are dropped and added, then sorted in the loader's order. */
+/*
+ * Applies a change to a cache in memory: entries are dropped and added, then sorted in the loader's order. The strings of what
+ * is added stay the caller's, and must outlive the cache.
+ */
 void ldcache_merge(struct ldcache *c, const struct ldcache_change *change);
 /* The order of entries in a cache (descending, as the loader's binary search wants it); digits compare as numbers. */
 int ldcache_compare_names(const char *a, const char *b);

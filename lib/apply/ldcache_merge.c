@@ -82,19 +82,62 @@ static struct list join(struct arena *arena, struct list a, struct list b)
 	return out;
 }
 
-/* A stable sort of our own: the order of names is none that qsort may rely on where numbers wrap. */
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as the logarithm of n, which has a limit. */
-static void sort_into(struct ldcache_entry *v, size_t n, struct ldcache_entry *scratch)
+/* The end of the run that begins at i: entries in order, or strictly against it, which are turned round. */
+static size_t end_of_run(struct ldcache_entry *v, size_t i, size_t n)
 {
-	size_t half = n / 2, i = 0, j = half;
+	size_t j = i + 1;
 
-	if (n < 2)
-		return;
-	sort_into(v, half, scratch);
-	sort_into(v + half, n - half, scratch);
-	for (size_t k = 0; k < n; k++)
-		scratch[k] = j == n || (i < half && compare_entries(&v[i], &v[j]) <= 0) ? v[i++] : v[j++];
-	memcpy(v, scratch, n * sizeof(*v));
+	if (j < n && compare_entries(&v[i], &v[j]) > 0) {
+		while (j < n && compare_entries(&v[j - 1], &v[j]) > 0)
+			j++;
+		for (size_t a = i, b = j - 1; a < b; a++, b--) {
+			struct ldcache_entry e = v[a];
+
+			v[a] = v[b];
+			v[b] = e;
+		}
+		return j;
+	}
+	while (j < n && compare_entries(&v[j - 1], &v[j]) <= 0)
+		j++;
+	return j;
+}
+
+/* Merges [from, half) and [half, to), both in order. */
+static void merge_runs(struct ldcache_entry *v, size_t from, size_t half, size_t to, struct ldcache_entry *scratch)
+{
+	size_t i = from, j = half;
+
+	for (size_t k = from; k < to; k++)
+		scratch[k] = j == to || (i < half && compare_entries(&v[i], &v[j]) <= 0) ? v[i++] : v[j++];
+	memcpy(v + from, scratch + from, (to - from) * sizeof(*v));
+}
+
+/*
+ * A stable sort of our own: the order of names is none that qsort may rely on where numbers wrap. A tree lists its
+ * libraries by name, so that there are few runs to merge, and mostly one to turn round. ends[] has room for n.
+ */
+static void sort_into(struct ldcache_entry *v, size_t n, struct ldcache_entry *scratch, size_t *ends)
+{
+	size_t runs = 0;
+
+	for (size_t i = 0; i < n; i = ends[runs - 1]) {
+		ends[runs] = end_of_run(v, i, n);
+		runs++;
+	}
+	/* Neighbours in pairs, until one is left. */
+	while (runs > 1) {
+		size_t kept = 0;
+
+		for (size_t r = 0; r < runs; r += 2) {
+			size_t to = ends[r + 1 < runs ? r + 1 : r];
+
+			if (r + 1 < runs)
+				merge_runs(v, kept ? ends[kept - 1] : 0, ends[r], to, scratch);
+			ends[kept++] = to;
+		}
+		runs = kept;
+	}
 }
 
 static bool same_library(const struct ldcache_entry *a, const struct ldcache_entry *b)
@@ -109,21 +152,16 @@ static bool same_hwcap(const struct ldcache_entry *a, const struct ldcache_entry
 	return str_eq(a->hwcap_name, b->hwcap_name);
 }
 
-/* Copies of what the caller gave, in order; of several for one library and hwcap the first one given stays. */
+/* What the caller gave, in order; of several for one library and hwcap the first one given stays. */
 static struct list sorted(struct arena *arena, const struct ldcache_entry *v, size_t n)
 {
 	struct ldcache_entry *scratch = arena_alloc(arena, n * sizeof(*scratch));
-	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), 0 };
+	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), n };
 	size_t kept = 0;
 
-	for (; out.n < n; out.n++) {
-		out.v[out.n] = v[out.n];
-		out.v[out.n].soname = arena_strdup(arena, v[out.n].soname);
-		out.v[out.n].path = arena_strdup(arena, v[out.n].path);
-		if (v[out.n].hwcap_name)
-			out.v[out.n].hwcap_name = arena_strdup(arena, v[out.n].hwcap_name);
-	}
-	sort_into(out.v, out.n, scratch);
+	if (n)
+		memcpy(out.v, v, n * sizeof(*v));
+	sort_into(out.v, n, scratch, arena_alloc(arena, n * sizeof(size_t)));
 	for (size_t i = 0; i < out.n; i++)
 		if (!kept || !same_library(&out.v[kept - 1], &out.v[i]) || !same_hwcap(&out.v[kept - 1], &out.v[i]))
 			out.v[kept++] = out.v[i];

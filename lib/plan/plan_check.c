@@ -368,6 +368,25 @@ static int check_files(const struct plan *p, const struct plan_input *in, struct
 	return 0;
 }
 
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A driver has hundreds: each is compared with its neighbours in order, not with all. */
+static int check_once(const struct plan_cache_library *v, size_t n, struct err *err)
+{
+	cleanup_free const char **paths = mem_realloc_array(NULL, n, sizeof(*paths));
+
+	for (size_t i = 0; i < n; i++)
+		paths[i] = v[i].path;
+	qsort(paths, n, sizeof(*paths), by_path);
+	for (size_t i = 1; i < n; i++)
+		if (str_eq(paths[i - 1], paths[i]))
+			return refuse(err, paths[i], "in the cache twice");
+	return 0;
+}
+
 static int check_libraries(const struct plan_cache_library *v, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -375,11 +394,8 @@ static int check_libraries(const struct plan_cache_library *v, size_t n, struct 
 			return refuse(err, v[i].path, "a library of the cache outside driver and toolkit");
 		if (v[i].class != 32 && v[i].class != 64)
 			return refuse(err, v[i].path, "a library of no known class");
-		for (size_t k = 0; k < i; k++)
-			if (str_eq(v[k].path, v[i].path))
-				return refuse(err, v[i].path, "in the cache twice");
 	}
-	return 0;
+	return check_once(v, n, err);
 }
 
 static int check_loader(const struct plan *p, struct err *err)

@@ -134,11 +134,15 @@ struct libraries {
 static void add_library(struct plan_work *w, struct libraries *l, const struct tree_library *lib, const char *dir)
 {
 	struct arena *a = &w->plan->arena;
+	size_t n = strlen(dir), m = strlen(lib->soname);
+	char *path = arena_alloc(a, n + 1 + m + 1);
 
+	/* There are hundreds: no printf. */
+	memcpy(path, dir, n);
+	path[n] = '/';
+	memcpy(path + n + 1, lib->soname, m);
 	l->v = arena_grow(a, l->v, l->n, sizeof(*l->v));
-	l->v[l->n++] =
-		(struct plan_cache_library){ arena_strdup(a, lib->soname), arena_printf(a, "%s/%s", dir, lib->soname),
-					     lib->class, lib->machine };
+	l->v[l->n++] = (struct plan_cache_library){ path + n + 1, path, lib->class, lib->machine };
 }
 
 static bool library_shown(const struct plan_work *w, const struct tree_library *lib)
@@ -148,29 +152,43 @@ static bool library_shown(const struct plan_work *w, const struct tree_library *
 	return tree_view_shows(w->shown, lib->capability);
 }
 
+/* Where a tree is mounted, and the directory in it that was named last. */
+struct place {
+	const char *top, *of;
+	char dir[512];
+};
+
+static const char *place_of(struct place *p, const struct tree_library *lib)
+{
+	if (!p->of || (p->of != lib->dir && !str_eq(p->of, lib->dir)))
+		snprintf(p->dir, sizeof(p->dir), "%s/%s", p->top, lib->dir);
+	p->of = lib->dir;
+	return p->dir;
+}
+
 static void make_cache(struct plan_work *w)
 {
 	struct plan_cache *c = &w->plan->cache;
 	const struct tree *driver = w->in->driver, *toolkit = w->in->toolkit;
 	struct libraries first = { NULL, 0 }, last = { NULL, 0 };
 	struct arena *a = &w->plan->arena;
-	char dir[512];
+	struct place place = { .top = PLAN_NVIDIA_DIR };
 
 	for (size_t i = 0; i < driver->n_libraries; i++) {
 		const struct tree_library *lib = &driver->libraries[i];
+		const char *dir;
 
 		if (!library_shown(w, lib))
 			continue;
-		snprintf(dir, sizeof(dir), "%s/%s", PLAN_NVIDIA_DIR, lib->dir);
+		dir = place_of(&place, lib);
 		if (!w->compat || !lib->compat)
 			add_library(w, &first, lib, dir);
 		else if (lib->class == 64) /* the compat directory holds nothing else */
 			add_library(w, &first, lib, PLAN_COMPAT_DIR);
 	}
-	for (size_t i = 0; toolkit && i < toolkit->n_libraries; i++) {
-		snprintf(dir, sizeof(dir), "%s/%s", PLAN_CUDA_DIR, toolkit->libraries[i].dir);
-		add_library(w, &last, &toolkit->libraries[i], dir);
-	}
+	place = (struct place){ .top = PLAN_CUDA_DIR };
+	for (size_t i = 0; toolkit && i < toolkit->n_libraries; i++)
+		add_library(w, &last, &toolkit->libraries[i], place_of(&place, &toolkit->libraries[i]));
 	strlist_add(a, &c->own_prefixes, PLAN_NVIDIA_DIR);
 	/* With a CUDA of the image's own there, entries below it are the image's. */
 	if (toolkit || !w->in->facts->has_cuda)

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "oci/json.h"
+#include "store/treelist.h"
 
 bool tree_is_file_name(const char *s)
 {
@@ -256,10 +257,18 @@ int tree_parse(struct tree *ret, const char *path, const char *text, size_t len,
 	struct parsing p = { ret, err };
 	char why[160];
 	cleanup_json struct json *root = NULL;
+	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
+	size_t from, to;
 	int r;
 
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	ret->path = arena_strdup(&ret->arena, path);
+	if (treelist_read(ret, text, len, &from, &to)) {
+		strbuf_add(&rest, text, from);
+		strbuf_add(&rest, text + to, len - to);
+		text = rest.buf;
+		len = rest.len;
+	}
 	root = json_parse(text, len, why, sizeof(why));
 	r = root ? parse_all(&p, root) : bad(&p, why);
 	if (r < 0)

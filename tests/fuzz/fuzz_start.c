@@ -51,6 +51,25 @@ static void check_tree(const struct tree *t)
 	}
 }
 
+/* The list of libraries is read in two ways; a blank is enough for the slower one. */
+static void check_both_ways(const struct tree *t, const char *text)
+{
+	static const char list[] = "\"libraries\":";
+	const char *at = strstr(text, list);
+	cleanup_strbuf struct strbuf spaced = STRBUF_INIT;
+	cleanup_free char *dumped = NULL;
+	struct err err = ERR_INIT;
+	struct tree slow;
+
+	MUST(at);
+	strbuf_add(&spaced, text, (size_t)(at - text) + strlen(list));
+	strbuf_printf(&spaced, " %s", at + strlen(list));
+	MUST(tree_parse(&slow, t->path, spaced.buf, spaced.len, &err) == 0);
+	dumped = tree_dump(&slow);
+	MUST(str_eq(dumped, text));
+	tree_free(&slow);
+}
+
 FUZZ(start)
 {
 	struct err err = ERR_INIT;
@@ -66,6 +85,7 @@ FUZZ(start)
 	MUST(tree_parse(&again, PATH, text, strlen(text), &err) == 0);
 	second = tree_dump(&again);
 	MUST(str_eq(text, second));
+	check_both_ways(&t, text);
 	for (unsigned set = 1; set <= CAP_ALL; set++)
 		MUST(fuzz_matches(tree_view_name(&t, set, set & 1, view), "^[a-z0-9+]+(\\.nocuda)?$"));
 	oracle_plan_all(&host, t.is_cuda ? NULL : &t, t.is_cuda ? &t : NULL);

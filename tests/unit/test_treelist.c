@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/treelist.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "tap.h"
+
+#define HEAD "{\"format\":1,\"kind\":\"driver\",\"driver\":\"535.261.03\",\"os\":\"3975.2.0\",\"libraries\":["
+#define ONE \
+	"{\"soname\":\"libcuda.so.1\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"capability\":\"compute\",\"compat\":true}"
+#define TWO "{\"soname\":\"libx.so.1\",\"dir\":\"lib32\",\"class\":32,\"machine\":3}"
+#define TAIL "]}"
+
+static bool reads(const char *text, struct tree *t)
+{
+	size_t from = 0, to = 0;
+
+	*t = (struct tree){ .arena = ARENA_INIT };
+	return treelist_read(t, text, strlen(text), &from, &to) && from <= to && text[from - 1] == '[' &&
+	       text[to] == ']';
+}
+
+TEST(reads_what_is_written)
+{
+	struct tree t;
+
+	REQUIRE(reads(HEAD ONE "," TWO "," TWO TAIL, &t));
+	REQUIRE(t.n_libraries == 3);
+	CHECK_STR(t.libraries[0].soname, "libcuda.so.1");
+	CHECK_STR(t.libraries[0].dir, "lib64");
+	CHECK_INT(t.libraries[0].class, 64);
+	CHECK_INT(t.libraries[0].machine, 62);
+	CHECK_INT(t.libraries[0].capability, CAP_COMPUTE);
+	CHECK(t.libraries[0].compat && !t.libraries[1].compat);
+	CHECK_STR(t.libraries[1].dir, "lib32");
+	CHECK_STR(t.libraries[2].dir, "lib32");
+	CHECK_INT(t.libraries[1].capability, 0);
+	tree_free(&t);
+	CHECK(reads(HEAD TAIL, &t));
+	CHECK_INT(t.n_libraries, 0);
+	tree_free(&t);
+}
+
+/* Each is for the JSON library to read or to refuse. */
+TEST(leaves_alone_what_is_written_otherwise)
+{
+	static const char *const texts[] = {
+		"",
+		"{}",
+		"{\"format\":1}",
+		HEAD,
+		HEAD ONE,
+		HEAD ONE ",",
+		HEAD ONE TWO TAIL,
+		HEAD "," ONE TAIL,
+		HEAD ONE "," TAIL,
+		HEAD " " ONE TAIL,
+		HEAD "7" TAIL,
+		"[{\"libraries\":[" ONE "]}]",
+		"{\"x\":{\"libraries\":[" ONE "]}}",
+		HEAD "{\"soname\":\"a\\u0062\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a/b\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"../lib64\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"a\\\\b\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":65,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":064,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":0}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":-1}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":62.0}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":65536}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"capability\":\"none\"}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"capability\":\"comp" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"compat\":false}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"lib64" TAIL,
+		HEAD "{\"soname\":\"a" TAIL,
+		HEAD "{\"dir\":\"lib64\",\"soname\":\"a\",\"class\":64,\"machine\":62}" TAIL,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct tree t;
+
+		if (!CHECK(!reads(texts[i], &t)) || !CHECK_INT(t.n_libraries, 0))
+			printf("# %s\n", texts[i]);
+		tree_free(&t);
+	}
+}
+
+/* Both ways of reading a file come to the same tree. */
+TEST(both_ways_are_one)
+{
+	static const char fast[] = HEAD ONE "," TWO "]}", slow[] = "{\"libraries\": [" ONE "," TWO
+								   "],\"format\":1,\"kind\":\"driver\","
+								   "\"driver\":\"535.261.03\",\"os\":\"3975.2.0\"}";
+	struct err err = ERR_INIT;
+	struct tree a, b;
+	cleanup_free char *x = NULL, *y = NULL;
+
+	CHECK(reads(fast, &a));
+	tree_free(&a);
+	CHECK(!reads(slow, &b));
+	tree_free(&b);
+	REQUIRE(tree_parse(&a, "/t", fast, strlen(fast), &err) == 0);
+	REQUIRE(tree_parse(&b, "/t", slow, strlen(slow), &err) == 0);
+	x = tree_dump(&a);
+	y = tree_dump(&b);
+	CHECK_STR(x, y);
+	tree_free(&a);
+	tree_free(&b);
+	/* A second list is one too many, whoever has read the first. */
+	CHECK(tree_parse(&a, "/t", HEAD ONE "],\"libraries\":[" TWO "]}", strlen(HEAD ONE "],\"libraries\":[" TWO "]}"),
+			 &err) < 0);
+	CHECK(tree_parse(&a, "/t", HEAD ONE "]", strlen(HEAD ONE "]"), &err) < 0);
+}
