@@ -35,6 +35,7 @@ struct run {
 	struct spec spec;
 	struct request request;
 	struct hostroot host;
+	struct inventory seen; /* of it, before anything of the container's was */
 	struct container container;
 	struct prepared prepared;
 	bool must_load; /* modules are missing */
@@ -116,9 +117,12 @@ static int read_request(struct run *run, bool cdi, int conf_error, const struct 
 
 static int serve(struct run *run, const struct hook_args *args, struct err *err)
 {
-	struct prepare_input prepare = {
-		.conf = &run->conf, .host = &run->host, .spec = &run->spec, .request = &run->request, .os_root = ""
-	};
+	struct prepare_input prepare = { .conf = &run->conf,
+					 .host = &run->host,
+					 .seen = &run->seen,
+					 .spec = &run->spec,
+					 .request = &run->request,
+					 .os_root = "" };
 	struct apply_input apply = { .host = &run->host,
 				     .plan = &run->prepared.plan,
 				     .facts = &run->prepared.facts,
@@ -170,7 +174,7 @@ static int confine(struct run *run, int conf_error, struct err *err)
 	if (r < 0)
 		return r;
 	if (conf_error == 0 && hostroot_open(&run->host, &run->conf, NULL) == 0 &&
-	    load_missing(&run->conf, &run->host, &missing, NULL) == 0)
+	    load_missing(&run->conf, &run->host, &missing, &run->seen, NULL) == 0)
 		run->must_load = missing != NULL;
 	return run->must_load ? filter_enter(SECCOMP_LOAD, err) : settle(err);
 }
@@ -180,6 +184,7 @@ static int load(struct run *run, struct err *err)
 	int r = 0;
 
 	if (run->must_load) {
+		inventory_free(&run->seen);
 		r = caps_restore(err);
 		if (r == 0)
 			r = load_ensure(&run->conf, &run->host, err);

@@ -146,20 +146,28 @@ static int take_edits_out(int bundle, const char *text, size_t len, struct err *
 
 static int make_plan(struct run *run, struct err *err)
 {
+	struct inventory seen cleanup(inventory_free) = { .arena = ARENA_INIT };
 	struct prepare_input in = { .conf = &run->conf,
 				    .host = &run->host,
+				    .seen = &seen,
 				    .spec = &run->spec,
 				    .request = &run->request,
 				    .rootfd = -EBADF,
-				    .os_root = "" };
+				    .os_root = "",
+				    .nodes_only = true };
+	const char *missing = NULL;
 	int r = hostroot_open(&run->host, &run->conf, err);
 
 	if (r == 0)
+		r = load_missing(&run->conf, &run->host, &missing, &seen, err);
+	if (r == 0 && missing) {
+		inventory_free(&seen);
 		r = load_ensure(&run->conf, &run->host, err);
-	if (r < 0)
-		return r;
-	hostroot_close(&run->host);
-	r = hostroot_open(&run->host, &run->conf, err);
+		/* It may have made the directories that were not there. */
+		hostroot_close(&run->host);
+		if (r == 0)
+			r = hostroot_open(&run->host, &run->conf, err);
+	}
 	return r < 0 ? r : prepare_plan(&run->prepared, &in, err);
 }
 

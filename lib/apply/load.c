@@ -25,16 +25,6 @@
 #define MISSING "--missing"
 #define IN_USER_NAMESPACE "in a user namespace kernel modules cannot be loaded"
 
-static bool has_uvm_major(const char *devices)
-{
-	const char *p = strstr(devices, " nvidia-uvm");
-
-	for (; p; p = strstr(p + 1, " nvidia-uvm"))
-		if (p[strlen(" nvidia-uvm")] == '\n' || p[strlen(" nvidia-uvm")] == '\0')
-			return true;
-	return false;
-}
-
 static bool has_node(const struct hostroot *root, const char *prefix, uint32_t minor)
 {
 	char name[64];
@@ -44,31 +34,25 @@ static bool has_node(const struct hostroot *root, const char *prefix, uint32_t m
 	return fstatat(root->dev, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Nodes of GPUs and MIG devices: those that came after the last loading nobody has made. What cannot be read here, the plan tells of. */
-static void find_missing_gpu(const struct hostroot *root, const char **what)
+/* Nodes of GPUs and MIG devices: those that came after the last loading nobody has made. */
+static bool misses_gpu(const struct hostroot *root, const struct inventory *inv)
 {
-	struct inventory inv cleanup(inventory_free) = { .arena = ARENA_INIT };
-
-	if (inventory_read_gpus(&inv, root, NULL) < 0)
-		return;
-	for (size_t i = 0; i < inv.n_gpus && !*what; i++) {
-		const struct inventory_gpu *gpu = &inv.gpus[i];
+	for (size_t i = 0; i < inv->n_gpus; i++) {
+		const struct inventory_gpu *gpu = &inv->gpus[i];
 
 		if (!has_node(root, "nvidia", gpu->minor))
-			*what = LOAD_MISSING_GPU;
-		for (size_t k = 0; k < gpu->n_mig && !*what; k++)
+			return true;
+		for (size_t k = 0; k < gpu->n_mig; k++)
 			if (!has_node(root, CAPABILITY_NODE, gpu->mig[k].gi_minor) ||
 			    !has_node(root, CAPABILITY_NODE, gpu->mig[k].ci_minor))
-				*what = LOAD_MISSING_GPU;
+				return true;
 	}
+	return false;
 }
 
 /* A few system calls, and a few more for each GPU, where all is well, as it nearly always is. */
-static int find_missing(const struct hostroot *root, const char **what, struct err *err)
+static int find_missing(const struct hostroot *root, const char **what, struct inventory *seen, struct err *err)
 {
-	struct inventory_dir proc = { root->proc, "proc-root" };
-	cleanup_arena struct arena a = ARENA_INIT;
-	const char *devices;
 	struct stat st;
 	int r;
 
@@ -82,12 +66,14 @@ static int find_missing(const struct hostroot *root, const char **what, struct e
 		*what = "device node nvidia-uvm";
 	if (*what)
 		return 0;
-	r = inventory_text_read(&proc, &a, "devices", &devices, err);
-	if (r == 0 && (!devices || !has_uvm_major(devices)))
+	r = inventory_begin(seen, root, err);
+	if (r < 0)
+		return r;
+	if (seen->major_uvm == INVENTORY_NO_MAJOR)
 		*what = "module nvidia-uvm";
-	if (r == 0 && !*what)
-		find_missing_gpu(root, what);
-	return r;
+	else if (misses_gpu(root, seen))
+		*what = LOAD_MISSING_GPU;
+	return 0;
 }
 
 /* Those that are kept for virtual machines are none: no module would take them. */
@@ -304,16 +290,18 @@ int load_unload(const struct config *conf, struct proc_result *ret, struct err *
 	return run_program(conf, UNLOAD, NULL, ret, err);
 }
 
-int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what, struct err *err)
+int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what,
+		 struct inventory *ret_seen, struct err *err)
 {
 	const char *what;
 	bool gpu;
 	int r;
 
 	*ret_what = NULL;
+	*ret_seen = (struct inventory){ .arena = ARENA_INIT };
 	if (!conf->load_modules)
 		return 0;
-	r = find_missing(root, &what, err);
+	r = find_missing(root, &what, ret_seen, err);
 	if (r < 0 || !what)
 		return r;
 	r = has_gpu(root, &gpu, err);
@@ -324,11 +312,12 @@ int load_missing(const struct config *conf, const struct hostroot *root, const c
 
 int load_ensure(const struct config *conf, const struct hostroot *root, struct err *err)
 {
+	struct inventory seen cleanup(inventory_free) = { .arena = ARENA_INIT };
 	struct err local = ERR_INIT;
 	char line[ERR_MSG_MAX + 512];
 	struct proc_result res;
 	const char *what;
-	int r = load_missing(conf, root, &what, err);
+	int r = load_missing(conf, root, &what, &seen, err);
 
 	if (r < 0 || !what)
 		return r;

@@ -7,6 +7,7 @@
 #include "base/proc.h"
 #include "conf/config.h"
 #include "host/hostroot.h"
+#include "host/inventory.h"
 
 #define LOAD_PROGRAM "nvcoreos-load"
 #define LOAD_EXIT_NO_GPU 3
@@ -17,10 +18,10 @@
  * Whether nvcoreos-load must run: sys-root shows an NVIDIA GPU that is not kept for virtual machines, and proc-root no driver or
  * no uvm major, or dev-root no nvidiactl, nvidia-uvm or node of a GPU or MIG device that proc-root shows. *ret_what names what is
  * missing (static), NULL where nothing is to be done: nothing is missing, there is no such GPU, or load-modules is no. -errno with
- * ERR_HOST.
+ * ERR_HOST. What was read for it is in *ret_seen, for inventory_finish, where it says that it is begun; inventory_free is due either way.
  */
 int load_missing(const struct config *conf, const struct hostroot *root, const char **ret_what,
-		 struct err *err) must_check;
+		 struct inventory *ret_seen, struct err *err) must_check;
 
 /*
  * Runs LIBEXEC/nvcoreos-load --missing (empty environment, LOAD_LIMIT_S, its own capabilities alone) where load_missing says so. -errno

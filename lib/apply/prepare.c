@@ -33,6 +33,14 @@ static int load_driver(struct prepared *p, const struct prepare_input *in, struc
 
 	if (r < 0)
 		return r;
+	/* Nearly always the loaded driver has a tree for this OS version, and whatever else there is does not matter. */
+	if (p->inventory.driver &&
+	    tree_load_named(&p->driver, p->store.driver_path, p->inventory.driver, os, NULL) == 0)
+		return 0;
+	store_free(&p->store);
+	r = store_read(&p->store, in->conf, err);
+	if (r < 0)
+		return r;
 	d = choose_driver(&p->store, &p->inventory, os, err);
 	if (!d)
 		return -ENOENT;
@@ -127,6 +135,28 @@ static int make_plan(struct prepared *p, const struct prepare_input *in, const c
 	return r < 0 ? r : plan_check(&p->plan, &input, err);
 }
 
+/* What no part of the plan will ask for is not read. */
+static int read_inventory(struct prepared *p, const struct prepare_input *in, struct err *err)
+{
+	const struct request *req = in->request;
+	unsigned parts = 0;
+	int r = 0;
+
+	if (!in->nodes_only)
+		parts |= INVENTORY_PROC;
+	if (req->capabilities & (CAP_GRAPHICS | CAP_DISPLAY))
+		parts |= INVENTORY_DRM;
+	if (req->mig_config || req->mig_monitor)
+		parts |= INVENTORY_MIG_ADMIN;
+	if (in->seen && in->seen->begun) {
+		p->inventory = *in->seen;
+		*in->seen = (struct inventory){ .arena = ARENA_INIT };
+	} else {
+		r = inventory_begin(&p->inventory, in->host, err);
+	}
+	return r < 0 ? r : inventory_finish(&p->inventory, in->host, parts, err);
+}
+
 int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct err *err)
 {
 	struct err local = ERR_INIT;
@@ -134,7 +164,7 @@ int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct er
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
-	r = inventory_read(&ret->inventory, in->host, err);
+	r = read_inventory(ret, in, err);
 	if (r == 0)
 		r = inventory_extra_read(&ret->inventory, in->host, in->request->features, err);
 	if (r < 0)
@@ -142,7 +172,7 @@ int prepare_plan(struct prepared *ret, const struct prepare_input *in, struct er
 	/* Before the store: a node without a GPU needs no driver to say so. */
 	r = plan_host_check(&ret->inventory, in->request, &local);
 	if (r == 0)
-		r = store_read(&ret->store, in->conf, &local);
+		r = store_read_toolkits(&ret->store, in->conf, &local);
 	if (r == 0)
 		r = store_check_rights(&ret->store, &local);
 	if (r == 0)

@@ -22,10 +22,12 @@
 struct prepare_input {
 	const struct config *conf;
 	const struct hostroot *host;
+	struct inventory *seen; /* of load_missing, taken over; NULL: read anew */
 	const struct spec *spec;
 	const struct request *request; /* wanted */
 	int rootfd;		       /* the container's root, or -EBADF: assumed from the spec */
 	const char *os_root;	       /* where os-release is read; "" for this host */
+	bool nodes_only; /* of the plan no more is asked than its nodes, its LD_LIBRARY_PATH, and whether there is one */
 };
 
 struct prepared {

@@ -46,15 +46,15 @@ static int parse_version(struct inventory *inv, const char *text)
 	return inv->driver ? 0 : -EINVAL;
 }
 
-static int read_driver(struct reader *rd, struct err *err)
+static int read_driver(struct reader *rd, bool all, struct err *err)
 {
 	struct inventory *inv = rd->inv;
 	int r;
 
 	r = inventory_text_read(&rd->proc, &inv->arena, NVIDIA "/version", &inv->proc_version, err);
-	if (r == 0)
+	if (r == 0 && all)
 		r = inventory_text_read(&rd->proc, &inv->arena, NVIDIA "/params", &inv->proc_params, err);
-	if (r == 0)
+	if (r == 0 && all)
 		r = inventory_text_read(&rd->proc, &inv->arena, NVIDIA "/registry", &inv->proc_registry, err);
 	if (r == 0 && inv->proc_version && parse_version(inv, inv->proc_version) < 0)
 		r = err_set(err, ERR_HOST, 0, "proc-root/" NVIDIA "/version: no driver version in '%s'",
@@ -340,23 +340,30 @@ static void read_json(struct inventory *inv, int run)
 		log_warning("%s is not used: %s", INVENTORY_JSON_FILE, why);
 }
 
-static int read_all(struct reader *rd, int run, struct err *err)
+static int read_first(struct reader *rd, struct err *err)
 {
-	struct inventory *inv = rd->inv;
-	int r = read_driver(rd, err);
+	int r = read_devices(rd, err);
 
 	if (r == 0)
-		r = read_devices(rd, err);
-	if (r == 0)
 		r = read_gpus(rd, err);
-	if (r == 0)
+	return r == 0 ? inventory_mig_read(rd->inv, &rd->proc, err) : r;
+}
+
+static int read_rest(struct reader *rd, int run, unsigned parts, struct err *err)
+{
+	struct inventory *inv = rd->inv;
+	int r = read_driver(rd, parts & INVENTORY_PROC, err);
+
+	/* That there is one the driver knows that has taken it. */
+	inv->has_pci_gpu = inv->n_gpus && !(parts & INVENTORY_PCI);
+	if (r == 0 && !inv->has_pci_gpu)
 		r = scan_pci(rd, err);
 	if (r == 0)
 		r = read_passthrough(rd, err);
-	for (size_t i = 0; i < inv->n_gpus && r == 0; i++)
+	for (size_t i = 0; (parts & INVENTORY_DRM) && i < inv->n_gpus && r == 0; i++)
 		r = read_drm(rd, &inv->gpus[i], err);
-	if (r == 0)
-		r = inventory_mig_read(inv, &rd->proc, err);
+	if (r == 0 && (parts & INVENTORY_MIG_ADMIN))
+		r = inventory_mig_read_admin(inv, &rd->proc, err);
 	if (r == 0)
 		read_json(inv, run);
 	return r;
@@ -378,40 +385,36 @@ static struct inventory nothing_known(void)
 	};
 }
 
-int inventory_read_gpus(struct inventory *ret, const struct hostroot *root, struct err *err)
+int inventory_begin(struct inventory *ret, const struct hostroot *root, struct err *err)
 {
 	struct arena scratch cleanup_arena = ARENA_INIT;
 	struct reader rd = { ret, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
-	bool mig = false;
-	struct stat st;
 	int r;
 
 	*ret = nothing_known();
-	r = read_gpus(&rd, err);
-	for (size_t i = 0; r == 0 && i < ret->n_gpus && !mig; i++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), NVIDIA "/capabilities/gpu%u/mig", ret->gpus[i].minor);
-		mig = fstatat(root->proc, path, &st, 0) == 0;
-	}
-	if (r == 0 && mig)
-		r = inventory_mig_read(ret, &rd.proc, err);
+	r = read_first(&rd, err);
+	ret->begun = r == 0;
 	if (r < 0)
 		inventory_free(ret);
 	return r;
 }
 
-int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err)
+int inventory_finish(struct inventory *inv, const struct hostroot *root, unsigned parts, struct err *err)
 {
 	struct arena scratch cleanup_arena = ARENA_INIT;
-	struct reader rd = { ret, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
-	int r;
+	struct reader rd = { inv, { root->proc, "proc-root" }, { root->sys, "sys-root" }, &scratch };
+	int r = read_rest(&rd, root->run, parts, err);
 
-	*ret = nothing_known();
-	r = read_all(&rd, root->run, err);
 	if (r < 0)
-		inventory_free(ret);
+		inventory_free(inv);
 	return r;
+}
+
+int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err)
+{
+	int r = inventory_begin(ret, root, err);
+
+	return r < 0 ? r : inventory_finish(ret, root, INVENTORY_ALL, err);
 }
 
 void inventory_free(struct inventory *inv)

@@ -72,6 +72,7 @@ struct inventory {
 	struct inventory_extra *extra; /* only what inventory_extra_read was asked for */
 	size_t n_extra;
 	bool from_json; /* inventory.json was there and fitted the loaded driver */
+	bool begun;	/* by inventory_begin */
 };
 
 /*
@@ -80,8 +81,19 @@ struct inventory {
  * one.
  */
 int inventory_read(struct inventory *ret, const struct hostroot *root, struct err *err) must_check;
-/* Of all that the GPUs and their MIG devices alone, from proc-root: what a start looks at before anything else. The same errors. */
-int inventory_read_gpus(struct inventory *ret, const struct hostroot *root, struct err *err) must_check;
+/*
+ * The same in two steps: first what a start looks at before anything else, the majors, the GPUs and their MIG devices; then what
+ * else is asked for. The same errors; after one nothing is to be freed.
+ */
+enum {
+	INVENTORY_PROC = 1 << 0,      /* proc_params, proc_registry */
+	INVENTORY_DRM = 1 << 1,	      /* the GPUs' nodes in /dev/dri */
+	INVENTORY_MIG_ADMIN = 1 << 2, /* mig_config_minor, mig_monitor_minor */
+	INVENTORY_PCI = 1 << 3,	      /* has_pci_gpu by what sys-root says, where the driver has GPUs too */
+	INVENTORY_ALL = INVENTORY_PROC | INVENTORY_DRM | INVENTORY_MIG_ADMIN | INVENTORY_PCI,
+};
+int inventory_begin(struct inventory *ret, const struct hostroot *root, struct err *err) must_check;
+int inventory_finish(struct inventory *inv, const struct hostroot *root, unsigned parts, struct err *err) must_check;
 void inventory_free(struct inventory *inv);
 
 /*

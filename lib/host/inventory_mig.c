@@ -47,7 +47,7 @@ static int minor_of_line(const char *text, const char *name, uint32_t *ret)
 	return 0;
 }
 
-static int read_global(struct inventory *inv, const struct inventory_dir *proc, struct err *err)
+int inventory_mig_read_admin(struct inventory *inv, const struct inventory_dir *proc, struct err *err)
 {
 	struct arena a cleanup_arena = ARENA_INIT;
 	const char *text;
@@ -200,7 +200,7 @@ static int read_gpu(struct mig_walk *w, struct err *err)
 int inventory_mig_read(struct inventory *inv, const struct inventory_dir *proc, struct err *err)
 {
 	struct arena scratch cleanup_arena = ARENA_INIT;
-	int r = read_global(inv, proc, err);
+	int r = 0;
 
 	for (size_t i = 0; i < inv->n_gpus && r == 0; i++) {
 		struct mig_walk w = { inv, proc, &inv->gpus[i], &scratch };

@@ -8,7 +8,9 @@
 
 #define INVENTORY_MIG_MAX 64
 
-/* Fills in mig_config_minor, mig_monitor_minor and every GPU's instances, by (gi, ci). -errno with ERR_HOST. */
+/* Fills in every GPU's instances, by (gi, ci). -errno with ERR_HOST. */
 int inventory_mig_read(struct inventory *inv, const struct inventory_dir *proc, struct err *err) must_check;
+/* Fills in mig_config_minor and mig_monitor_minor. -errno with ERR_HOST. */
+int inventory_mig_read_admin(struct inventory *inv, const struct inventory_dir *proc, struct err *err) must_check;
 
 #endif

@@ -98,7 +98,7 @@ static int read_release(int rootfd, const char *path, char **ret, size_t *ret_le
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
-	return fd_read_all(fd, OS_RELEASE_MAX, ret, ret_len);
+	return fd_read_sized(fd, st.st_size, OS_RELEASE_MAX, ret, ret_len);
 }
 
 int osver_read(struct arena *a, const char *root, const char *kernel, const char **ret, struct err *err)

@@ -219,6 +219,28 @@ static int read_one(struct store *s, const char *path, name_fn *add, unsigned pa
 	return r < 0 ? err_set(err, ERR_STORE, -r, "%s", path) : 0;
 }
 
+static int read_toolkits(struct store *s, struct err *err)
+{
+	int r = read_one(s, s->cuda_path, add_toolkit, 1, &s->current_cuda, err);
+
+	if (r == 0 && s->n_toolkits)
+		qsort(s->toolkits, s->n_toolkits, sizeof(*s->toolkits), by_version);
+	return r;
+}
+
+int store_read_toolkits(struct store *ret, const struct config *conf, struct err *err)
+{
+	int r;
+
+	*ret = (struct store){ .arena = ARENA_INIT };
+	ret->driver_path = arena_strdup(&ret->arena, conf->driver_store);
+	ret->cuda_path = arena_strdup(&ret->arena, conf->cuda_store);
+	r = read_toolkits(ret, err);
+	if (r < 0)
+		store_free(ret);
+	return r;
+}
+
 int store_read(struct store *ret, const struct config *conf, struct err *err)
 {
 	int r;
@@ -228,15 +250,13 @@ int store_read(struct store *ret, const struct config *conf, struct err *err)
 	ret->cuda_path = arena_strdup(&ret->arena, conf->cuda_store);
 	r = read_one(ret, ret->driver_path, add_driver, 2, &ret->current, err);
 	if (r == 0)
-		r = read_one(ret, ret->cuda_path, add_toolkit, 1, &ret->current_cuda, err);
+		r = read_toolkits(ret, err);
 	if (r < 0) {
 		store_free(ret);
 		return r;
 	}
 	if (ret->n_drivers)
 		qsort(ret->drivers, ret->n_drivers, sizeof(*ret->drivers), by_driver);
-	if (ret->n_toolkits)
-		qsort(ret->toolkits, ret->n_toolkits, sizeof(*ret->toolkits), by_version);
 	read_state(ret);
 	return 0;
 }

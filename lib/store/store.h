@@ -36,6 +36,11 @@ struct store {
  */
 int store_read(struct store *ret, const struct config *conf, struct err *err) must_check;
 /*
+ * Of all that what a start needs while it goes by the loaded driver: the toolkits. No drivers, nothing selected, no current.
+ * The same errors.
+ */
+int store_read_toolkits(struct store *ret, const struct config *conf, struct err *err) must_check;
+/*
  * What containers are given must be root's alone to change: refuses a store that others may write to, or that is another user's, and a
  * symlink. One that is not there is passed over. -EPERM, -ENOTDIR with ERR_STORE.
  */
