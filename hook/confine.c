@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,12 @@
 
 static int open_standard_fds(struct err *err)
 {
+	struct pollfd fds[] = { { .fd = 0 }, { .fd = 1 }, { .fd = 2 } };
+
+	if (poll(fds, ARRAY_SIZE(fds), 0) < 0)
+		return err_set(err, ERR_KERNEL, errno, "poll");
 	for (int fd = 0; fd <= 2; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+		if ((fds[fd].revents & POLLNVAL) && open("/dev/null", O_RDWR) != fd)
 			return err_set(err, ERR_IO, errno, "/dev/null");
 	if (close_range(3, ~0U, 0) < 0)
 		return err_set(err, ERR_KERNEL, errno, "close_range");

@@ -58,16 +58,18 @@ static int add_clone(struct sources *s, int fd, struct source src, enum mnt_kind
 	cleanup_fd int source = fd;
 	struct stat st;
 
-	if (fstat(source, &st) < 0)
-		return err_set(err, ERR_MOUNT, errno, "%s", src.target);
+	/* Of a node all is known. */
+	if (src.kind != SOURCE_NODE) {
+		if (fstat(source, &st) < 0)
+			return err_set(err, ERR_MOUNT, errno, "%s", src.target);
+		src.mode = st.st_mode;
+		src.dev = st.st_dev;
+		src.ino = st.st_ino;
+	}
 	src.tree = mnt_clone(source, kind, src.target, err);
 	if (src.tree < 0)
 		return src.tree;
 	src.at = -EBADF;
-	src.rdev = st.st_rdev;
-	src.mode = st.st_mode;
-	src.dev = st.st_dev;
-	src.ino = st.st_ino;
 	s->v[s->n++] = src;
 	return 0;
 }
@@ -87,7 +89,9 @@ static int clone_node(struct sources *s, int dev_root, const struct plan_node *n
 
 	if (fd < 0)
 		return fd;
-	return add_clone(s, fd, (struct source){ .kind = SOURCE_NODE, .target = n->name }, MNT_NODE, err);
+	return add_clone(s, fd,
+			 (struct source){ .kind = SOURCE_NODE, .target = n->name, .rdev = makedev(n->major, n->minor) },
+			 MNT_NODE, err);
 }
 
 /* In a directory where others may write too (/tmp) anybody could have put it there. */
@@ -236,7 +240,7 @@ static int find_place(const struct apply_input *in, const struct sources *all, s
 	if (r < 0)
 		return err_set(err, ERR_KERNEL, -r, "mount of %s", s->target);
 	/* An earlier hook has mounted the very same thing there (prestart and createRuntime both configured). */
-	if (s->kind != SOURCE_PROC && f.dev == s->dev && f.ino == s->ino)
+	if (s->kind != SOURCE_PROC && s->kind != SOURCE_NODE && f.dev == s->dev && f.ino == s->ino)
 		return 0;
 	r = refuse_shared(all, in->container->proc_self, f.mount, s->target, err);
 	if (r == 0)
@@ -251,7 +255,8 @@ static int attach(struct sources *sources, struct err *err)
 	for (size_t i = 0; r == 0 && i < sources->n; i++)
 		if (sources->v[i].at >= 0)
 			r = mnt_move(sources->v[i].tree, sources->v[i].at, sources->v[i].target, err);
-	return r < 0 ? r : caps_lower(err);
+	/* The next step begins by lowering them, for good. */
+	return r;
 }
 
 static int write_loader_files(const struct apply_input *in, struct err *err)
@@ -292,8 +297,7 @@ static int attach_all(const struct apply_input *in, struct sources *sources, str
 
 	if (r == 0 && sources->n)
 		r = contain_all(sources, in->container, err);
-	if (r == 0)
-		r = caps_lower(err);
+	/* These take the place of those. */
 	if (r == 0)
 		r = container_own_begin(in->container, err);
 	if (r < 0)
@@ -346,8 +350,6 @@ int apply_plan(const struct apply_input *in, struct err *err)
 	noting.container = &c;
 	if (r == 0 && !in->loader_only)
 		r = clone_all(&sources, in, err);
-	if (r == 0)
-		r = caps_lower(err);
 	if (r == 0)
 		r = container_join(in->container, err);
 	if (r == 0)

@@ -205,50 +205,53 @@ static int classify_node(const struct path_facts *f, const char *path, dev_t rde
 	return err_hint(err, "remove it from the image or from the volume over /dev");
 }
 
-/* An empty file in dir, O_PATH: made by mknod, which never opens what may stand there. */
-static int make_empty_file(const struct container *c, int dir, const char *path, struct err *err)
+/* An empty file in dir, O_PATH, and what it is: made by mknod, which never opens what may stand there. */
+static int make_empty_file(const struct container *c, int dir, const char *path, struct path_facts *ret,
+			   struct err *err)
 {
 	bool made = mknodat(dir, path_base(path), S_IFREG | 0666, 0) == 0;
-	int fd;
+	cleanup_fd int fd = -EBADF;
+	int r;
 
 	if (!made && errno != EEXIST)
 		return err_set(err, ERR_WRITE, errno, "%s", path);
 	fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
-	if (fd < 0)
-		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	r = fd < 0 ? fd : path_look(fd, "", ret);
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
 	if (made)
-		made_note_at(c->made, path, fd, "");
-	return fd;
+		made_note_seen(c->made, path, ret);
+	return take_fd(fd);
 }
 
 /* What stands at a node's place, made where nothing does. */
-static int open_node(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
+static int open_node(const struct container *c, const char *path, uint64_t own_dev, struct path_facts *ret,
+		     struct err *err)
 {
 	cleanup_fd int fd = -EBADF, dir = -EBADF;
+	int r;
 
 	/* Nearly always nothing stands there yet. */
 	if (holds_dev(c, own_dev) && path_base(path) == path + strlen("/dev/"))
-		return make_empty_file(c, c->dev, path, err);
+		return make_empty_file(c, c->dev, path, ret, err);
 	fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
 	if (fd == -ENOENT) {
 		dir = open_dev_parent(c, path, own_dev, err);
-		return dir < 0 ? dir : make_empty_file(c, dir, path, err);
+		return dir < 0 ? dir : make_empty_file(c, dir, path, ret, err);
 	}
-	return fd < 0 ? err_set(err, ERR_TARGET, -fd, "%s", path) : take_fd(fd);
+	r = fd < 0 ? fd : path_look(fd, "", ret);
+	return r < 0 ? err_set(err, ERR_TARGET, -r, "%s", path) : take_fd(fd);
 }
 
 static int target_node(const struct container *c, const char *path, dev_t rdev, uint64_t own_dev, int *ret_fd,
 		       struct err *err)
 {
-	cleanup_fd int fd = open_node(c, path, own_dev, err);
-	struct path_facts f;
-	int r;
+	struct path_facts f = { 0 };
+	cleanup_fd int fd = open_node(c, path, own_dev, &f, err);
+	int r = 0;
 
 	if (fd < 0)
 		return fd;
-	r = path_look(fd, "", &f);
-	if (r < 0)
-		return err_set(err, ERR_TARGET, -r, "%s", path);
 	/* The mount at /dev that is the container's own is known to be a tmpfs. */
 	if (!own_dev || f.mount != own_dev)
 		r = not_the_kernels(fd, path, err);
@@ -298,12 +301,13 @@ int inside_dev_link(const struct container *c, const char *name, const char *tar
 static int target_file(const struct container *c, const char *path, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
+	struct path_facts f;
 	struct stat st;
 	int r;
 
 	if (fd == -ENOENT) {
 		dir = parent_on_root(c, path, err);
-		fd = dir < 0 ? dir : make_empty_file(c, dir, path, err);
+		fd = dir < 0 ? dir : make_empty_file(c, dir, path, &f, err);
 		if (fd < 0)
 			return fd;
 	}

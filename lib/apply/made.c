@@ -24,10 +24,16 @@ void made_note_at(struct made *m, const char *path, int fd, const char *name)
 	struct path_facts f;
 
 	/* Renamed or removed by somebody in the meantime: then it is no longer ours to remove. */
-	if (!m || path_look(fd, name, &f) < 0)
+	if (m && path_look(fd, name, &f) == 0)
+		made_note_seen(m, path, &f);
+}
+
+void made_note_seen(struct made *m, const char *path, const struct path_facts *f)
+{
+	if (!m)
 		return;
 	m->v = arena_grow(&m->arena, m->v, m->n, sizeof(*m->v));
-	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), f.mount, f.dev, f.ino, f.mode };
+	m->v[m->n++] = (struct made_entry){ arena_strdup(&m->arena, path), f->mount, f->dev, f->ino, f->mode };
 }
 
 static void undo(const struct made *m, const struct made_entry *e)

@@ -32,6 +32,9 @@ struct made {
 void made_note(struct made *m, const char *path);
 /* The same of what stands at `name` in a directory, or is fd's own with "". */
 void made_note_at(struct made *m, const char *path, int fd, const char *name);
+/* The same of what has been looked at already. */
+struct path_facts;
+void made_note_seen(struct made *m, const char *path, const struct path_facts *f);
 /*
  * Removes what was noted, the last first: only where still the very inode stands there, on the very mount, and of directories
  * only empty ones. What cannot be removed (a mount stands on it) stays.

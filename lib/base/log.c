@@ -82,16 +82,26 @@ static void to_journal(enum log_level level, const char *line)
 	(void)r;
 }
 
+void log_utc(int64_t seconds, char buf[LOG_UTC_SIZE])
+{
+	int64_t left = seconds % 86400;
+	/* Years begin in March here, so that the leap day is the last; 400 of them have 146097 days. */
+	int64_t n = seconds / 86400 + 719468, era = n / 146097, of_era = n % 146097;
+	int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	int64_t of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
+
+	snprintf(buf, LOG_UTC_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)(year + era * 400 + (month >= 10)),
+		 (unsigned)(month < 10 ? month + 3 : month - 9), (unsigned)(of_year - (153 * month + 2) / 5 + 1),
+		 (unsigned)(left / 3600), (unsigned)(left / 60 % 60), (unsigned)(left % 60));
+}
+
 static void to_file(enum log_level level, const char *line)
 {
-	char msg[LOG_LINE_MAX + 256], when[32];
-	time_t now = time(NULL);
-	struct tm tm;
+	char msg[LOG_LINE_MAX + 256], when[LOG_UTC_SIZE];
 	int n;
 	ssize_t r;
 
-	gmtime_r(&now, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	log_utc(time(NULL), when);
 	n = snprintf(msg, sizeof(msg), "%s %s[%d] %s: %s\n", when, sink.prog, (int)getpid(), names[level], line);
 	/* One write, so that lines of containers that start together do not mix. */
 	r = write(sink.fd, msg, (size_t)n);

@@ -4,6 +4,7 @@
 #define NVCOREOS_BASE_LOG_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attr.h"
 
@@ -31,6 +32,12 @@ struct log_record {
 };
 /* `line` as an error in the form that the open sink takes, without the time; what is too long is cut. Allocates nothing. */
 void log_compose(struct log_record *ret, const char *line);
+/*
+ * A time from 1970 on as "2026-11-29T03:11:44Z". Not by gmtime_r, which opens the machine's time zone when it is first called: a
+ * filter that knows no open any more kills for that.
+ */
+#define LOG_UTC_SIZE 64
+void log_utc(int64_t seconds, char buf[LOG_UTC_SIZE]);
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)

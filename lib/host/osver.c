@@ -86,12 +86,15 @@ int osver_parse(struct arena *a, const char *text, size_t len, const char *kerne
 	return make_name(name, a, ret, err);
 }
 
-/* Inside the root, because --root may name another host's whose links are absolute. */
+/* Inside the root, because --root may name another host's whose links are absolute; this host's for AT_FDCWD. */
 static int read_release(int rootfd, const char *path, char **ret, size_t *ret_len)
 {
-	cleanup_fd int fd = path_open(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int fd = -EBADF;
 	struct stat st;
 
+	if (rootfd == AT_FDCWD)
+		return fd_read_file_at(AT_FDCWD, path, OS_RELEASE_MAX, ret, ret_len);
+	fd = path_open(rootfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0)
@@ -103,18 +106,18 @@ static int read_release(int rootfd, const char *path, char **ret, size_t *ret_le
 
 int osver_read(struct arena *a, const char *root, const char *kernel, const char **ret, struct err *err)
 {
-	static const char *const places[] = { "etc/os-release", "usr/lib/os-release" };
-	cleanup_fd int rootfd = fd_open_dir(*root ? root : "/");
+	static const char *const places[] = { "/etc/os-release", "/usr/lib/os-release" };
+	cleanup_fd int rootfd = *root ? fd_open_dir(root) : AT_FDCWD;
 	cleanup_free char *text = NULL;
 	size_t len = 0;
 	int r = -ENOENT;
 
-	if (rootfd < 0)
+	if (*root && rootfd < 0)
 		return err_set(err, ERR_HOST, -rootfd, "%s", root);
 	for (size_t i = 0; i < ARRAY_SIZE(places) && r == -ENOENT; i++) {
 		r = read_release(rootfd, places[i], &text, &len);
 		if (r < 0 && r != -ENOENT)
-			return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_HOST, -r, "%s/%s", root, places[i]);
+			return err_set(err, r == -ENOSYS ? ERR_KERNEL : ERR_HOST, -r, "%s%s", root, places[i]);
 	}
 	if (r < 0) {
 		err_set(err, ERR_HOST, -r, "%s/etc/os-release and %s/usr/lib/os-release", root, root);

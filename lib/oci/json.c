@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/auxv.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -21,6 +21,8 @@
 #define FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL)
 
 #define INT64_DIGITS 19
+/* Of the 16 bytes: the C library's stack and pointer guards are the first ones. */
+#define AT_RANDOM_OFFSET 12
 
 static json_t *in(const struct json *j)
 {
@@ -41,12 +43,15 @@ static bool has_type(const struct json *j, json_type type)
 static void use_mem(void)
 {
 	static unsigned seed;
+	const char *given;
 
 	json_set_alloc_funcs(mem_alloc, free);
 	if (seed)
 		return;
-	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. */
-	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK);
+	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. The kernel gave each program some. */
+	given = (const void *)getauxval(AT_RANDOM);
+	if (given)
+		memcpy(&seed, given + AT_RANDOM_OFFSET, sizeof(seed));
 	seed |= 1;
 	json_object_seed(seed);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -136,4 +137,20 @@ TEST(records_for_a_signal_handler)
 	CHECK_STR(got, "prog: E08: ended\n");
 	log_compose(&record, "to nowhere");
 	CHECK(record.fd < 0);
+}
+
+TEST(dates)
+{
+	char buf[LOG_UTC_SIZE], want[64];
+	struct tm tm;
+
+	for (time_t t = 0; t < (time_t)250 * 366 * 86400; t += 86400 * 3 / 4) {
+		gmtime_r(&t, &tm);
+		strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%SZ", &tm);
+		log_utc(t, buf);
+		if (!CHECK_STR(buf, want))
+			break;
+	}
+	log_utc(1582934399, buf);
+	CHECK_STR(buf, "2020-02-28T23:59:59Z");
 }
