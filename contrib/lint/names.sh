@@ -9,7 +9,7 @@ failed=0
 also() {
 	case $1 in
 	cli/cmd_*.c) echo 'verb' ;;
-	cli/main.c | hook/hook.c | hook/runtime.c | cli/load/*.c | cli/image/image_main.c | cli/systemd/generator_main.c) echo 'main' ;;
+	cli/main.c | hook/hook.c | hook/filters.c | hook/runtime.c | cli/load/*.c | cli/image/image_main.c | cli/systemd/generator_main.c) echo 'main' ;;
 	*) echo '-' ;;
 	esac
 }

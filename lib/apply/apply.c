@@ -291,7 +291,8 @@ static void make_dev_links(const struct apply_input *in)
 	}
 }
 
-static int attach_all(const struct apply_input *in, struct sources *sources, struct err *err)
+/* held: in->container, whose /dev is let go when all that goes there has its place. */
+static int attach_all(const struct apply_input *in, struct container *held, struct sources *sources, struct err *err)
 {
 	int r = caps_raise(CAPS_MOUNT, err);
 
@@ -308,18 +309,20 @@ static int attach_all(const struct apply_input *in, struct sources *sources, str
 	if (r == 0)
 		make_dev_links(in);
 	container_own_end(in->container);
+	fd_close(take_fd(held->dev));
 	return r < 0 ? r : attach(sources, err);
 }
 
 /* Each step in the container's namespace begins by giving up what only the steps before it needed. */
-static int change_container(const struct apply_input *in, struct sources *sources, struct err *err)
+static int change_container(const struct apply_input *in, struct container *held, struct sources *sources,
+			    struct err *err)
 {
 	int r = caps_keep(CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 
 	if (r == 0)
 		r = filter_enter(SECCOMP_INSIDE, err);
 	if (r == 0)
-		r = attach_all(in, sources, err);
+		r = attach_all(in, held, sources, err);
 	if (r == 0)
 		r = caps_keep(CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 	if (r == 0)
@@ -355,7 +358,7 @@ int apply_plan(const struct apply_input *in, struct err *err)
 	if (r == 0)
 		container_hold_dev(&c);
 	if (r == 0)
-		r = change_container(&noting, &sources, err);
+		r = change_container(&noting, &c, &sources, err);
 	if (r < 0)
 		take_back(&c);
 	fd_close(c.dev);

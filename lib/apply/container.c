@@ -69,16 +69,19 @@ static int open_root(const char *path, struct err *err)
 {
 	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	struct stat st, slash;
+	cleanup_fd int slash = -EBADF;
+	int same;
 
 	/* EPERM: an outer filter that does not know openat2. */
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		return err_set(err, ERR_KERNEL, errno, "openat2");
 	if (fd < 0)
 		return err_set(err, ERR_ROOTFS, errno, "%s", path);
-	if (fstat(fd, &st) < 0 || fstatat(AT_FDCWD, "/", &slash, 0) < 0)
-		return err_set(err, ERR_ROOTFS, errno, "%s", path);
-	if (st.st_dev == slash.st_dev && st.st_ino == slash.st_ino)
+	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	same = slash < 0 ? -errno : same_file(fd, slash);
+	if (same < 0)
+		return err_set(err, ERR_ROOTFS, -same, "%s", path);
+	if (same)
 		return err_set(err, ERR_ROOTFS, EPERM, "%s is the host's own root", path);
 	return take_fd(fd);
 }

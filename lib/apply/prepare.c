@@ -34,8 +34,9 @@ static int load_driver(struct prepared *p, const struct prepare_input *in, struc
 	if (r < 0)
 		return r;
 	/* Nearly always the loaded driver has a tree for this OS version, and whatever else there is does not matter. */
-	if (p->inventory.driver &&
-	    tree_load_named(&p->driver, p->store.driver_path, p->inventory.driver, os, NULL) == 0)
+	if (p->inventory.driver && store_has_driver(&p->store, p->inventory.driver, os) &&
+	    tree_load(&p->driver, arena_printf(&a, "%s/%s/%s", p->store.driver_path, p->inventory.driver, os), NULL) ==
+		    0)
 		return 0;
 	store_free(&p->store);
 	r = store_read(&p->store, in->conf, err);

@@ -204,7 +204,7 @@ int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void 
 	if (dir < 0)
 		return err_set(err, dir == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
 	/* Prefix by prefix from the root, so that symlinks among them are always resolved inside it. */
-	while (norm[end] && norm[1]) {
+	while (norm[end]) {
 		int next;
 
 		end += 1 + strcspn(norm + end + 1, "/");

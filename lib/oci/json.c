@@ -43,15 +43,12 @@ static bool has_type(const struct json *j, json_type type)
 static void use_mem(void)
 {
 	static unsigned seed;
-	const char *given;
 
 	json_set_alloc_funcs(mem_alloc, free);
 	if (seed)
 		return;
-	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. The kernel gave each program some. */
-	given = (const void *)getauxval(AT_RANDOM);
-	if (given)
-		memcpy(&seed, given + AT_RANDOM_OFFSET, sizeof(seed));
+	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. The kernel gives each program some. */
+	memcpy(&seed, (const char *)getauxval(AT_RANDOM) + AT_RANDOM_OFFSET, sizeof(seed));
 	seed |= 1;
 	json_object_seed(seed);
 }

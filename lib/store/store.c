@@ -261,6 +261,21 @@ int store_read(struct store *ret, const struct config *conf, struct err *err)
 	return 0;
 }
 
+static bool is_dir(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool store_has_driver(const struct store *s, const char *driver, const char *os)
+{
+	cleanup_free char *outer = mem_printf("%s/%s", s->driver_path, driver);
+	cleanup_free char *path = mem_printf("%s/%s", outer, os);
+
+	return is_dir(outer) && is_dir(path);
+}
+
 /* In a user namespace that does not map the host's root, its files are nobody's. */
 #define NOBODY 65534
 

@@ -40,6 +40,8 @@ int store_read(struct store *ret, const struct config *conf, struct err *err) mu
  * The same errors.
  */
 int store_read_toolkits(struct store *ret, const struct config *conf, struct err *err) must_check;
+/* Whether the driver has such a directory in the store, which is no link; whether it is a tree shows when it is read. */
+bool store_has_driver(const struct store *s, const char *driver, const char *os);
 /*
  * What containers are given must be root's alone to change: refuses a store that others may write to, or that is another user's, and a
  * symlink. One that is not there is passed over. -EPERM, -ENOTDIR with ERR_STORE.

@@ -6,8 +6,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/path.h"
@@ -288,27 +286,6 @@ int tree_load(struct tree *ret, const char *path, struct err *err)
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	if (r < 0)
 		return err_set(err, ERR_TREE, -r, "%s", file);
-	return tree_parse(ret, path, text, len, err);
-}
-
-int tree_load_named(struct tree *ret, const char *store, const char *driver, const char *os, struct err *err)
-{
-	cleanup_free char *name = mem_printf("%s/%s/" TREE_START, driver, os), *path = NULL, *text = NULL;
-	cleanup_fd int dir = openat(AT_FDCWD, store, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -EBADF;
-	struct stat st;
-	size_t len;
-	int r;
-
-	*ret = (struct tree){ .arena = ARENA_INIT };
-	fd = dir < 0 ? -errno : path_open_beneath(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fd;
-	r = fstat(fd, &st) < 0 ? -errno : !S_ISREG(st.st_mode) ? -EINVAL : 0;
-	if (r == 0)
-		r = fd_read_sized(fd, st.st_size, TREE_START_MAX, &text, &len);
-	if (r < 0)
-		return r;
-	path = mem_printf("%s/%s/%s", store, driver, os);
 	return tree_parse(ret, path, text, len, err);
 }
 

@@ -75,12 +75,6 @@ struct tree {
 
 /* Reads <path>/start.json. -errno with ERR_TREE. */
 int tree_load(struct tree *ret, const char *path, struct err *err) must_check;
-/*
- * The same of the tree of a driver, by its name in the store at `store`: what is no directory of its own there, a link or another
- * mount, is not looked at (-ELOOP, -EXDEV), nor is a name that is none. Otherwise -errno, without an error, where there is none.
- */
-int tree_load_named(struct tree *ret, const char *store, const char *driver, const char *os,
-		    struct err *err) must_check;
 int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err) must_check;
 /* The text of start.json; the caller frees it. */
 char *tree_dump(const struct tree *t) must_check;

@@ -69,7 +69,7 @@ get() {
 		}
 		END { for (key in known) if (!(key in seen)) print key ": not measured" }' "$FIGURES" "$BATS_FILE_TMPDIR/figures"
 	echo "$output"
-	[ -z "$output" ] || echo 'where that is as it should be: COST_ACCEPT=1 bats tests/integration/cost.bats'
+	[ -z "$output" ] || echo 'where that is as it should be: COST_ACCEPT=1 tests/lib/run-bats.sh tests/integration/cost.bats'
 	[ -z "$output" ]
 }
 

@@ -578,6 +578,7 @@ static int an_empty_plan(void)
 	a.plan = (struct plan){ 0 };
 	if (!make_container(&a))
 		return 1;
+	a.in.last = true;
 	ok = CHECK_INT(apply_plan(&a.in, &err), 0);
 	ok &= CHECK(!has_mode("", "/usr", S_IFDIR) && is_file("/etc/ld.so.cache", "damaged"));
 	leave(&a);

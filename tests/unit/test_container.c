@@ -142,8 +142,9 @@ static const struct fault_row {
 	{ "openat2", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
 	{ "openat2", 1, EPERM, -EPERM, ERR_KERNEL, "openat2" },
 	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
+	{ "open", 3, EMFILE, -EMFILE, ERR_ROOTFS, "" },
 	{ "fstat", 3, EIO, -EIO, ERR_ROOTFS, "" },
-	{ "fstatat", 1, EIO, -EIO, ERR_ROOTFS, "" },
+	{ "fstat", 4, EIO, -EIO, ERR_ROOTFS, "" },
 	{ "open_tree", 1, EIO, -EIO, ERR_MOUNT, "" },
 	{ "setns", 2, EPERM, -EPERM, ERR_NAMESPACE, "back to the host's mount namespace" },
 	{ "cap_set_proc", 2, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
@@ -317,6 +318,10 @@ static int own_with_faults(const char *unused)
 	(void)unused;
 	c.gid = 100001;
 	ok &= CHECK_INT(container_own_begin(&c, &err), 0);
+	ok &= CHECK_INT(setfsgid((gid_t)-1), 100001);
+	/* One within it begins and ends nothing. */
+	ok &= CHECK_INT(container_own_begin(&c, &err), 0);
+	container_own_end(&c);
 	ok &= CHECK_INT(setfsgid((gid_t)-1), 100001);
 	container_own_end(&c);
 	ok &= CHECK_INT(setfsgid((gid_t)-1), 0);

@@ -628,3 +628,82 @@ TEST(a_link_to_a_version)
 {
 	in_mount_namespace(links_to_a_version, tap_tmpdir());
 }
+
+/* With its /dev held: nodes are made there and nowhere else, whatever has been put into its place since. */
+TEST(a_held_dev)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	char from[4096], to[4100];
+	uint64_t own;
+	int fd = -1;
+
+	container_hold_dev(&c);
+	CHECK(c.dev < 0);
+	tap_write(dir, "dev/x", "");
+	faults_arm("statx", 1, EIO);
+	container_hold_dev(&c);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK(c.dev < 0);
+	container_hold_dev(&c);
+	REQUIRE(c.dev >= 0);
+	own = c.dev_mount;
+	snprintf(from, sizeof(from), "%s/dev", dir);
+	snprintf(to, sizeof(to), "%s.old", from);
+	CHECK_INT(rename(from, to), 0);
+	for (int again = 0; again < 2; again++) {
+		CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), own, &fd, &err), INSIDE_NODE_TARGET);
+		fd_close(fd);
+		CHECK_INT(inside_target_node(&c, "nvidia-caps/nvidia-cap1", makedev(510, 1), own, &fd, &err),
+			  INSIDE_NODE_TARGET);
+		fd_close(fd);
+	}
+	CHECK_INT(inside_dev_link(&c, "link", "x", own, &err), 0);
+	CHECK(has(dir, "dev.old/nvidia0", "") && has(dir, "dev.old/nvidia-caps/nvidia-cap1", "") &&
+	      has(dir, "dev.old/link", ""));
+	CHECK(faccessat(c.rootfd, "dev", F_OK, 0) < 0);
+	/* One that it was not seen to have is not used, and there is none in its place. */
+	CHECK(inside_target_node(&c, "nvidia1", makedev(195, 1), own + 1, &fd, &err) < 0);
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), 0, &fd, &err), INSIDE_NODE_TARGET);
+	fd_close(fd);
+	CHECK(has(dir, "dev/nvidia1", ""));
+	/* It is there now, on another mount than it should be; nothing says that this one is no file system of the kernel's. */
+	CHECK_INT(inside_target_node(&c, "nvidia1", makedev(195, 1), own + 1, &fd, &err), INSIDE_NODE_TARGET);
+	fd_close(fd);
+	container_close(&c);
+	CHECK_INT(caps_restore(&err), 0);
+}
+
+TEST(a_directory_that_appears_meanwhile)
+{
+	static const struct {
+		const char *call;
+		unsigned nth;
+		int errnum, r;
+		enum err_code code;
+	} rows[] = {
+		{ "mkdirat", 1, EROFS, -EROFS, ERR_WRITE },
+		{ "openat2", 3, EMFILE, -EMFILE, ERR_TARGET },
+	};
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+	int fd;
+
+	tap_write(dir, "usr/local/nvidia/x", "");
+	faults_arm("openat2", 1, ENOENT);
+	fd = inside_target_dir(&c, "/usr/local/nvidia", false, &err);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK(fd >= 0);
+	fd_close(fd);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		faults_arm(rows[i].call, rows[i].nth, rows[i].errnum);
+		CHECK_INT(inside_target_dir(&c, "/usr/local/other", false, &err), rows[i].r);
+		CHECK_INT(faults_disarm(), 1);
+		CHECK_INT(err.code, rows[i].code);
+	}
+	container_close(&c);
+	CHECK_INT(caps_restore(&err), 0);
+}

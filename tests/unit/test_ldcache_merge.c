@@ -293,3 +293,33 @@ TEST(fast)
 	}
 	CHECK(best < 0.005);
 }
+
+/* Whatever order entries are given in: each of six, which is one run turned round, three runs, and all between. */
+TEST(any_order_comes_to_one)
+{
+	static const char *const names[] = { "liba.so", "libb.so", "libc.so", "libd.so", "libe.so", "libf.so" };
+	const size_t n = ARRAY_SIZE(names);
+
+	for (unsigned order = 0; order < 720; order++) {
+		cleanup_cache struct ldcache c;
+		struct ldcache_entry e[ARRAY_SIZE(names)];
+		struct ldcache_change change = { .first = e, .n_first = n };
+		unsigned left = order;
+		bool used[ARRAY_SIZE(names)] = { false };
+
+		for (size_t i = 0; i < n; i++) {
+			size_t pick = left % (n - i), k = 0;
+
+			left /= (unsigned)(n - i);
+			while (used[k] || pick--)
+				k++;
+			used[k] = true;
+			e[i] = (struct ldcache_entry){ .flags = X64, .soname = names[k], .path = names[k] };
+		}
+		ldcache_parse(&c, NULL, 0);
+		ldcache_merge(&c, &change);
+		REQUIRE(c.n_entries == n);
+		for (size_t i = 0; i < n; i++)
+			CHECK_STR(c.entries[i].soname, names[n - 1 - i]);
+	}
+}

@@ -184,11 +184,18 @@ TEST(mount_ids)
 TEST(a_kernel_without_mount_ids)
 {
 	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC);
+	struct path_facts facts;
 	uint64_t id = 7;
 
 	faults_arm("statx", 1, 0);
 	CHECK_INT(path_mount_id(root, &id), -ENOSYS);
 	CHECK_INT(faults_disarm(), 1);
+	faults_arm("statx", 1, 0);
+	CHECK_INT(path_look(root, "etc", &facts), -ENOSYS);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(path_look(root, "not-there", &facts), -ENOENT);
+	CHECK_INT(path_look(root, "", &facts), 0);
+	CHECK(S_ISDIR(facts.mode) && facts.mount != 0);
 	CHECK_INT(id, 7);
 }
 
