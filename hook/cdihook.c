@@ -14,7 +14,7 @@
 #include "apply/cdimode.h"
 #include "apply/cdiproc.h"
 #include "apply/made.h"
-#include "apply/seccomp.h"
+#include "apply/filter.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -68,7 +68,7 @@ static int confine(struct err *err)
 		r = confine_limits(DEADLINE, err);
 	if (r == 0)
 		r = caps_keep(phases, err);
-	return r < 0 ? r : seccomp_enter(SECCOMP_HERE, err);
+	return r < 0 ? r : filter_enter(SECCOMP_HERE, err);
 }
 
 static int read_state(struct run *run, struct err *err)
@@ -158,7 +158,7 @@ static int begin_writing(struct err *err)
 {
 	int r = caps_keep(CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 
-	return r < 0 ? r : seccomp_enter(SECCOMP_FILES, err);
+	return r < 0 ? r : filter_enter(SECCOMP_FILES, err);
 }
 
 static int make_links(struct run *run, struct err *err)
@@ -230,7 +230,7 @@ static int show_proc(struct run *run, struct err *err)
 		return err->code == ERR_NONE ? 0 : tree;
 	r = caps_keep(CAPS_BIT(CAPS_MOUNT), err);
 	if (r == 0)
-		r = seccomp_enter(SECCOMP_INSIDE, err);
+		r = filter_enter(SECCOMP_INSIDE, err);
 	return r < 0 ? r : cdiproc_show(&run->container, tree, err);
 }
 

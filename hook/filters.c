@@ -28,7 +28,8 @@ static int print(enum seccomp_phase phase, const char *name)
 int main(void)
 {
 	if (print(SECCOMP_LOAD, "for_load") < 0 || print(SECCOMP_HOOK, "for_hook") < 0 ||
-	    print(SECCOMP_INSIDE, "for_inside") < 0 || print(SECCOMP_FILES, "for_files") < 0) {
+	    print(SECCOMP_HERE, "for_here") < 0 || print(SECCOMP_INSIDE, "for_inside") < 0 ||
+	    print(SECCOMP_FILES, "for_files") < 0) {
 		fputs("filters: libseccomp cannot make them\n", stderr);
 		return 1;
 	}

@@ -18,9 +18,8 @@
 int filter_enter(enum seccomp_phase phase, struct err *err)
 {
 	static const struct sock_fprog filters[] = {
-		[SECCOMP_LOAD] = FILTER(for_load),
-		[SECCOMP_HOOK] = FILTER(for_hook),
-		[SECCOMP_INSIDE] = FILTER(for_inside),
+		[SECCOMP_LOAD] = FILTER(for_load),   [SECCOMP_HOOK] = FILTER(for_hook),
+		[SECCOMP_HERE] = FILTER(for_here),   [SECCOMP_INSIDE] = FILTER(for_inside),
 		[SECCOMP_FILES] = FILTER(for_files),
 	};
 
