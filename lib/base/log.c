@@ -56,8 +56,6 @@ void log_open(const char *prog, const char *file, enum log_level level)
 		sink.fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 	else
 		sink.fd = journal_socket();
-	/* The C library reads its time zone's file with the first time that it writes: later a filter may let nothing be opened. */
-	tzset();
 }
 
 void log_to_stderr(enum log_level level)
