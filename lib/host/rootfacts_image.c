@@ -63,7 +63,7 @@ struct loaders {
 static int find_loader(struct probe *p, const struct loaders *l, struct err *err)
 {
 	int glibc = 0, musl;
-	struct stat st;
+	struct stat st = { 0 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(l->glibc) && l->glibc[i] && glibc == 0; i++)
 		glibc = leads_to(p, l->glibc[i], S_IFREG, err);
@@ -182,7 +182,7 @@ static int check_compat(struct probe *p, const char *name, struct err *err)
 	const char *version = str_after(name, "libcuda.so.");
 	struct rootfacts *f = p->facts;
 	char path[PATH_MAX];
-	struct stat st;
+	struct stat st = { 0 };
 	bool same;
 	int r;
 

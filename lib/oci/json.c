@@ -48,6 +48,7 @@ static void use_mem(void)
 	if (seed)
 		return;
 	/* Else jansson opens /dev/urandom, without close-on-exec, which a seed of 0 tells it to do. The kernel gives each program some. */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel gives the address as a number. */
 	memcpy(&seed, (const char *)getauxval(AT_RANDOM) + AT_RANDOM_OFFSET, sizeof(seed));
 	seed |= 1;
 	json_object_seed(seed);

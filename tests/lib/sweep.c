@@ -213,11 +213,13 @@ static void run(struct sweep *s, struct outcome *o)
 /* ---- what the modes expect of a run's end ---- */
 
 /*
- * An image may close one of its own directories to everybody, and gets less then: EACCES of openat2 says no more than that.
+ * An image may close one of its own directories to everybody, and gets less then: EACCES of openat2 says no more than that, nor
+ * does that of statx, by which a name is looked at in a directory that is open.
  */
 static bool is_closed(const struct sweep *s)
 {
-	return s->trace.what == TRACE_ERRNO && s->trace.value == EACCES && s->trace.nr == SYS_openat2;
+	return s->trace.what == TRACE_ERRNO && s->trace.value == EACCES &&
+	       (s->trace.nr == SYS_openat2 || s->trace.nr == SYS_statx);
 }
 
 static void judge_end(struct sweep *s, const struct outcome *o, bool killed)
