@@ -52,46 +52,54 @@ static void sources_free(struct sources *s)
 	free(s->v);
 }
 
-/* Takes fd over in every case. */
-static int add_clone(struct sources *s, int fd, struct source src, enum mnt_kind kind, struct err *err)
+/* The tree is src's from now on. */
+static void add_source(struct sources *s, struct source src)
 {
-	cleanup_fd int source = fd;
-	struct stat st;
-
-	/* Of a node all is known. */
-	if (src.kind != SOURCE_NODE) {
-		if (fstat(source, &st) < 0)
-			return err_set(err, ERR_MOUNT, errno, "%s", src.target);
-		src.mode = st.st_mode;
-		src.dev = st.st_dev;
-		src.ino = st.st_ino;
-	}
-	src.tree = mnt_clone(source, kind, src.target, err);
-	if (src.tree < 0)
-		return src.tree;
 	src.at = -EBADF;
 	s->v[s->n++] = src;
-	return 0;
 }
 
 static int clone_dir(struct sources *s, const struct plan_mount *m, struct err *err)
 {
-	int fd = open(m->source, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int tree = mnt_clone(AT_FDCWD, m->source, MNT_FILES, m->source, err);
+	struct stat st;
 
-	if (fd < 0)
-		return err_set(err, ERR_TREE, errno, "%s", m->source);
-	return add_clone(s, fd, (struct source){ .kind = SOURCE_DIR, .target = m->target }, MNT_FILES, err);
+	if (tree == -ENOENT)
+		return err_set(err, ERR_TREE, ENOENT, "%s", m->source);
+	if (tree < 0)
+		return tree;
+	if (fstat(tree, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_TREE, ENOTDIR, "%s", m->source);
+	add_source(s, (struct source){ .kind = SOURCE_DIR,
+				       .tree = take_fd(tree),
+				       .target = m->target,
+				       .dev = st.st_dev,
+				       .ino = st.st_ino });
+	return 0;
 }
 
+/* A node below a directory is reached step by step; the others are where they are. */
 static int clone_node(struct sources *s, int dev_root, const struct plan_node *n, struct err *err)
 {
-	int fd = inventory_open_node(dev_root, n->name, n->major, n->minor, err);
+	const bool deep = strchr(n->name, '/');
+	cleanup_fd int node = deep ? inventory_open_node(dev_root, n->name, n->major, n->minor, err) : -EBADF;
+	cleanup_fd int tree = -EBADF;
+	int r = 0;
 
-	if (fd < 0)
-		return fd;
-	return add_clone(s, fd,
-			 (struct source){ .kind = SOURCE_NODE, .target = n->name, .rdev = makedev(n->major, n->minor) },
-			 MNT_NODE, err);
+	if (deep && node < 0)
+		return node;
+	tree = mnt_clone(deep ? node : dev_root, deep ? "" : n->name, MNT_NODE, n->name, err);
+	if (tree == -ENOENT)
+		return err_set(err, ERR_NODE, ENOENT, "/dev/%s", n->name);
+	if (tree >= 0 && !deep)
+		r = inventory_check_node(tree, n->name, n->major, n->minor, err);
+	if (tree < 0 || r < 0)
+		return tree < 0 ? tree : r;
+	add_source(s, (struct source){ .kind = SOURCE_NODE,
+				       .tree = take_fd(tree),
+				       .target = n->name,
+				       .rdev = makedev(n->major, n->minor) });
+	return 0;
 }
 
 /* In a directory where others may write too (/tmp) anybody could have put it there. */
@@ -106,21 +114,29 @@ static bool is_anybodys(const char *path, const struct stat *st)
 /* A socket whose daemon does not run, or a file that the host does not have, is no reason to refuse a start. */
 static int clone_shown(struct sources *s, const char *path, enum mnt_kind kind, struct err *err)
 {
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	mode_t type = kind == MNT_SOCKET ? S_IFSOCK : S_IFREG;
 	struct stat st;
+	int tree;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || ((st.st_mode & S_IFMT) != type && !S_ISDIR(st.st_mode))) {
 		log_warning("%s is not there and left out", path);
-		fd_close(fd);
 		return 0;
 	}
 	if (is_anybodys(path, &st)) {
 		log_warning("%s belongs to user %u and is left out", path, st.st_uid);
-		fd_close(fd);
 		return 0;
 	}
-	return add_clone(s, fd, (struct source){ .kind = SOURCE_SHOWN, .target = path }, kind, err);
+	tree = mnt_clone(fd, "", kind, path, err);
+	if (tree < 0)
+		return tree;
+	add_source(s, (struct source){ .kind = SOURCE_SHOWN,
+				       .tree = tree,
+				       .target = path,
+				       .mode = st.st_mode,
+				       .dev = st.st_dev,
+				       .ino = st.st_ino });
+	return 0;
 }
 
 static int clone_all(struct sources *s, const struct apply_input *in, struct err *err)
@@ -142,22 +158,24 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 
 		if (tree < 0)
 			return tree;
-		s->v[s->n++] =
-			(struct source){ .kind = SOURCE_PROC, .tree = tree, .at = -EBADF, .target = ROOTFACTS_PROC };
+		add_source(s, (struct source){ .kind = SOURCE_PROC, .tree = tree, .target = ROOTFACTS_PROC });
 	}
 	return r;
 }
 
-static int contain(struct sources *s, int fd, const char *path, struct err *err)
+/* mount: fd's, 0 where nobody has asked. */
+static int contain(struct sources *s, int fd, uint64_t mount, const char *path, struct err *err)
 {
-	int contained, r;
+	int contained, r = 0;
 
 	if (fd < 0)
 		return 0;
 	contained = mnt_contain(fd, err);
 	if (contained <= 0)
 		return contained;
-	r = path_mount_id(fd, &s->contained[s->n_contained++]);
+	if (!mount)
+		r = path_mount_id(fd, &mount);
+	s->contained[s->n_contained++] = mount;
 	return r < 0 ? err_set(err, ERR_KERNEL, -r, "statx of %s", path) : 0;
 }
 
@@ -170,11 +188,11 @@ static int contain_all(struct sources *s, const struct container *c, struct err 
 {
 	/* Not through a link: an image may have put one into a volume. */
 	cleanup_fd int proc = path_open(c->rootfd, "/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	int r = contain(s, c->rootfd, "/", err);
+	int r = contain(s, c->rootfd, 0, "/", err);
 
 	if (r == 0)
-		r = contain(s, c->dev, "/dev", err);
-	return r < 0 ? r : contain(s, proc, "/proc", err);
+		r = contain(s, c->dev, c->dev_mount, "/dev", err);
+	return r < 0 ? r : contain(s, proc, 0, "/proc", err);
 }
 
 static int refuse_shared(const struct sources *s, int proc_self, uint64_t own, const char *what, struct err *err)
@@ -194,18 +212,18 @@ static int refuse_shared(const struct sources *s, int proc_self, uint64_t own, c
 }
 
 /* Nothing where the container's /proc has none; and a directory of that name elsewhere is not it. */
-static int open_proc(const struct container *c, const char *path)
+static int open_proc(const struct container *c, const char *path, struct path_facts *seen)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	struct statfs fs;
 
-	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC || path_look(fd, "", seen) < 0)
 		return -ENOENT;
 	return take_fd(fd);
 }
 
-/* The target as an fd; -ENOENT without an error where there is nothing to do. */
-static int open_target(const struct apply_input *in, const struct source *s, struct err *err)
+/* The target as an fd, and what it is; -ENOENT without an error where there is nothing to do. */
+static int open_target(const struct apply_input *in, const struct source *s, struct path_facts *seen, struct err *err)
 {
 	const struct container *c = in->container;
 	int fd = -EBADF, r;
@@ -213,15 +231,15 @@ static int open_target(const struct apply_input *in, const struct source *s, str
 	switch (s->kind) {
 	case SOURCE_DIR:
 		/* NVIDIA's images have a link here, to the directory of their version. */
-		return inside_target_dir(c, s->target, str_eq(s->target, PLAN_CUDA_DIR), err);
+		return inside_target_dir(c, s->target, str_eq(s->target, PLAN_CUDA_DIR), seen, err);
 	case SOURCE_SHOWN:
-		return inside_target_ipc(c, s->target, s->mode, err);
+		return inside_target_ipc(c, s->target, s->mode, seen, err);
 	case SOURCE_NODE:
-		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_mount, &fd, err);
+		r = inside_target_node(c, s->target, s->rdev, in->facts->dev_mount, &fd, seen, err);
 		return r < 0 ? r : r == INSIDE_NODE_THERE ? -ENOENT : fd;
 	case SOURCE_PROC:
 	default:
-		return open_proc(c, s->target);
+		return open_proc(c, s->target, seen);
 	}
 }
 
@@ -233,12 +251,9 @@ static int find_place(const struct apply_input *in, const struct sources *all, s
 	int r;
 
 	err->code = ERR_NONE;
-	target = open_target(in, s, err);
+	target = open_target(in, s, &f, err);
 	if (target < 0)
 		return err->code == ERR_NONE ? 0 : target;
-	r = path_look(target, "", &f);
-	if (r < 0)
-		return err_set(err, ERR_KERNEL, -r, "mount of %s", s->target);
 	/* An earlier hook has mounted the very same thing there (prestart and createRuntime both configured). */
 	if (s->kind != SOURCE_PROC && s->kind != SOURCE_NODE && f.dev == s->dev && f.ino == s->ino)
 		return 0;
@@ -261,7 +276,9 @@ static int attach(struct sources *sources, struct err *err)
 
 static int write_loader_files(const struct apply_input *in, struct err *err)
 {
+	cleanup_free char *cache = NULL;
 	const struct plan *p = in->plan;
+	size_t len = 0;
 	int r = container_own_begin(in->container, err);
 
 	if (r < 0)
@@ -271,9 +288,12 @@ static int write_loader_files(const struct apply_input *in, struct err *err)
 	for (size_t i = 0; r == 0 && i < p->n_files; i++)
 		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
 				 err);
+	if (r == 0 && p->cache.wanted)
+		r = ldso_read(in->container, &cache, &len, err);
+	/* With no right it is taken apart. */
 	container_own_end(in->container);
 	if (r == 0 && p->cache.wanted)
-		r = ldso_update(in->container, p, err);
+		r = ldso_replace(in->container, p, cache, len, err);
 	return r;
 }
 
@@ -319,8 +339,10 @@ static int change_container(const struct apply_input *in, struct container *held
 {
 	int r = caps_keep(CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE), err);
 
-	if (r == 0)
+	if (r == 0) {
+		container_hold_dev(held);
 		r = filter_enter(SECCOMP_INSIDE, err);
+	}
 	if (r == 0)
 		r = attach_all(in, held, sources, err);
 	if (r == 0)
@@ -355,8 +377,6 @@ int apply_plan(const struct apply_input *in, struct err *err)
 		r = clone_all(&sources, in, err);
 	if (r == 0)
 		r = container_join(in->container, err);
-	if (r == 0)
-		container_hold_dev(&c);
 	if (r == 0)
 		r = change_container(&noting, &c, &sources, err);
 	if (r < 0)

@@ -98,10 +98,19 @@ int caps_raise(enum caps_phase phase, struct err *err)
 	return set_effective(phases[phase].caps, phases[phase].required, err);
 }
 
+/* Makes the effective set the permitted one. libcap's own call for that asks the kernel for its version again. 0 or -1. */
+static int fill(cap_t c)
+{
+	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
+		if (cap_set_flag(c, CAP_EFFECTIVE, 1, &v, is_permitted(c, v) ? CAP_SET : CAP_CLEAR) < 0)
+			return -1;
+	return 0;
+}
+
 int caps_restore(struct err *err)
 {
 	cap_t c = hold();
-	int r = c ? settle(cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED)) : -errno;
+	int r = c ? settle(fill(c)) : -errno;
 
 	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "restoring capabilities") : 0;
 }
@@ -184,6 +193,6 @@ int caps_become_loader(void)
 	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)
-		r = settle(narrow(c, CAPS_BIT(CAPS_LOAD)) < 0 ? -1 : cap_fill(c, CAP_EFFECTIVE, CAP_PERMITTED));
+		r = settle(narrow(c, CAPS_BIT(CAPS_LOAD)) < 0 ? -1 : fill(c));
 	return r;
 }

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
@@ -55,11 +56,12 @@ static int pin(struct container *c, pid_t pid, struct err *err)
 	return r < 0 ? r : check_init(c, pid, err);
 }
 
-static int same_file(int a, int b)
+/* Whether `a` is what stands at `path` below the directory fd b; of b itself where path is "". 0, 1 or -errno. */
+static int is_same(int a, int b, const char *path)
 {
 	struct stat sa, sb;
 
-	if (fstat(a, &sa) < 0 || fstat(b, &sb) < 0)
+	if (fstat(a, &sa) < 0 || fstatat(b, path, &sb, AT_EMPTY_PATH) < 0)
 		return -errno;
 	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
@@ -69,7 +71,6 @@ static int open_root(const char *path, struct err *err)
 {
 	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
 	cleanup_fd int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-	cleanup_fd int slash = -EBADF;
 	int same;
 
 	/* EPERM: an outer filter that does not know openat2. */
@@ -77,8 +78,7 @@ static int open_root(const char *path, struct err *err)
 		return err_set(err, ERR_KERNEL, errno, "openat2");
 	if (fd < 0)
 		return err_set(err, ERR_ROOTFS, errno, "%s", path);
-	slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	same = slash < 0 ? -errno : same_file(fd, slash);
+	same = is_same(fd, AT_FDCWD, "/");
 	if (same < 0)
 		return err_set(err, ERR_ROOTFS, -same, "%s", path);
 	if (same)
@@ -148,7 +148,7 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
 	r = pin(ret, pid, err);
 	if (r < 0)
 		return r;
-	r = same_file(ret->mnt_ns, ret->host_ns);
+	r = is_same(ret->mnt_ns, ret->host_ns, "");
 	if (r)
 		return err_set(err, ERR_NAMESPACE, r < 0 ? -r : EPERM, "it shares the host's mount namespace");
 	r = lock(ret->mnt_ns, err);
@@ -209,9 +209,10 @@ int container_join(const struct container *c, struct err *err)
 
 	if (r < 0)
 		return r;
+	/* The next step begins by giving them up for good. */
 	if (setns(c->mnt_ns, CLONE_NEWNS) < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "setns to its mount namespace");
-	return caps_lower(err);
+	return 0;
 }
 
 void container_hold_dev(struct container *c)
@@ -237,19 +238,10 @@ void container_close(struct container *c)
 /* How many have begun. */
 static unsigned owning;
 
-/* Whether the container's root is somebody else; we are one and the same all the time. */
+/* Whether the container's root is somebody else. Who we are is what we were at our execve, which the kernel has told us. */
 static bool is_foreign(const struct container *c)
 {
-	static bool known;
-	static uid_t uid;
-	static gid_t gid;
-
-	if (!known) {
-		uid = geteuid();
-		gid = getegid();
-		known = true;
-	}
-	return c->uid != uid || c->gid != gid;
+	return c->uid != getauxval(AT_EUID) || c->gid != getauxval(AT_EGID);
 }
 
 int container_own_begin(const struct container *c, struct err *err)

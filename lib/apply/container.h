@@ -44,7 +44,7 @@ int container_enter(struct container *ret, pid_t pid, const char *root_path, str
  * with ERR_NAMESPACE, ERR_ROOTFS, ERR_MOUNT, ERR_KERNEL, ERR_BUSY; container_close is due either way.
  */
 int container_here(struct container *ret, const char *root_path, struct err *err) must_check;
-/* Moves this process into the container's mount namespace, for good. -errno with ERR_NAMESPACE. */
+/* Moves this process into the container's mount namespace, for good. The rights for it stay raised: caps_keep is due. -errno with ERR_NAMESPACE. */
 int container_join(const struct container *c, struct err *err) must_check;
 /*
  * Opens what the container has at /dev, to make things there: where it is a directory, and no link. Once it is the one that

@@ -72,21 +72,21 @@ static bool same_dir(int a, const struct stat *b, uint64_t b_mount)
  * What a link leads to, where that is a directory beside it on the root's own mount. Nothing else: a link of the image
  * could lead to its own root, or to a volume.
  */
-static int follow_beside(const struct container *c, const char *path, struct err *err)
+static int follow_beside(const struct container *c, const char *path, struct path_facts *seen, struct err *err)
 {
 	/* With its slash, so that it is never empty. */
 	cleanup_free char *above = mem_strndup(path, (size_t)(path_base(path) - path));
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_DIRECTORY), parent = -EBADF;
 	struct stat up;
-	uint64_t root_id, id;
+	uint64_t root_id;
 
 	if (fd < 0)
 		return err_set(err, ERR_TARGET, -fd, "%s", path);
 	parent = path_open(c->rootfd, above, O_PATH | O_DIRECTORY);
-	if (parent < 0 || path_mount_id(c->rootfd, &root_id) < 0 || path_mount_id(fd, &id) < 0 ||
+	if (parent < 0 || path_mount_id(c->rootfd, &root_id) < 0 || path_look(fd, "", seen) < 0 ||
 	    fstatat(fd, "..", &up, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set(err, ERR_TARGET, errno, "%s", path);
-	if (id != root_id)
+	if (seen->mount != root_id)
 		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
 	if (!same_dir(parent, &up, root_id))
 		return err_set(err, ERR_TARGET, ELOOP, "%s leads out of %s", path, above);
@@ -111,11 +111,11 @@ static int not_the_kernels(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-static int make_target_dir(const struct container *c, const char *path, struct err *err)
+static int make_target_dir(const struct container *c, const char *path, struct path_facts *seen, struct err *err)
 {
-	cleanup_fd int dir = parent_on_root(c, path, err);
+	cleanup_fd int dir = parent_on_root(c, path, err), fd = -EBADF;
 	bool made;
-	int fd;
+	int r;
 
 	if (dir < 0)
 		return dir;
@@ -123,41 +123,42 @@ static int make_target_dir(const struct container *c, const char *path, struct e
 	if (!made && errno != EEXIST)
 		return err_set(err, ERR_WRITE, errno, "%s", path);
 	fd = path_open(dir, path_base(path), O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	if (fd < 0)
-		return err_set(err, ERR_TARGET, -fd, "%s", path);
+	r = fd < 0 ? fd : path_look(fd, "", seen);
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
 	if (made)
-		made_note_at(c->made, path, fd, "");
-	return fd;
+		made_note_seen(c->made, path, seen);
+	return take_fd(fd);
 }
 
-static int target_dir(const struct container *c, const char *path, bool follow, struct err *err)
+static int target_dir(const struct container *c, const char *path, bool follow, struct path_facts *seen,
+		      struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW);
-	struct stat st;
 	int r;
 
 	if (fd == -ENOENT)
-		return make_target_dir(c, path, err);
-	if (fd < 0)
-		return err_set(err, ERR_TARGET, -fd, "%s", path);
-	if (fstat(fd, &st) < 0)
-		return err_set(err, ERR_TARGET, errno, "%s", path);
-	if (follow && S_ISLNK(st.st_mode))
-		return follow_beside(c, path, err);
+		return make_target_dir(c, path, seen, err);
+	r = fd < 0 ? fd : path_look(fd, "", seen);
+	if (r < 0)
+		return err_set(err, ERR_TARGET, -r, "%s", path);
+	if (follow && S_ISLNK(seen->mode))
+		return follow_beside(c, path, seen, err);
 	/* A symlink as a mount target could name any place of the image. */
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISDIR(seen->mode))
 		return err_set(err, ERR_TARGET, ENOTDIR, "%s", path);
 	r = not_the_kernels(fd, path, err);
 	return r < 0 ? r : take_fd(fd);
 }
 
-int inside_target_dir(const struct container *c, const char *path, bool follow, struct err *err)
+int inside_target_dir(const struct container *c, const char *path, bool follow, struct path_facts *seen,
+		      struct err *err)
 {
 	int r = container_own_begin(c, err);
 
 	if (r < 0)
 		return r;
-	r = target_dir(c, path, follow, err);
+	r = target_dir(c, path, follow, seen, err);
 	container_own_end(c);
 	return r;
 }
@@ -205,17 +206,18 @@ static int classify_node(const struct path_facts *f, const char *path, dev_t rde
 	return err_hint(err, "remove it from the image or from the volume over /dev");
 }
 
-/* An empty file in dir, O_PATH, and what it is: made by mknod, which never opens what may stand there. */
+/* An empty file in dir, and what it is; what may stand there is opened as a path alone. */
 static int make_empty_file(const struct container *c, int dir, const char *path, struct path_facts *ret,
 			   struct err *err)
 {
-	bool made = mknodat(dir, path_base(path), S_IFREG | 0666, 0) == 0;
-	cleanup_fd int fd = -EBADF;
+	cleanup_fd int fd = path_create(dir, path_base(path), 0666);
+	const bool made = fd >= 0;
 	int r;
 
-	if (!made && errno != EEXIST)
-		return err_set(err, ERR_WRITE, errno, "%s", path);
-	fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
+	if (!made && fd != -EEXIST)
+		return err_set(err, ERR_WRITE, -fd, "%s", path);
+	if (!made)
+		fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);
 	r = fd < 0 ? fd : path_look(fd, "", ret);
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
@@ -244,33 +246,32 @@ static int open_node(const struct container *c, const char *path, uint64_t own_d
 }
 
 static int target_node(const struct container *c, const char *path, dev_t rdev, uint64_t own_dev, int *ret_fd,
-		       struct err *err)
+		       struct path_facts *seen, struct err *err)
 {
-	struct path_facts f = { 0 };
-	cleanup_fd int fd = open_node(c, path, own_dev, &f, err);
+	cleanup_fd int fd = open_node(c, path, own_dev, seen, err);
 	int r = 0;
 
 	if (fd < 0)
 		return fd;
 	/* The mount at /dev that is the container's own is known to be a tmpfs. */
-	if (!own_dev || f.mount != own_dev)
+	if (!own_dev || seen->mount != own_dev)
 		r = not_the_kernels(fd, path, err);
 	if (r == 0)
-		r = classify_node(&f, path, rdev, err);
+		r = classify_node(seen, path, rdev, err);
 	if (r == INSIDE_NODE_TARGET)
 		*ret_fd = take_fd(fd);
 	return r;
 }
 
 int inside_target_node(const struct container *c, const char *name, dev_t rdev, uint64_t own_dev, int *ret_fd,
-		       struct err *err)
+		       struct path_facts *seen, struct err *err)
 {
 	cleanup_free char *path = mem_printf("/dev/%s", name);
 	int r = container_own_begin(c, err);
 
 	if (r < 0)
 		return r;
-	r = target_node(c, path, rdev, own_dev, ret_fd, err);
+	r = target_node(c, path, rdev, own_dev, ret_fd, seen, err);
 	container_own_end(c);
 	return r;
 }
@@ -298,37 +299,43 @@ int inside_dev_link(const struct container *c, const char *name, const char *tar
 	return r;
 }
 
-static int target_file(const struct container *c, const char *path, struct err *err)
+static int open_file(const struct container *c, const char *path, struct path_facts *seen, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, path, O_PATH | O_NOFOLLOW), dir = -EBADF;
-	struct path_facts f;
-	struct stat st;
 	int r;
 
 	if (fd == -ENOENT) {
 		dir = parent_on_root(c, path, err);
-		fd = dir < 0 ? dir : make_empty_file(c, dir, path, &f, err);
-		if (fd < 0)
-			return fd;
+		return dir < 0 ? dir : make_empty_file(c, dir, path, seen, err);
 	}
+	r = fd < 0 ? fd : path_look(fd, "", seen);
+	return r < 0 ? err_set(err, ERR_TARGET, -r, "%s", path) : take_fd(fd);
+}
+
+static int target_file(const struct container *c, const char *path, struct path_facts *seen, struct err *err)
+{
+	cleanup_fd int fd = open_file(c, path, seen, err);
+	int r;
+
 	if (fd < 0)
-		return err_set(err, ERR_TARGET, -fd, "%s", path);
-	if (fstat(fd, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)))
+		return fd;
+	if (!S_ISREG(seen->mode) && !S_ISSOCK(seen->mode))
 		return err_set(err, ERR_TARGET, EEXIST, "%s", path);
 	r = not_the_kernels(fd, path, err);
 	return r < 0 ? r : take_fd(fd);
 }
 
-int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err)
+int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct path_facts *seen,
+		      struct err *err)
 {
 	int r;
 
 	if (S_ISDIR(mode))
-		return inside_target_dir(c, path, false, err);
+		return inside_target_dir(c, path, false, seen, err);
 	r = container_own_begin(c, err);
 	if (r < 0)
 		return r;
-	r = target_file(c, path, err);
+	r = target_file(c, path, seen, err);
 	container_own_end(c);
 	return r;
 }
@@ -362,15 +369,15 @@ int inside_link(const struct container *c, const char *path, const char *target,
 {
 	cleanup_fd int dir = -EBADF;
 	int r = container_own_begin(c, err);
-	bool is_new;
 
 	if (r < 0)
 		return r;
 	dir = parent_on_root(c, path, err);
-	is_new = is_free(dir, path);
-	r = dir < 0 ? dir : fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
-	if (r == 0 && is_new)
+	r = dir < 0 ? dir : symlinkat(target, dir, path_base(path)) < 0 ? -errno : 0;
+	if (r == 0)
 		made_note_at(c->made, path, dir, path_base(path));
+	else if (r == -EEXIST)
+		r = fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
 	container_own_end(c);
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }

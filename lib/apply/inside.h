@@ -11,15 +11,17 @@
 
 #include "apply/container.h"
 #include "base/err.h"
+#include "base/path.h"
 
 /*
- * The directory `path` as a mount target (O_PATH), made where it is missing; with `follow` a link at its place is
+ * The directory `path` as a mount target (O_PATH), made where it is missing, and what it is in *seen; with `follow` a link at its place is
  * followed to a directory beside it on the root's own mount. -errno with ERR_TARGET, ERR_FOREIGN_MOUNT, ERR_WRITE.
  */
-int inside_target_dir(const struct container *c, const char *path, bool follow, struct err *err) must_check;
+int inside_target_dir(const struct container *c, const char *path, bool follow, struct path_facts *seen,
+		      struct err *err) must_check;
 
 enum inside_node {
-	INSIDE_NODE_TARGET, /* *ret_fd is an empty file to mount on */
+	INSIDE_NODE_TARGET, /* *ret_fd is an empty file to mount on, *seen what it is */
 	INSIDE_NODE_THERE,  /* the device stands there already */
 };
 /*
@@ -28,7 +30,7 @@ enum inside_node {
  * with ERR_TARGET (a symlink, another device, another mount at /dev than that), ERR_FOREIGN_MOUNT (missing, and /dev is a volume), ERR_WRITE.
  */
 int inside_target_node(const struct container *c, const char *name, dev_t rdev, uint64_t own_dev, int *ret_fd,
-		       struct err *err) must_check;
+		       struct path_facts *seen, struct err *err) must_check;
 
 /*
  * A symlink at /dev/<name>, on the same mount as a node would be made; what stands there already stays. -errno with
@@ -38,7 +40,8 @@ int inside_dev_link(const struct container *c, const char *name, const char *tar
 		    struct err *err) must_check;
 
 /* An empty file as the target for a host file or socket, or a directory for a host directory, as `mode` says. */
-int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct err *err) must_check;
+int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct path_facts *seen,
+		      struct err *err) must_check;
 
 /*
  * Writes a whole file by rename. -EXDEV with ERR_FOREIGN_MOUNT where its directory lies on another mount than

@@ -80,16 +80,14 @@ int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err
 	return r;
 }
 
-int ldso_update(const struct container *c, const struct plan *plan, struct err *err)
+int ldso_replace(const struct container *c, const struct plan *plan, const char *old, size_t old_len, struct err *err)
 {
-	cleanup_free char *old = NULL, *new = NULL;
+	cleanup_free char *new = NULL;
 	struct ldcache cache = { 0 };
 	struct ldcache_change change = { .own_prefixes = &plan->cache.own_prefixes };
-	size_t old_len, new_len;
-	int r = ldso_read(c, &old, &old_len, err);
+	size_t new_len;
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	ldcache_parse(&cache, old, old_len);
 	if (cache.found == LDCACHE_CORRUPT)
 		log_warning("%s of the container is damaged and replaced", ROOTFACTS_CACHE);
@@ -101,4 +99,13 @@ int ldso_update(const struct container *c, const struct plan *plan, struct err *
 	if (!old || old_len != new_len || memcmp(old, new, new_len) != 0)
 		r = inside_write(c, ROOTFACTS_CACHE, new, new_len, err);
 	return r;
+}
+
+int ldso_update(const struct container *c, const struct plan *plan, struct err *err)
+{
+	cleanup_free char *old = NULL;
+	size_t len;
+	int r = ldso_read(c, &old, &len, err);
+
+	return r < 0 ? r : ldso_replace(c, plan, old, len, err);
 }

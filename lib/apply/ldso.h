@@ -15,9 +15,12 @@
  */
 int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err *err) must_check;
 /*
- * Reads the container's cache below c->own_files (what is no regular file there counts as none), applies plan->cache
- * and writes the result; nothing is written where nothing changes. -errno with ERR_WRITE, ERR_FOREIGN_MOUNT.
+ * Applies plan->cache to what ldso_read read (NULL: nothing was there), and writes the result; nothing is written where nothing
+ * changes. -errno with ERR_WRITE, ERR_FOREIGN_MOUNT.
  */
+int ldso_replace(const struct container *c, const struct plan *plan, const char *old, size_t old_len,
+		 struct err *err) must_check;
+/* Both together. */
 int ldso_update(const struct container *c, const struct plan *plan, struct err *err) must_check;
 
 #endif

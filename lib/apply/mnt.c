@@ -40,9 +40,10 @@ static int set_attributes(int tree, uint64_t set, uint64_t propagation)
 	return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr));
 }
 
-static int open_tree_of(int fd, unsigned flags)
+static int open_tree_of(int fd, const char *path, unsigned flags)
 {
-	return (int)syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | flags);
+	return (int)syscall(SYS_open_tree, fd, path,
+			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | flags);
 }
 
 /* Takes tree, the result of open_tree, over in every case. */
@@ -57,18 +58,18 @@ static int set_up(int opened, enum mnt_kind kind, const char *what, struct err *
 	return take_fd(tree);
 }
 
-int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err)
+int mnt_clone(int fd, const char *path, enum mnt_kind kind, const char *what, struct err *err)
 {
-	return set_up(open_tree_of(fd, 0), kind, what, err);
+	return set_up(open_tree_of(fd, path, 0), kind, what, err);
 }
 
 int mnt_own_files(int root, struct err *err)
 {
-	int tree = open_tree_of(root, 0);
+	int tree = open_tree_of(root, "", 0);
 
 	/* A mount of the host's below the root is locked there in a user namespace, and comes along or nothing does. */
 	if (tree < 0 && errno == EINVAL)
-		tree = open_tree_of(root, AT_RECURSIVE);
+		tree = open_tree_of(root, "", AT_RECURSIVE);
 	return set_up(tree, MNT_FILES, "the container's root", err);
 }
 

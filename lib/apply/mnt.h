@@ -17,10 +17,11 @@ enum mnt_kind {
 };
 
 /*
- * A private, detached clone of what `fd` (O_PATH) points to, without submounts; `what` names it in errors. fd
- * or -errno with ERR_MOUNT or ERR_KERNEL.
+ * A private, detached clone of what stands at `path` below the directory fd, a link itself, or of what fd points to where it is
+ * "": without submounts. What it is the caller finds out by the fd that comes back; `what` names it in errors. fd or
+ * -errno with ERR_MOUNT or ERR_KERNEL.
  */
-int mnt_clone(int fd, enum mnt_kind kind, const char *what, struct err *err) must_check;
+int mnt_clone(int fd, const char *path, enum mnt_kind kind, const char *what, struct err *err) must_check;
 /*
  * A detached, read-only, nodev clone of the mount that `root` lies on, without anything mounted on it: what is opened below it
  * is the container's own file, never a volume's, and a device node in an image cannot be opened through it. Where what is

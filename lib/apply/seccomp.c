@@ -10,7 +10,6 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Taken away at the start, from nvcoreos-load too. */
@@ -150,7 +149,6 @@ static const struct {
 	{ SCMP_SYS(fcntl), DECODE, 1, UINT32_MAX, F_GETFD },
 	{ SCMP_SYS(fcntl), DECODE, 1, UINT32_MAX, F_GETFL },
 	{ SCMP_SYS(prctl), ALL, 0, UINT32_MAX, PR_SET_NO_NEW_PRIVS },
-	{ SCMP_SYS(mknodat), HOOK | INSIDE, 2, S_IFMT, S_IFREG },
 	{ SCMP_SYS(setns), HOOK, 1, UINT32_MAX, CLONE_NEWNS },
 	/* The device cgroup (v2): programs are read back and replaced, never detached. */
 	{ SCMP_SYS(bpf), HOOK, 0, UINT32_MAX, BPF_PROG_QUERY },

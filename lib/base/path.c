@@ -26,10 +26,11 @@ static long elapsed_ns(const struct timespec *since)
 	return (now.tv_sec - since->tv_sec) * 1000000000L + now.tv_nsec - since->tv_nsec;
 }
 
-static int open_resolved(int rootfd, const char *path, int flags, uint64_t resolve)
+static int open_resolved(int rootfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC),
+		.mode = mode,
 		.resolve = RESOLVE_NO_MAGICLINKS | resolve,
 	};
 	struct timespec start;
@@ -53,17 +54,23 @@ static int open_resolved(int rootfd, const char *path, int flags, uint64_t resol
 
 int path_open(int rootfd, const char *path, int flags)
 {
-	return open_resolved(rootfd, path, flags, RESOLVE_IN_ROOT);
+	return open_resolved(rootfd, path, flags, 0, RESOLVE_IN_ROOT);
 }
 
 int path_open_same_mount(int rootfd, const char *path, int flags)
 {
-	return open_resolved(rootfd, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_XDEV);
+	return open_resolved(rootfd, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_XDEV);
 }
 
 int path_open_beneath(int rootfd, const char *path, int flags)
 {
-	return open_resolved(rootfd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+	return open_resolved(rootfd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int path_create(int dir, const char *name, mode_t mode)
+{
+	return open_resolved(dir, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode,
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
 int path_look(int fd, const char *name, struct path_facts *ret)

@@ -27,6 +27,12 @@ int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
  */
 int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
+/*
+ * A new empty file at `name`, a single component of the directory fd, on that directory's mount: never what stands there
+ * already. An fd for reading, or -errno, -EEXIST among them.
+ */
+int path_create(int dir, const char *name, mode_t mode) must_check;
+
 /* What statx tells of one thing. */
 struct path_facts {
 	dev_t dev, rdev;

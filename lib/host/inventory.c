@@ -446,19 +446,11 @@ static int open_node_dir(int dev_root, const char *name, size_t len)
 	return fd < 0 ? -errno : fd;
 }
 
-int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t minor, struct err *err)
+int inventory_check_node(int fd, const char *name, uint32_t major, uint32_t minor, struct err *err)
 {
-	const char *slash = strchr(name, '/'), *base = slash ? slash + 1 : name;
-	cleanup_fd int dir = slash ? open_node_dir(dev_root, name, (size_t)(slash - name)) : -EBADF;
-	cleanup_fd int fd = -EBADF;
 	struct stat st;
 
-	if (slash && dir < 0)
-		return err_set(err, ERR_NODE, -dir, "/dev/%s", name);
-	if (!str_is_name(base))
-		return err_set(err, ERR_NODE, EINVAL, "/dev/%s", name);
-	fd = openat(slash ? dir : dev_root, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0)
 		return err_set(err, ERR_NODE, errno, "/dev/%s", name);
 	if (!S_ISCHR(st.st_mode))
 		return err_set(err, ERR_NODE, 0, "/dev/%s is %s, must be character device %u:%u", name,
@@ -466,5 +458,23 @@ int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t
 	if (st.st_rdev != makedev(major, minor))
 		return err_set(err, ERR_NODE, 0, "/dev/%s is character device %u:%u, must be %u:%u", name,
 			       gnu_dev_major(st.st_rdev), gnu_dev_minor(st.st_rdev), major, minor);
-	return take_fd(fd);
+	return 0;
+}
+
+int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t minor, struct err *err)
+{
+	const char *slash = strchr(name, '/'), *base = slash ? slash + 1 : name;
+	cleanup_fd int dir = slash ? open_node_dir(dev_root, name, (size_t)(slash - name)) : -EBADF;
+	cleanup_fd int fd = -EBADF;
+	int r;
+
+	if (slash && dir < 0)
+		return err_set(err, ERR_NODE, -dir, "/dev/%s", name);
+	if (!str_is_name(base))
+		return err_set(err, ERR_NODE, EINVAL, "/dev/%s", name);
+	fd = openat(slash ? dir : dev_root, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, ERR_NODE, errno, "/dev/%s", name);
+	r = inventory_check_node(fd, name, major, minor, err);
+	return r < 0 ? r : take_fd(fd);
 }

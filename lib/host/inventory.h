@@ -101,5 +101,7 @@ void inventory_free(struct inventory *inv);
  * reached through no symlink. fd (O_PATH) or -errno with ERR_NODE.
  */
 int inventory_open_node(int dev_root, const char *name, uint32_t major, uint32_t minor, struct err *err) must_check;
+/* Whether fd is that, by whatever way it was opened. 0 or -errno with ERR_NODE. */
+int inventory_check_node(int fd, const char *name, uint32_t major, uint32_t minor, struct err *err) must_check;
 
 #endif

@@ -52,9 +52,14 @@ static int find_parent(struct probe *p, struct err *err)
 
 	memcpy(at, parent->path, strlen(parent->path) + 1);
 	for (;;) {
-		cleanup_fd int fd = path_open(p->root, at, O_PATH | O_DIRECTORY);
+		cleanup_fd int fd = path_open_same_mount(p->root, at, O_PATH | O_DIRECTORY);
 		cleanup_fd int there = -EBADF;
 
+		/* Nearly always there is no mount on the way, and it lies on the root's. */
+		if (fd >= 0)
+			parent->mount = p->root_mount;
+		else if (fd == -EXDEV)
+			fd = path_open(p->root, at, O_PATH | O_DIRECTORY);
 		if (fd >= 0) {
 			parent->fd = take_fd(fd);
 			return 0;
@@ -196,7 +201,7 @@ static bool spec_has_tmpfs_dev(const struct spec *spec)
 	return m && str_eq(m->type, "tmpfs");
 }
 
-/* Whether one of the volumes leads to the mount of `fd`, by whatever links of the image. */
+/* Whether one of the volumes leads to the directory's mount, by whatever links of the image; what is no directory cannot be it. */
 static int is_volume(const struct probe *p, uint64_t id, struct err *err)
 {
 	uint64_t volume;
@@ -207,7 +212,7 @@ static int is_volume(const struct probe *p, uint64_t id, struct err *err)
 
 		if (!p->spec->mounts[i].bind)
 			continue;
-		v = path_open(p->root, p->spec->mounts[i].destination, O_PATH);
+		v = path_open(p->root, p->spec->mounts[i].destination, O_PATH | O_DIRECTORY);
 		if (v >= 0)
 			r = path_mount_id(v, &volume);
 		if (v >= 0 && r == 0 && volume == id)

@@ -96,7 +96,7 @@ call == "openat2" && !/^openat2\(AT_FDCWD/ && !(/RESOLVE_IN_ROOT/ && /RESOLVE_NO
 
 inside && call ~ /^(openat|mkdirat|mknodat|symlinkat|renameat|renameat2|unlinkat|linkat|readlinkat|fchownat|fchmodat|newfstatat|statx|utimensat)$/ {
 	# /proc: the host's own, which the container has not got its hands on before it is pivoted.
-	if (!/^openat\(AT_FDCWD<[^>]*>, "\/proc\/self\/mountinfo", O_RDONLY/ && !(visit && /^openat\(AT_FDCWD<[^>]*>, "\/", O_RDONLY/) && call != "symlinkat" && !single($0))
+	if (!/^openat\(AT_FDCWD<[^>]*>, "\/proc\/self\/mountinfo", O_RDONLY/ && !(visit && /^newfstatat\(AT_FDCWD<[^>]*>, "\/", /) && call != "symlinkat" && !single($0))
 		bad("a path of more than one component")
 	if (call == "symlinkat" && !single(substr($0, index($0, ", ") + 2)))
 		bad("a path of more than one component")

@@ -13,6 +13,9 @@
 #include "sandbox.h"
 #include "tap.h"
 
+/* What the targets are is looked at in test_apply. */
+static struct path_facts seen;
+
 static bool there(const char *dir, const char *path)
 {
 	char full[4200];
@@ -55,8 +58,8 @@ TEST(what_was_made_is_taken_away_and_nothing_else)
 	cleanup_fd int a = -EBADF, b = -EBADF;
 
 	tap_write(dir, "etc/mine", "x");
-	a = inside_target_dir(&c, "/usr/local/nvidia", false, &err);
-	b = inside_target_ipc(&c, "/run/x/socket", S_IFSOCK, &err);
+	a = inside_target_dir(&c, "/usr/local/nvidia", false, &seen, &err);
+	b = inside_target_ipc(&c, "/run/x/socket", S_IFSOCK, &seen, &err);
 	CHECK(a >= 0 && b >= 0);
 	CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
 	CHECK_INT(inside_write(&c, "/etc/mine", "y", 1, &err), 0);

@@ -26,7 +26,7 @@ static int clone_and_move(const char *dir)
 	snprintf(src, sizeof(src), "%s/src", dir);
 	snprintf(dst, sizeof(dst), "%s/dst", dir);
 	int s = open(src, O_PATH | O_CLOEXEC), d = open(dst, O_PATH | O_CLOEXEC);
-	int tree = mnt_clone(s, MNT_FILES, "src", &err);
+	int tree = mnt_clone(s, "", MNT_FILES, "src", &err);
 
 	ok = CHECK(tree >= 0);
 	/* Nothing is seen before the move. */
@@ -139,12 +139,12 @@ static int clone_root(struct err *err)
 {
 	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC);
 
-	return mnt_clone(root, MNT_NODE, "what", err);
+	return mnt_clone(root, "", MNT_NODE, "what", err);
 }
 
 static int move_root(struct err *err)
 {
-	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC), tree = mnt_clone(root, MNT_SOCKET, "what", err);
+	cleanup_fd int root = open("/", O_PATH | O_CLOEXEC), tree = mnt_clone(root, "", MNT_SOCKET, "what", err);
 
 	return mnt_move(tree, root, "what", err);
 }

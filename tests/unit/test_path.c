@@ -95,6 +95,27 @@ static int open_beneath(int root, const char *path)
 	return fd < 0 ? fd : 0;
 }
 
+/* What stands there is never opened, neither it nor what it leads to. */
+TEST(a_file_that_is_created_is_new)
+{
+	const char *dir;
+	cleanup_fd int root = make_root(&dir), fd = -EBADF;
+	struct path_facts f;
+
+	REQUIRE(root >= 0);
+	umask(022);
+	fd = path_create(root, "new", 0666);
+	CHECK_INT(path_look(fd, "", &f), 0);
+	CHECK(S_ISREG(f.mode) && (f.mode & 07777) == 0644 && f.size == 0);
+	CHECK_INT(write(fd, "x", 1), -1);
+	CHECK_INT(path_create(root, "new", 0666), -EEXIST);
+	CHECK_INT(path_create(root, "etc", 0666), -EEXIST);
+	CHECK_INT(path_create(root, "dangling", 0666), -EEXIST);
+	CHECK_INT(path_create(root, "../new", 0666), -EXDEV);
+	CHECK_INT(path_create(root, "etc-link/new", 0666), -ELOOP);
+	CHECK_INT(path_look(root, "nowhere", &f), -ENOENT);
+}
+
 TEST(nothing_leaves_the_root)
 {
 	const char *dir;
@@ -306,6 +327,7 @@ static void in_own_namespace(const char *dir)
 	MUST(path_open_same_mount(root, "/to-vol", O_PATH) == -EXDEV);
 	fd = path_open_same_mount(root, "/etc/inside", O_PATH);
 	MUST(fd >= 0);
+	MUST(path_create(root, "vol/made", 0600) == -EXDEV);
 
 	/* Links of procfs lead anywhere: none is followed. */
 	MUST(path_open(root, "/proc/self/root/etc", O_PATH) == -ELOOP);

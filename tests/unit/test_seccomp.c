@@ -259,7 +259,7 @@ TEST(arguments_count)
 		{ { SYS_setns, -1, CLONE_NEWNS, 0 }, 0, SIGSYS, SIGSYS },
 		{ { SYS_setns, -1, CLONE_NEWUSER, 0 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_setns, -1, CLONE_NEWNS | CLONE_NEWPID, 0 }, SIGSYS, SIGSYS, SIGSYS },
-		{ { SYS_mknodat, -1, 0, S_IFREG | 0644 }, 0, 0, SIGSYS },
+		{ { SYS_mknodat, -1, 0, S_IFREG | 0644 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_mknodat, -1, 0, S_IFCHR | 0644 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_mknodat, -1, 0, S_IFBLK | 0644 }, SIGSYS, SIGSYS, SIGSYS },
 		{ { SYS_mmap, 0, 0, PROT_READ | PROT_WRITE }, 0, 0, 0 },
