@@ -178,8 +178,8 @@ class Bench:
             f"p50 {row['added_p50_ms']:.2f} ms, p90 {row['added_p90_ms']:.2f} ms added in {row['rounds']} rounds")
 
     def processes(self):
-        """What hook and shim take themselves, told by the kernel when they end."""
-        say(f"\nour own processes: CPU and peak memory\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9}")
+        """What hook and shim take themselves, told by the kernel when they end; and their system calls, in one more run."""
+        say(f"\nour own processes: CPU, peak memory, system calls\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9} {'calls':>6}")
         for image in ("small", "big"):
             for host in ("full", "driver400", "gpus64"):
                 usage = os.path.join(self.scene, f"usage-{image}-{host}")
@@ -187,16 +187,20 @@ class Bench:
                 variant = Variant("", [self.runc], "run", gpus="0", hook=hook)
                 for _ in range(self.rounds):
                     self.containers.start(variant, self.image(image), self.runc)
+                variant.hook = self.traced(usage) + self.hook(host)
+                self.containers.start(variant, self.image(image), self.runc)
                 self.usage_row("hook", f"{image} {host}", usage)
         self.shim_usage()
 
+    def traced(self, usage):
+        return [self.facts["strace"], "-qq", "-o", usage + ".calls"]
+
     def shim_usage(self):
         usage = os.path.join(self.scene, "usage-shim")
-        for _ in range(self.rounds):
+        for under in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
             variant = Variant("", [], "create", gpus="0")
             bundle, name = self.containers.prepare(variant, self.image("small"))
-            timed([self.facts["rusage"], usage] + self.shim("full", "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name],
-                  self.containers.log)
+            timed(under + self.shim("full", "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
             self.containers.clean(bundle, name, self.runc)
         self.usage_row("shim", "small full", usage)
 
@@ -205,9 +209,9 @@ class Bench:
             lines = [[int(word) for word in line.split()] for line in f]
         cpu = stats.median_interval([line[1] / 1e3 for line in lines])
         row = {"group": "processes", "program": program, "what": what, "rounds": len(lines), "cpu_ms": cpu[0], "cpu_low_ms": cpu[1],
-               "cpu_high_ms": cpu[2], "peak_kib": max(line[2] for line in lines)}
+               "cpu_high_ms": cpu[2], "peak_kib": max(line[2] for line in lines), "calls": calls(path + ".calls")}
         self.rows.append(row)
-        say(f"{program:8} {what:37} {cpu[0]:8.2f} {f'({cpu[1]:.2f} {cpu[2]:.2f})':>15} {row['peak_kib']:9}")
+        say(f"{program:8} {what:37} {cpu[0]:8.2f} {f'({cpu[1]:.2f} {cpu[2]:.2f})':>15} {row['peak_kib']:9} {row['calls']:6}")
 
     def tool(self):
         """What people wait for."""
@@ -217,6 +221,26 @@ class Bench:
             row = {"group": "tool", "what": what, "rounds": len(figures), "p50_ms": stats.percentile(figures, 0.5), "p90_ms": stats.percentile(figures, 0.9)}
             self.rows.append(row)
             say(f"tool     {what:37} {row['p50_ms']:8.2f} {row['p90_ms']:8.2f}")
+
+
+def calls(trace):
+    """Of the program that was started, with its own execve and the one by which it becomes another."""
+    count = executed = 0
+    with open(trace, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            executed += line.startswith("execve(")
+            count += 1
+            if executed == 2:
+                break
+    return count
+
+
+def counted():
+    """What tests/integration/cost.bats counted in a virtual machine without noise."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "figures"), encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    keys = ("scene", "program", "what", "figure")
+    return {"made": lines[2].lstrip("# "), "figures": [dict(zip(keys, line.split()[:3] + [int(line.split()[3])])) for line in lines[3:]]}
 
 
 def span(interval):
@@ -273,6 +297,7 @@ def main():
     finally:
         bench.containers.end()
     result["rows"] = bench.rows
+    result["counted"] = counted()
     with open(args.output, "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1)
         f.write("\n")

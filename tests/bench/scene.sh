@@ -114,19 +114,39 @@ hosts() {
 	driver=$full_driver
 }
 
+# Where they are in the cache already: NVIDIA's five modules, for the kernel that they were built for, as Debian's packages have both.
+host_modules() {
+	local first kernel release driver os dir=$scene/hosts/modules
+	first=$(find ~/.cache/nvcoreos/vm -path '*.nvidia/*/proprietary/nvidia.ko' 2>/dev/null | sort | head -n 1)
+	[ -n "$first" ] || return 0
+	kernel=${first%%.nvidia/*}
+	release=$(cat "$kernel/release")
+	driver=$(modinfo -F version "$first")
+	os=debian-12-$release
+	host modules 1
+	gpu_archives "$dir" "$driver"
+	find "${first%/*}" -name '*.ko' -print0 |
+		tar --transform 's,^.*/,,' -P --null -czf "$dir/archives/modules-$os-$driver.tar.gz" -T -
+	gpu_nvcoreos "$dir" --quiet install "$dir"/archives/{libraries,tools,"modules-$os"}-"$driver.tar.gz"
+	printf '%s\n' verify --kernel "$kernel/headers/usr/src/linux-headers-$release/Module.symvers" "$driver/$os" |
+		jq -Rn '[inputs]' >"$scene/verify.json"
+}
+
 # --- all of it ---
 
 facts() {
 	local full=$scene/hosts/full
-	jq -n --arg scene "$scene" --arg runc "$(command -v runc)" --arg crun "$(command -v crun)" --arg build "$NVCOREOS_BUILD" --arg driver "$driver" \
-		--argjson libraries "$(find "$full/libraries" -type f | wc -l)" --argjson bursts "${BURSTS:-20}" \
+	jq -n --arg scene "$scene" --arg runc "$(command -v runc)" --arg crun "$(command -v crun)" --arg strace "$(command -v strace)" --arg build "$NVCOREOS_BUILD" --arg driver "$driver" \
+		--argjson verify "$(cat "$scene/verify.json" 2>/dev/null || echo '[]')" --argjson libraries "$(find "$full/libraries" -type f | wc -l)" --argjson bursts "${BURSTS:-20}" \
 		'{runc: $runc, driver: $driver, libraries: $libraries, bursts: $bursts, stub: ($scene + "/stub"), rusage: ($scene + "/rusage"),
-		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"),
+		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace,
 		tool: (($build + "/nvcoreos") as $tool | ["--config", $scene + "/hosts/full/conf"] as $conf | {
 			"plan of one GPU": ([$tool] + $conf + ["plan", "--env", "NVIDIA_VISIBLE_DEVICES=0", "--rootfs", $scene + "/images/small"]),
-			"load, nothing to do": ([$tool] + $conf + ["load"]),
+			"load, nothing to do (the boot unit)": ([$tool] + $conf + ["load"]),
 			"gpus": ([$tool] + $conf + ["gpus"]),
-			"verify of the files": ([$tool] + $conf + ["verify"])})}
+			"verify of the files": ([$tool] + $conf + ["verify"])}
+			+ if $verify == [] then {} else {
+				"verify of NVIDIA\u0027s modules, by symvers": ([$tool, "--config", $scene + "/hosts/modules/conf"] + $verify)} end)}
 		+ if $crun == "" then {} else {crun: $crun} end' >"$scene/scene.json"
 }
 
@@ -140,6 +160,7 @@ make)
 	image_small
 	image_big
 	hosts
+	host_modules
 	facts
 	;;
 remove)
