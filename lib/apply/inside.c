@@ -214,7 +214,8 @@ static int make_empty_file(const struct container *c, int dir, const char *path,
 	const bool made = fd >= 0;
 	int r;
 
-	if (!made && fd != -EEXIST)
+	/* EXDEV: what stands there is mounted. */
+	if (!made && fd != -EEXIST && fd != -EXDEV)
 		return err_set(err, ERR_WRITE, -fd, "%s", path);
 	if (!made)
 		fd = path_open(dir, path_base(path), O_PATH | O_NOFOLLOW);

@@ -29,7 +29,7 @@ int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
 /*
  * A new empty file at `name`, a single component of the directory fd, on that directory's mount: never what stands there
- * already. An fd for reading, or -errno, -EEXIST among them.
+ * already. An fd for reading, or -errno: -EEXIST, and -EXDEV where something is mounted there.
  */
 int path_create(int dir, const char *name, mode_t mode) must_check;
 

@@ -328,6 +328,7 @@ static void in_own_namespace(const char *dir)
 	fd = path_open_same_mount(root, "/etc/inside", O_PATH);
 	MUST(fd >= 0);
 	MUST(path_create(root, "vol/made", 0600) == -EXDEV);
+	MUST(path_create(root, "vol", 0600) == -EXDEV);
 
 	/* Links of procfs lead anywhere: none is followed. */
 	MUST(path_open(root, "/proc/self/root/etc", O_PATH) == -ELOOP);
