@@ -169,6 +169,20 @@ static bool holds_dev(const struct container *c, uint64_t own_dev)
 	return own_dev && c->dev >= 0 && c->dev_mount == own_dev;
 }
 
+/* A directory below /dev, made where it is missing: there its own mount is the root that things may be made on. */
+static int make_below_dev(int dev, uint64_t own_dev, const char *path, struct err *err)
+{
+	cleanup_fd int dir = path_make_dir(dev, path + strlen("/dev"), err);
+	uint64_t mount = 0;
+
+	if (dir < 0)
+		return dir;
+	/* One that is there can be a volume. */
+	if (path_mount_id(dir, &mount) < 0 || mount != own_dev)
+		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
+	return take_fd(dir);
+}
+
 /* Where things may be made below /dev: its own tmpfs, or the root's mount where /dev is none. */
 static int open_dev_parent(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
 {
@@ -192,8 +206,7 @@ static int open_dev_parent(const struct container *c, const char *path, uint64_t
 		return err_set(err, ERR_TARGET, EBUSY, "/dev is another one than a moment ago");
 	if (strcmp(parent, "/dev") == 0)
 		return take_fd(dev);
-	/* Below /dev its own mount is the root that things may be made on. */
-	return path_make_dir(dev, parent + strlen("/dev"), err);
+	return make_below_dev(dev, own_dev, parent, err);
 }
 
 static int classify_node(const struct path_facts *f, const char *path, dev_t rdev, struct err *err)

@@ -305,6 +305,13 @@ etc_is_a_volume() {
 	bundle_bind "$B" "$CANARY" /etc
 }
 
+volumes_below_dev() {
+	by_nvidia
+	bundle_bind "$B" "$CANARY" /dev/dri
+	bundle_bind "$B" "$CANARY" /dev/vol
+	bundle_jq "$B" '.hooks.createContainer[0].args += ["--link", "x::/dev/dri/a", "--link", "x::/dev/vol/dir/a", "--link", "x::/dev/a"]'
+}
+
 files_lead_out() {
 	by_nvidia
 	mkdir -p "$B/rootfs/etc/ld.so.conf.d"
@@ -385,6 +392,9 @@ preloaded() {
 	[ "$output" = "$(multiarch)/libcuda.so.$DRIVER" ]
 	hostile etc_is_a_volume 'ls /etc'
 	[ "$status" = 0 ]
+	hostile volumes_below_dev 'readlink /dev/a; ls /dev/dri'
+	[ "$status" = 0 ]
+	[ "$output" = $'x\ndir\nfile' ]
 	hostile files_lead_out '/probe stat /etc/ld.so.conf.d/00-nvcoreos-cdi.conf; /probe-dl libcuda.so.1'
 	[ "$output" = $'f 644 0:0\n'"$(multiarch)/libcuda.so.$DRIVER" ]
 	hostile a_directory_where_a_link_goes

@@ -225,11 +225,12 @@ cross() {
 	box_root
 	box_case 'a volume over /dev' E33 -D -v "$BOX/volumes/empty:/dev"
 	box_case 'a tmpfs over the tmpfs' 'S|E33' -v '=tmpfs:/dev'
+	box_case 'a volume over /dev/dri' E33 -e NVIDIA_VISIBLE_DEVICES=all -e NVIDIA_DRIVER_CAPABILITIES=graphics -v "$BOX/volumes/empty:/dev/dri"
 	box_case 'a file at a node' 'E32|E33' -v "$BOX/volumes/file:/dev/nvidia0"
 	box_case 'another device at a node' 'E32|E33' -v '/dev/null:/dev/nvidia0'
 	box_case 'the device at its node' S -v "$BOX/host/dev/nvidia0:/dev/nvidia0"
 	box_case 'a shared volume is the place' E33 -p slave -v "$BOX/volumes/empty:/usr/local/nvidia:rshared"
-	box_done "$(box_size 34 60)"
+	box_done "$(box_size 35 61)"
 }
 
 # flag FLAG PATH TITLE EXPECT: with an inode flag that even root must respect.

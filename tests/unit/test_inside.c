@@ -127,6 +127,9 @@ static int on_volumes(const char *dir)
 	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
 	snprintf(path, sizeof(path), "%s/dev", dir);
 	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	tap_write(dir, "dev/volume/x", "");
+	snprintf(path, sizeof(path), "%s/dev/volume", dir);
+	CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
 	bool ok = inside_write(&c, "/etc/ld.so.cache", "x", 1, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	ok &= inside_link(&c, "/etc/sub/link", "x", &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
 	ok &= inside_target_dir(&c, "/etc/made", false, &seen, &err) == -EXDEV && err.code == ERR_FOREIGN_MOUNT;
@@ -140,6 +143,11 @@ static int on_volumes(const char *dir)
 		      INSIDE_NODE_TARGET &&
 	      fd >= 0;
 	fd_close(fd);
+	/* A volume below that is not. */
+	ok &= inside_target_node(&c, "volume/card0", makedev(226, 0), dev_mount(&c), &fd, &seen, &err) == -EXDEV &&
+	      err.code == ERR_FOREIGN_MOUNT;
+	ok &= inside_dev_link(&c, "volume/link", "card0", dev_mount(&c), &err) == -EXDEV;
+	ok &= inside_dev_link(&c, "volume/sub/link", "card0", dev_mount(&c), &err) == -EXDEV;
 	CHECK(ok);
 	return ok ? 0 : 1;
 }
