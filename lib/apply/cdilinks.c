@@ -56,6 +56,12 @@ static int make(const struct container *c, const struct cdilinks_link *l, uint64
 		err->code = ERR_NONE;
 		return 0;
 	}
+	/* crun has made a root read-only by now that shall be so. */
+	if (r == -EROFS && err->code == ERR_WRITE) {
+		log_warning("%s is left out: the root is read-only", l->path);
+		err->code = ERR_NONE;
+		return 0;
+	}
 	return r;
 }
 

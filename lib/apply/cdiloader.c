@@ -125,12 +125,15 @@ void cdiloader_free(struct cdiloader *l)
 	cdilibs_free(&l->compat);
 }
 
-/* What has no place of the container's own is left out: r as it was else. */
+/* What has no place of the container's own is left out, and all of a root that is read-only, as crun has made it by now; else r. */
 static int left_out(int r, const char *path, struct err *err)
 {
-	if (r >= 0 || (err->code != ERR_FOREIGN_MOUNT && err->code != ERR_TARGET))
+	const bool read_only = r == -EROFS && err->code == ERR_WRITE;
+
+	if (r >= 0 || (!read_only && err->code != ERR_FOREIGN_MOUNT && err->code != ERR_TARGET))
 		return r;
-	log_warning("%s is left out: a volume or something of the image's is in its way", path);
+	log_warning("%s is left out: %s", path,
+		    read_only ? "the root is read-only" : "a volume or something of the image's is in its way");
 	err->code = ERR_NONE;
 	return 0;
 }

@@ -32,8 +32,8 @@ int cdiloader_look(struct cdiloader *ret, const struct container *c, const struc
 		   struct err *err) must_check;
 /*
  * Writes what was found: CDILOADER_FILE, the cache, where the libraries win over all of their SONAME and those of compat over them, and as
- * an ldconfig would the link of each SONAME that leads nowhere yet. What lies in a volume is left out, and the log says so. Nothing
- * where the root has no glibc. -errno with ERR_WRITE, ERR_ROOTFS, ERR_PRIVILEGE.
+ * an ldconfig would the link of each SONAME that leads nowhere yet. What lies in a volume or on a read-only root is left out, and
+ * the log says so. Nothing where the root has no glibc. -errno with ERR_WRITE, ERR_ROOTFS, ERR_PRIVILEGE.
  */
 int cdiloader_update(const struct cdiloader *l, const struct container *c, const struct rootfacts *facts,
 		     struct err *err) must_check;

@@ -34,7 +34,13 @@ static int set(const struct container *c, const char *path, mode_t mode, uint64_
 		return err_set(err, ERR_WRITE, errno, "%s", path);
 	if ((st.st_mode & 07777) == mode)
 		return 0;
-	return fchmod(fd, mode) < 0 ? err_set(err, ERR_WRITE, errno, "%s", path) : 0;
+	if (fchmod(fd, mode) == 0)
+		return 0;
+	if (errno == EROFS) {
+		log_warning("%s is left as it is: the root is read-only", path);
+		return 0;
+	}
+	return err_set(err, ERR_WRITE, errno, "%s", path);
 }
 
 int cdimode_set(const struct container *c, const struct strlist *paths, mode_t mode, uint64_t own_dev, struct err *err)

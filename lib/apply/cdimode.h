@@ -12,8 +12,8 @@
 
 /*
  * Gives each of these directories (absolute, normalized) the mode. Left as they are, and the log says so: what is not there, what is
- * no directory or a link, and what lies neither on the container's own root nor on the file system of its own at /dev (`own_dev`, as in
- * rootfacts; 0: there is none). -errno with ERR_WRITE, ERR_KERNEL, ERR_PRIVILEGE.
+ * no directory or a link, what lies neither on the container's own root nor on the file system of its own at /dev (`own_dev`, as in
+ * rootfacts; 0: there is none), and all of a root that is read-only. -errno with ERR_WRITE, ERR_KERNEL, ERR_PRIVILEGE.
  */
 int cdimode_set(const struct container *c, const struct strlist *paths, mode_t mode, uint64_t own_dev,
 		struct err *err) must_check;

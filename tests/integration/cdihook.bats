@@ -408,6 +408,27 @@ preloaded() {
 	[ "$output" = 10000 ]
 }
 
+# read_only: crun has made it so when these hooks run, runc not yet; the last hook is there to say whether the others have.
+read_only() {
+	by_nvidia
+	bundle_jq "$B" '.root.readonly = true'
+	first_hook 'mount -o remount,bind,ro "$1"'
+	bundle_jq "$B" '.hooks.createContainer += [{path: $path, args: ["nvidia-cdi-hook", "chmod", "--mode", "700", "--path", "/opt"], env: ["A=b"]}]' \
+		--arg path "$BASE/nvidia-cdi-hook"
+}
+
+@test "a root that is read-only when the hooks run: what cannot be written is left out" {
+	for runtime in runc crun; do
+		read_only
+		gpu_sh "$B" 'stat -c %a /opt; ls /etc/ld.so.conf.d; ls /usr/lib/*/libcuda.so*; readlink /dev/dri/by-path/*'
+		CGROUP_VIEW=$(view "$runtime") run bundle_run "$B" "$runtime"
+		echo "$runtime: $output"
+		[ "$status" = 0 ]
+		[ "$output" = $'755\nlibc.conf\nx86_64-linux-gnu.conf\n'"$(multiarch)/libcuda.so.$DRIVER"$'\n../nvidia1' ]
+		bundle_clean "$B"
+	done
+}
+
 @test "in a user namespace, too, what is hostile leads nowhere" {
 	by_nvidia
 	rm -rf "$B/rootfs/etc/ld.so.conf.d"
