@@ -19,7 +19,6 @@
 #include "yamldoc.h"
 
 /* Of all files together. */
-#define FILES_MAX 10000
 #define BYTES_MAX (64u << 20)
 
 bool cdispec_format(const char *path, bool *ret_yaml)
@@ -121,8 +120,10 @@ static int read_dir(struct cdispec_set *s, int rootfd, size_t place, const char 
 	for (int i = 0; i < n; i++) {
 		cleanup_free char *file = mem_printf("%s/%s", path, found[i]->d_name);
 
-		if (s->n_files < FILES_MAX)
+		if (s->n_files < CDISPEC_FILES_MAX)
 			add_file(s, rootfd, place, file);
+		else if (s->n_files == CDISPEC_FILES_MAX)
+			new_file(s, place, file)->why = "it and what follows is not read: there are too many files";
 		free(found[i]);
 	}
 	free(found);

@@ -15,6 +15,8 @@
 #include "oci/json.h"
 
 #define CDISPEC_FILE_MAX (4u << 20)
+/* Of all directories together; what is not read of one more is a finding. */
+#define CDISPEC_FILES_MAX 10000
 /* Where engines look; of two files that define a name the one in the later directory counts. */
 #define CDISPEC_DIR_STATIC "/etc/cdi"
 #define CDISPEC_DIR_DYNAMIC "/run/cdi"

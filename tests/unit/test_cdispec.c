@@ -339,6 +339,36 @@ TEST(findings_have_an_end)
 	fd_close(root);
 }
 
+/* One that is not read could be any: nobody is told that all is well. */
+TEST(files_have_an_end)
+{
+	const char *dir = tap_tmpdir();
+	char first[512], path[512];
+	struct strlist dirs = { NULL, 0 };
+	struct arena a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct cdispec_set set;
+	int root;
+
+	make_dirs(dir);
+	put(dir, "etc/cdi/00000.json", HEAD DEVICE "}");
+	snprintf(first, sizeof(first), "%s/etc/cdi/00000.json", dir);
+	for (int i = 1; i < CDISPEC_FILES_MAX + 2; i++) {
+		snprintf(path, sizeof(path), "%s/etc/cdi/%05d.json", dir, i);
+		REQUIRE(link(first, path) == 0);
+	}
+	root = fd_open_dir(dir);
+	strlist_add(&a, &dirs, CDISPEC_DIR_STATIC);
+	REQUIRE(cdispec_read(&set, root, &dirs, &err) == 0);
+	REQUIRE(set.n_files == CDISPEC_FILES_MAX + 1);
+	CHECK(!set.files[CDISPEC_FILES_MAX - 1].why);
+	CHECK_STR(set.files[CDISPEC_FILES_MAX].path, "/etc/cdi/10000.json");
+	CHECK_STR(set.files[CDISPEC_FILES_MAX].why, "it and what follows is not read: there are too many files");
+	cdispec_free(&set);
+	arena_free(&a);
+	fd_close(root);
+}
+
 TEST(formats)
 {
 	bool yaml = false;
