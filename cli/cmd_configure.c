@@ -209,6 +209,24 @@ static int check_installed(struct configure *c, struct err *err)
 	return 0;
 }
 
+/* The policy and the alias are the machine's: what is taken out of one file must not take them from another. */
+static void look_elsewhere(struct configure *c)
+{
+	struct engine_plan plan = { 0 };
+	struct engine_ask ask = c->ask;
+	bool told;
+
+	if (!c->remove || str_eq(ask.file, c->engine->file))
+		return;
+	ask.file = c->engine->file;
+	/* No runtime is called so: nothing would go. */
+	ask.name = "";
+	told = c->engine->plan(&ask, &plan, NULL) == 0;
+	c->ours_elsewhere = !told || plan.has_ours;
+	c->default_elsewhere = !told || plan.is_default;
+	engine_plan_free(&plan);
+}
+
 /* One runtime. */
 static int configure(struct configure *c, const char *name, struct err *err)
 {
@@ -219,6 +237,7 @@ static int configure(struct configure *c, const char *name, struct err *err)
 	c->done = (struct strlist){ 0 };
 	c->name = c->ask.name = name;
 	r = c->engine->plan(&c->ask, &c->plan, err);
+	look_elsewhere(c);
 	if (r == 0)
 		r = configure_policy(c, err);
 	if (r == 0)

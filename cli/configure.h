@@ -22,6 +22,8 @@ struct configure {
 	int rootfd;
 	struct engine_ask ask;
 	struct engine_plan plan;
+	/* To remove: what root's own file of the engine says, where another one is changed; what cannot be told is so. */
+	bool ours_elsewhere, default_elsewhere;
 	/* Outcome: what was done, or would be. */
 	struct strlist done;
 };

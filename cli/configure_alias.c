@@ -37,7 +37,7 @@ int configure_alias(struct configure *c, struct err *err)
 	const char *path, *target = NULL;
 
 	/* It serves every runtime of ours. */
-	if (!c->engine->wants_alias || (c->remove && c->plan.has_ours))
+	if (!c->engine->wants_alias || (c->remove && (c->plan.has_ours || c->ours_elsewhere)))
 		return 0;
 	path = find(c, &target);
 	/* NVIDIA's own: ours in front of it would take --gpus away from it. */
@@ -51,9 +51,12 @@ int configure_alias(struct configure *c, struct err *err)
 		path = rootfile_can_make(c->rootfd, "/usr/local/bin") ? "/usr/local/bin/" ALIAS : "/opt/bin/" ALIAS;
 	/* A user's own engine works without, but for --gpus. */
 	if (geteuid() != 0 && !rootfile_can_make(c->rootfd, c->remove ? path : "/opt/bin")) {
-		configure_note(c, &c->plan.warnings,
-			       "only root can do it, and `docker run --gpus` needs it: link to " CONFIGURE_HOOK ":",
-			       path);
+		configure_note(
+			c, &c->plan.warnings,
+			c->remove ? "left as it is, for only root can take it away:"
+				  : "only root can do it, and `docker run --gpus` needs it: link to " CONFIGURE_HOOK
+				    ":",
+			path);
 		return 0;
 	}
 	configure_note(c, &c->done, c->remove ? "remove" : "link", path);

@@ -4,7 +4,10 @@
  * word. Each engine has its own: taking one back must not take the other's away.
  */
 #include <errno.h>
+#include <limits.h>
+#include <unistd.h>
 
+#include "base/path.h"
 #include "configure.h"
 
 #define DROP_IN ".d/50-default-runtime"
@@ -41,6 +44,14 @@ static bool is_ours(const struct strbuf *text, const char *head)
 	return true;
 }
 
+/* A user's own engine may go, whoever has written this. */
+static bool can_remove(struct configure *c, const char *path)
+{
+	char dir[PATH_MAX];
+
+	return geteuid() == 0 || path_parent(path, dir, sizeof(dir)) < 0 || rootfile_can_make(c->rootfd, dir);
+}
+
 int configure_policy(struct configure *c, struct err *err)
 {
 	const char *head = arena_printf(&c->arena, HEAD, c->engine->name);
@@ -48,7 +59,8 @@ int configure_policy(struct configure *c, struct err *err)
 	struct engine_file *f = &c->plan.files[c->plan.n];
 	int r;
 
-	if (c->remove ? c->plan.is_default : !c->set_default)
+	/* The file that --config names may be the user's own, whatever root's default is. */
+	if (c->remove ? c->plan.is_default || (c->default_elsewhere && !c->plan.config) : !c->set_default)
 		return 0;
 	r = rootfile_read(c->rootfd, path_of(c), ERR_IO, &f->was, err);
 	if (r < 0)
@@ -63,7 +75,9 @@ int configure_policy(struct configure *c, struct err *err)
 		strbuf_printf(&text, "%s" TEXT, head);
 		engine_file_set(f, &text);
 	}
-	if (f->there && c->remove && is_ours(&f->was.text, head))
+	if (f->there && c->remove && is_ours(&f->was.text, head) && !can_remove(c, f->was.path))
+		configure_note(c, &c->plan.warnings, "left as it is, for only root can take it away:", f->was.path);
+	else if (f->there && c->remove && is_ours(&f->was.text, head))
 		f->there = false;
 	else if (f->there && c->remove)
 		configure_note(c, &c->plan.warnings, "left as it is, for it was changed by hand:", f->was.path);

@@ -74,6 +74,53 @@ need_cmd() {
 	[ "$(find "$HOST/etc" -type f)" = "$HOST/etc/docker/daemon.json" ]
 }
 
+@test "what is taken out of one file leaves what another file of the engine lives on" {
+	need_cmd jq
+	local engine policy=$HOST/etc/nvcoreos/nvcoreos.conf.d alias=$HOST/usr/local/bin/nvidia-container-runtime-hook
+	for engine in docker containerd crio podman; do
+		configure $engine --set-as-default
+		configure $engine --set-as-default --engine-config /etc/second/file
+		configure $engine --remove --engine-config /etc/second/file
+		[ "$(grep -c '=' "$policy"/50-default-runtime*.conf)" = 2 ]
+		[ $engine != docker ] || [ -L "$alias" ]
+		configure $engine --remove
+		[ -z "$(find "$policy" "$alias" -type f -o -type l)" ]
+	done
+	configure docker --set-as-default --engine-config /etc/second/file
+	configure docker --remove --engine-config /etc/second/file
+	[ -z "$(find "$policy" "$alias" -type f -o -type l)" ]
+}
+
+@test "a user without root takes the own runtime out, whatever root has made its default" {
+	need_root setpriv
+	local engine bin
+	HOST=$(mktemp -d /tmp/nvcoreos-configure.XXXXXX)
+	mkdir -p "$HOST/opt/nvcoreos/bin" "$HOST/u"
+	: >"$HOST$OURS"
+	bin=$HOST/nvcoreos
+	install -m 755 "$NVCOREOS_BUILD/nvcoreos" "$bin"
+	chmod 755 "$HOST"
+	chown 65534:65534 "$HOST/u"
+	as_user() {
+		setpriv --reuid 65534 --regid 65534 --clear-groups env -i PATH="$PATH" "$bin" --root "$HOST" configure "$@"
+	}
+	# The second time root's own file does not tell why the policy is there.
+	for engine in docker podman; do
+		configure $engine --set-as-default
+		as_user $engine --engine-config /u/$engine
+		as_user $engine --remove --engine-config /u/$engine || break
+		as_user $engine --engine-config /u/$engine
+		rm -rf "$HOST"/etc/{docker,containers}
+		as_user $engine --remove --engine-config /u/$engine || break
+	done >"$BATS_TEST_TMPDIR/out" 2>&1
+	find "$HOST/u" "$HOST/etc/nvcoreos" -type f >"$BATS_TEST_TMPDIR/left"
+	rm -rf "$HOST"
+	cat "$BATS_TEST_TMPDIR"/{out,left}
+	[ "$(grep -c '^nvcoreos: left as it is, for only root can take it away: /etc/nvcoreos/' "$BATS_TEST_TMPDIR/out")" = 2 ]
+	[ "$(grep -c '/etc/nvcoreos/nvcoreos.conf.d/50-default-runtime' "$BATS_TEST_TMPDIR/left")" = 2 ]
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/left")" = 2 ]
+}
+
 @test "a default that leads nowhere, or that cannot be told, is said" {
 	local plugin='[plugins."io.containerd.grpc.v1.cri".containerd'
 	configure crio
