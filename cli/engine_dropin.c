@@ -233,7 +233,8 @@ static int check_facts(const struct engine_dropin_style *s, const struct engine_
 	const char *program = program_of(s, others, ask->name);
 
 	if (program && !engine_is_ours(program)) {
-		err_set(err, ERR_ENGINE, 0, "%s: there is a runtime %s, which is %s", ask->file, ask->name, program);
+		err_set(err, ERR_ENGINE, 0, "%s or a file that is read with it: there is a runtime %s, which is %s",
+			ask->file, ask->name, program);
 		return err_hint(err, "choose another --name, or take that runtime out first");
 	}
 	if (is_default && !str_eq(default_of(s, after), ask->name)) {

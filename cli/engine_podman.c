@@ -24,6 +24,19 @@ static const char *program(const struct json *entry)
 	return json_str(json_at(entry, 0));
 }
 
+/* What Podman has built in, over all its versions; one of ours would hide it. */
+static bool name_ok(const char *name)
+{
+	static const char *const known[] = {
+		"crun-vm", "crun-wasm", "kata", "krun", "ocijail", "runj", "runsc", "youki"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (str_eq(name, known[i]))
+			return false;
+	return engine_name_ok(name);
+}
+
 static const struct engine_dropin_style style = {
 	.engine = &engine_podman,
 	.vendor = "/usr/share/containers/containers.conf",
@@ -52,7 +65,7 @@ const struct engine engine_podman = {
 	.file = "/etc/containers/containers.conf",
 	.user_file = "containers/containers.conf",
 	.restart = "",
-	.name_ok = engine_name_ok,
+	.name_ok = name_ok,
 	.names = names,
 	.plan = plan,
 };

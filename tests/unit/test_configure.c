@@ -131,8 +131,11 @@ TEST(podman)
 	host_init(&h);
 	tap_write(h.dir, "usr/share/containers/containers.conf", vendor);
 	CHECK(RUN(&h, "podman", "--name", "gpu") < 0);
-	CHECK(strstr(h.err.what, "gpu, which is /usr/bin/gpu"));
+	CHECK(strstr(h.err.what, "or a file that is read with it: there is a runtime gpu, which is /usr/bin/gpu"));
 	CHECK(RUN(&h, "podman", "--name", "crun") < 0);
+	CHECK_INT(h.err.code, ERR_USAGE);
+	/* What Podman knows by itself, and containers may have been made with. */
+	CHECK(RUN(&h, "podman", "--name", "kata") < 0);
 	CHECK_INT(h.err.code, ERR_USAGE);
 	CHECK_INT(RUN(&h, "podman", "--name", "nvidia", "--set-as-default"), 0);
 	CHECK_STR(content(&h, file),
