@@ -27,16 +27,27 @@ static const char *conf_d(const struct engine_ask *ask)
 	return arena_printf(ask->arena, "%s/conf.d", str_eq(dir, "/") ? "" : dir);
 }
 
+static const char *glob_of(const struct engine_ask *ask, const char *dir)
+{
+	return arena_printf(ask->arena, "%s/*" SUFFIX, dir);
+}
+
+/* A relative pattern is read from beside config.toml by some containerds, and by others from wherever they run: not to be built on. */
+static bool is_import(const struct json *import, const char *glob)
+{
+	const char *s = json_str(import);
+	char norm[PATH_MAX];
+
+	return s && path_normalize(s, norm, sizeof(norm)) == 0 && str_eq(norm, glob);
+}
+
 static bool imports(struct json *facts, const char *glob)
 {
 	struct json *list = json_get(facts, "imports");
 
-	for (size_t i = 0; i < json_len(list); i++) {
-		const char *s = json_str(json_at(list, i));
-
-		if (s && str_eq(s, glob))
+	for (size_t i = 0; i < json_len(list); i++)
+		if (is_import(json_at(list, i), glob))
 			return true;
-	}
 	return false;
 }
 
@@ -78,6 +89,20 @@ static int check_default(struct json *after, const struct engine_ask *ask, bool 
 	return err_hint(err, "take that out first");
 }
 
+/* From version 3 on files are merged, and the imported ones come later. */
+static void tell_imports(const struct engine_ask *ask, struct engine_plan *plan, struct json *facts, const char *glob)
+{
+	struct json *list = json_get(facts, "imports");
+
+	for (size_t i = 0; i < json_len(list); i++)
+		if (!is_import(json_at(list, i), glob))
+			strlist_add(ask->arena, &plan->warnings,
+				    arena_printf(
+					    ask->arena,
+					    "a default_runtime_name there would count more than ours, look for one: %s",
+					    json_str(json_at(list, i)) ? json_str(json_at(list, i)) : "?"));
+}
+
 static void tell(const struct engine_ask *ask, struct engine_plan *plan, struct json *facts, const struct engine_cri *c)
 {
 	struct json *disabled = json_get(facts, "disabled_plugins");
@@ -99,6 +124,8 @@ static void tell(const struct engine_ask *ask, struct engine_plan *plan, struct 
 			ask->arena, &plan->warnings,
 			"the file has imports: until containerd 1.7 one with a table of cri hides all that stands here "
 			"(see containerd config dump)");
+	if (c->version > 2 && ask->set_default)
+		tell_imports(ask, plan, facts, glob_of(ask, conf_d(ask)));
 }
 
 /* The text of our file in conf.d. */
@@ -189,6 +216,8 @@ static void look_at_default(const struct engine_ask *ask, const struct files *f,
 		return;
 	}
 	plan->is_default = engine_cri_default_is_ours(after, &c);
+	if (ask->remove && f->by_dropin)
+		engine_dropin_warn(ask, f->own, engine_cri_program(after, &c, ask->name), plan);
 	if (ask->remove && !engine_cri_has_default(after, &c))
 		strlist_add(ask->arena, &plan->warnings,
 			    arena_printf(ask->arena, "%s: default_runtime_name is %s, and there is no such runtime",
@@ -207,7 +236,7 @@ static int plan(const struct engine_ask *ask, struct engine_plan *plan, struct e
 	facts = f.own ? tomledit_facts(&f.main->text, ask->file, err) : NULL;
 	if (!facts || engine_cri_find(facts, ask->file, &c, err) < 0)
 		return -EINVAL;
-	f.by_dropin = c.version > 2 && imports(facts, arena_printf(ask->arena, "%s/*" SUFFIX, f.dir));
+	f.by_dropin = c.version > 2 && imports(facts, glob_of(ask, f.dir));
 	if (ask->remove || f.by_dropin) {
 		r = strip_main(ask, f.main, err);
 	} else {

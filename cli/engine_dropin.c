@@ -262,6 +262,18 @@ static bool is_asked(const struct engine_dropin_style *s, const struct engine_as
 	return name && str_eq(name, ask->name);
 }
 
+void engine_dropin_warn(const struct engine_ask *ask, const struct engine_file *f, const char *program,
+			struct engine_plan *plan)
+{
+	if (f->there)
+		strlist_add(ask->arena, &plan->warnings,
+			    arena_printf(ask->arena, "left as it is, for nvcoreos did not write it: %s", f->was.path));
+	else if (engine_is_ours(program))
+		strlist_add(ask->arena, &plan->warnings,
+			    arena_printf(ask->arena, "take it out by hand, nvcoreos did not put it there: runtime %s",
+					 ask->name));
+}
+
 /* Whatever state the files of others are in: ours goes. What stands on it then is told. */
 static int plan_remove(const struct engine_dropin_style *s, const struct engine_ask *ask, const struct engine_dropin *d,
 		       struct engine_file *f, struct engine_plan *plan)
@@ -278,6 +290,7 @@ static int plan_remove(const struct engine_dropin_style *s, const struct engine_
 		after = engine_dropin_facts(ask, d, f->was.path, own, &err);
 	name = after ? default_of(s, after) : NULL;
 	plan->is_default = !after || default_is_ours(s, after);
+	engine_dropin_warn(ask, f, program_of(s, after, ask->name), plan);
 	if (!after)
 		strlist_add(ask->arena, &plan->warnings,
 			    arena_printf(ask->arena, "whether nvcoreos is the default runtime cannot be told: %s",
@@ -331,5 +344,15 @@ int engine_dropin_plan(const struct engine_dropin_style *s, const struct engine_
 
 void engine_dropin_style_names(const struct engine_dropin_style *s, const struct engine_ask *ask, struct strlist *names)
 {
-	engine_dropin_names(ask, s->engine, files_of(s, ask).dir, *s->suffix ? s->suffix : ".conf", names);
+	struct engine_dropin d = files_of(s, ask);
+	cleanup_json struct json *facts = engine_dropin_facts(ask, &d, "", NULL, NULL);
+	struct json *value;
+	const char *name;
+	void *iter = NULL;
+
+	engine_dropin_names(ask, s->engine, d.dir, *s->suffix ? s->suffix : ".conf", names);
+	/* Those that others have written down are told by the plan. */
+	while (json_next(tomledit_get(facts, s->runtimes, s->n_runtimes), &iter, &name, &value))
+		if (engine_is_ours(s->program(value)) && !strlist_has(names, name))
+			strlist_add(ask->arena, names, name);
 }

@@ -37,6 +37,13 @@ void engine_dropin_head(const struct engine *engine, struct strbuf *text);
 int engine_dropin_check(const struct engine *engine, const struct engine_file *f, struct err *err) must_check;
 
 /*
+ * For --remove: warns of a file that has our name and stays, else of a runtime whose program (NULL: there is none) is ours
+ * still.
+ */
+void engine_dropin_warn(const struct engine_ask *ask, const struct engine_file *f, const char *program,
+			struct engine_plan *plan);
+
+/*
  * The file, which is about to say `ours`, stays as it is where it said all of that before (`was`). -EINVAL with ERR_ENGINE where
  * it said something else besides, which would be lost.
  */

@@ -121,6 +121,44 @@ need_cmd() {
 	[ "$(wc -l <"$BATS_TEST_TMPDIR/left")" = 2 ]
 }
 
+@test "a runtime of ours in a file that somebody else wrote is said by --remove, whatever its name" {
+	local engine file
+	for engine in crio podman; do
+		configure $engine --set-as-default
+		file=$(find "$HOST/etc" -name 50-nvcoreos.conf)
+		# Without its first line the file is nobody's.
+		sed -i 1d "$file"
+		run configure $engine --remove
+		echo "$output"
+		[ "$status" = 0 ]
+		[[ $output == *"nvcoreos: left as it is, for nvcoreos did not write it: ${file#"$HOST"}"* ]]
+		sed 's/nvcoreos\(\]\| =\)/gpu\1/' "$file" >"${file%/*}/60-mine.conf"
+		rm "$file"
+		run configure $engine --remove --all
+		echo "$output"
+		[[ $output == *"nvcoreos: take it out by hand, nvcoreos did not put it there: runtime gpu"* ]]
+		rm -r "$HOST/etc"
+	done
+	mkdir -p "$HOST/etc/containerd"
+	printf 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n' >"$HOST/etc/containerd/config.toml"
+	configure containerd
+	sed -i 1d "$HOST/etc/containerd/conf.d/50-nvcoreos.toml"
+	run configure containerd --remove
+	echo "$output"
+	[[ $output == *'nvcoreos: left as it is, for nvcoreos did not write it: /etc/containerd/conf.d/50-nvcoreos.toml'* ]]
+}
+
+@test "containerd: what an import that nobody looks at may say is told" {
+	mkdir -p "$HOST/etc/containerd"
+	printf 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml", "conf.d/*.toml"]\n' >"$HOST/etc/containerd/config.toml"
+	run configure containerd
+	echo "$output"
+	[[ $output != *'nvcoreos: '* ]]
+	run configure containerd --set-as-default
+	echo "$output"
+	[[ $output == *'nvcoreos: a default_runtime_name there would count more than ours, look for one: conf.d/*.toml'* ]]
+}
+
 @test "a default that leads nowhere, or that cannot be told, is said" {
 	local plugin='[plugins."io.containerd.grpc.v1.cri".containerd'
 	configure crio

@@ -214,6 +214,35 @@ TEST(containerd_conf_d)
 	config_free(&h.cli.conf);
 }
 
+/* Of a relative pattern nobody knows where containerd looks for it. */
+TEST(containerd_conf_d_by_any_spelling)
+{
+	static const char *const spellings[] = { "/etc/containerd//conf.d/*.toml", "/etc/./containerd/conf.d/*.toml" };
+	static const char *const others[] = { "conf.d/*.toml", "/etc/containerd/*.toml", "" };
+	struct host h;
+
+	host_init(&h);
+	for (size_t i = 0; i < ARRAY_SIZE(spellings); i++) {
+		cleanup_free char *text = mem_printf("version = 3\nimports = ['%s']\n", spellings[i]);
+
+		tap_write(h.dir, TOML + 1, text);
+		CHECK_INT(RUN(&h, "containerd"), 0);
+		CHECK_STR(content(&h, TOML), text);
+		CHECK(strstr(content(&h, IN_CONF_D), RUNTIME));
+		CHECK_INT(RUN(&h, "containerd", "--remove"), 0);
+		CHECK_STR(content(&h, IN_CONF_D), "absent");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		cleanup_free char *text = mem_printf("version = 3\nimports = ['%s']\n", others[i]);
+
+		tap_write(h.dir, TOML + 1, text);
+		CHECK_INT(RUN(&h, "containerd"), 0);
+		CHECK_STR(content(&h, IN_CONF_D), "absent");
+		CHECK(strstr(content(&h, TOML), RUNTIME));
+	}
+	config_free(&h.cli.conf);
+}
+
 /* Once conf.d is imported, what stood in config.toml moves there. */
 TEST(containerd_moves_to_conf_d)
 {
