@@ -81,6 +81,43 @@ static int open_parent(int rootfd, const char *path, bool make)
 	return make ? make_dir(rootfd, parent) : path_open(rootfd, parent, O_PATH | O_DIRECTORY);
 }
 
+/* What helps against the kernel's reason; NULL: what the error's code says by itself. */
+static const char *advice(int errnum)
+{
+	static const struct {
+		int errnum;
+		const char *what;
+	} table[] = {
+		{ ELOOP, "it is a symlink: name the file itself" },
+		{ EISDIR, "it is not a regular file: take it away, or name another" },
+		{ EINVAL, "it is not a regular file: take it away, or name another" },
+		{ ENXIO, "it is not a regular file: take it away, or name another" },
+		{ ENOTDIR, "what should be a directory is none: take it away" },
+		{ EFBIG, "it may have 4 MiB at most" },
+		{ EACCES, "run as root, or name a file of your own" },
+		{ EROFS, "make it writable there, or name another file" },
+		{ ENOSPC, "make room there" },
+		{ EDQUOT, "make room there" },
+		{ EBUSY, "something is mounted on it: change the file behind that mount" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].errnum == errnum)
+			return table[i].what;
+	return NULL;
+}
+
+/* -errno; r is one. */
+static int refuse(struct err *err, enum err_code code, int r, const char *path)
+{
+	const char *what = advice(-r);
+
+	err_set(err, code, -r, "%s", path);
+	if (what)
+		err_hint(err, "%s", what);
+	return r;
+}
+
 static int read_at(int dir, const char *name, struct rootfile *ret)
 {
 	struct stat st;
@@ -115,8 +152,7 @@ int rootfile_read(int rootfd, const char *path, enum err_code code, struct rootf
 		r = read_at(dir, path_base(path), ret);
 	if (r == -ENOENT || r >= 0)
 		return 0;
-	err_set(err, code, -r, "%s", path);
-	return r == -ELOOP ? err_hint(err, "it is a symlink: name the file itself") : r;
+	return refuse(err, code, r, path);
 }
 
 int rootfile_read_through(int rootfd, const char *path, enum err_code code, struct rootfile *ret, struct err *err)
@@ -132,7 +168,7 @@ int rootfile_read_through(int rootfd, const char *path, enum err_code code, stru
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
-		return err_set(err, code, -r, "%s", path);
+		return refuse(err, code, r, path);
 	strbuf_add(&ret->text, text, len);
 	free(text);
 	ret->exists = true;
@@ -151,7 +187,7 @@ int rootfile_names(int rootfd, const char *path, struct arena *arena, struct str
 		int e2 = fd < 0 ? -fd : errno;
 
 		fd_close(fd);
-		return err_set(err, ERR_ENGINE, e2, "%s", path);
+		return refuse(err, ERR_ENGINE, -e2, path);
 	}
 	while ((e = readdir(d)))
 		if (e->d_name[0] != '.')
@@ -242,7 +278,7 @@ int rootfile_write(int rootfd, const struct rootfile *f, const struct strbuf *te
 		r = replace_at(temp_dir, dir, path_base(f->path), f, text);
 	if (r == 0)
 		r = sync_dir(dir);
-	return r < 0 ? err_set(err, ERR_IO, -r, "%s", f->path) : 0;
+	return r < 0 ? refuse(err, ERR_IO, r, f->path) : 0;
 }
 
 /* What replace_at makes, and what fd_replace_file calls its own beside it. */
@@ -280,9 +316,9 @@ int rootfile_remove(int rootfd, const char *path, struct err *err)
 	cleanup_fd int dir = open_parent(rootfd, path, false);
 
 	if (dir < 0)
-		return dir == -ENOENT ? 0 : err_set(err, ERR_IO, -dir, "%s", path);
+		return dir == -ENOENT ? 0 : refuse(err, ERR_IO, dir, path);
 	if (unlinkat(dir, path_base(path), 0) < 0 && errno != ENOENT)
-		return err_set(err, ERR_IO, errno, "%s", path);
+		return refuse(err, ERR_IO, -errno, path);
 	rootfile_tidy(rootfd, path);
 	return 0;
 }
@@ -299,7 +335,7 @@ int rootfile_link(int rootfd, const char *path, const char *target, struct err *
 
 	if (dir >= 0)
 		r = fd_replace_link(dir, path_base(path), target, 0);
-	return r < 0 ? err_set(err, ERR_IO, -r, "%s", path) : 0;
+	return r < 0 ? refuse(err, ERR_IO, r, path) : 0;
 }
 
 char *rootfile_target(int rootfd, const char *path)

@@ -159,6 +159,44 @@ need_cmd() {
 	[[ $output == *'nvcoreos: a default_runtime_name there would count more than ours, look for one: conf.d/*.toml'* ]]
 }
 
+@test "what stands in the way is said with what to do about it" {
+	need_root unshare
+	local etc=$HOST/etc/docker kind want
+	configure_said() { "$NVCOREOS_BUILD/nvcoreos" --root "$HOST" configure docker 2>&1; }
+	export -f configure_said
+	export HOST etc
+	while read -r kind want; do
+		rm -rf "$HOST/etc"
+		mkdir -p "$etc"
+		echo '{}' >"$etc/other"
+		case $kind in
+		dir) mkdir "$etc/daemon.json" ;;
+		fifo) mkfifo "$etc/daemon.json" ;;
+		link) ln -s other "$etc/daemon.json" ;;
+		parent) rmdir "$etc" 2>/dev/null || rm -r "$etc" && : >"$etc" ;;
+		large) truncate -s 5M "$etc/daemon.json" ;;
+		*) echo '{}' >"$etc/daemon.json" ;;
+		esac
+		run unshare -m bash -c 'case $1 in
+			readonly) mount --bind "$etc" "$etc" && mount -o remount,bind,ro "$etc" ;;
+			full) mount -t tmpfs -o nr_inodes=1 full "$etc" ;;
+			mounted) mount --bind "$etc/other" "$etc/daemon.json" ;;
+		esac && configure_said' - "$kind"
+		echo "$kind: $output"
+		[ "$status" = 1 ]
+		[[ $output == 'nvcoreos: E'*": $want" ]]
+	done <<-'end'
+		dir it is not a regular file: take it away, or name another
+		fifo it is not a regular file: take it away, or name another
+		link it is a symlink: name the file itself
+		parent what should be a directory is none: take it away
+		large it may have 4 MiB at most
+		readonly make it writable there, or name another file
+		full make room there
+		mounted something is mounted on it: change the file behind that mount
+	end
+}
+
 @test "a default that leads nowhere, or that cannot be told, is said" {
 	local plugin='[plugins."io.containerd.grpc.v1.cri".containerd'
 	configure crio
