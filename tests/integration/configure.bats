@@ -137,7 +137,7 @@ need_cmd() {
 		run configure $engine --remove --all
 		echo "$output"
 		[[ $output == *"nvcoreos: take it out by hand, nvcoreos did not put it there: runtime gpu"* ]]
-		rm -r "$HOST/etc"
+		rm -r "${HOST:?}/etc"
 	done
 	mkdir -p "$HOST/etc/containerd"
 	printf 'version = 3\nimports = ["/etc/containerd/conf.d/*.toml"]\n' >"$HOST/etc/containerd/config.toml"
@@ -166,7 +166,7 @@ need_cmd() {
 	export -f configure_said
 	export HOST etc
 	while read -r kind want; do
-		rm -rf "$HOST/etc"
+		rm -rf "${HOST:?}/etc"
 		mkdir -p "$etc"
 		echo '{}' >"$etc/other"
 		case $kind in
