@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <sys/vfs.h>
 
+#include "apply/caps.h"
 #include "apply/mnt.h"
 #include "base/fd.h"
 #include "base/mem.h"
@@ -200,7 +201,7 @@ TEST(a_missing_node_fails_before_anything_is_changed)
  */
 struct all {
 	struct plan_mount mounts[2];
-	struct plan_node nodes[2];
+	struct plan_node nodes[3];
 	struct plan_ipc ipc[5];
 	struct plan_shown shown[3];
 	struct plan_dev_link dev_link;
@@ -220,7 +221,7 @@ static void make_plan(struct all *a)
 {
 	*a = (struct all){
 		.mounts = { { source, "/usr/local/nvidia" }, { source, "/usr/local/cuda" } },
-		.nodes = { { "nvidia0", 195, 0 }, { "nvidia1", 195, 1 } },
+		.nodes = { { "nvidia0", 195, 0 }, { "nvidia1", 195, 1 }, { "nvidia-caps/nvidia-cap1", 510, 1 } },
 		.ipc = { { a->socket }, { a->directory }, { a->regular }, { a->absent }, { a->anybodys } },
 		.shown = { { a->plain }, { a->data }, { a->absent } },
 		.dev_link = { "dri/by-path/pci-0000:01:00.0-card", "../card0" },
@@ -237,7 +238,7 @@ static void make_plan(struct all *a)
 		.mounts = a->mounts,
 		.n_mounts = 2,
 		.nodes = a->nodes,
-		.n_nodes = 2,
+		.n_nodes = 3,
 		.ipc = a->ipc,
 		.n_ipc = 5,
 		.shown = a->shown,
@@ -337,6 +338,7 @@ static bool is_done(const struct all *a)
 	ok &= CHECK(is_file("/etc/ld.so.conf.d/00-nvcoreos.conf", "/usr/local/nvidia/lib64\n"));
 	ok &= CHECK(is_file(PLAN_EGL_FILE, "{}\n"));
 	ok &= CHECK(has_mode("", "/dev/nvidia0", S_IFCHR) && has_mode("", "/dev/nvidia1", S_IFCHR));
+	ok &= CHECK(has_mode("", "/dev/nvidia-caps/nvidia-cap1", S_IFCHR));
 	ok &= CHECK(has_mode("", a->socket, S_IFSOCK) && has_mode("", a->directory, S_IFDIR));
 	ok &= CHECK(!has_mode("", a->regular, S_IFREG) && !has_mode("", a->absent, S_IFREG));
 	ok &= CHECK(!has_mode("", a->anybodys, S_IFDIR));
@@ -369,6 +371,7 @@ static void make_everything(void)
 	tap_write(run, "plain", "{}");
 	tap_write(run, "data/b8:0", "E:X=1");
 	tap_write(run, "open/anybodys/x", "");
+	tap_write(dev, "nvidia-caps/x", "");
 	if (geteuid() == 0) {
 		/* A daemon's user may own what is its own; where everybody may write, it must be root's. */
 		snprintf(path, sizeof(path), "%s/directory", run);
@@ -379,6 +382,8 @@ static void make_everything(void)
 		CHECK_INT(chown(path, 65534, 65534), 0);
 		snprintf(path, sizeof(path), "%s/nvidia1", dev);
 		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(195, 1)), 0);
+		snprintf(path, sizeof(path), "%s/nvidia-caps/nvidia-cap1", dev);
+		CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(510, 1)), 0);
 	}
 }
 
@@ -568,6 +573,47 @@ static int nothing_works_any_more(void)
 	return ok ? 0 : 1;
 }
 
+/* What the host must have is not there, or is something else: nothing is changed. */
+static int wrong_sources(void)
+{
+	static const struct {
+		struct plan_mount mount;
+		struct plan_node node;
+		int r;
+		enum err_code code;
+	} rows[] = {
+		{ { "/nowhere/views", "/usr/local/nvidia" }, { "nvidia0", 195, 0 }, -ENOENT, ERR_TREE },
+		{ { "/proc/version", "/usr/local/nvidia" }, { "nvidia0", 195, 0 }, -ENOTDIR, ERR_TREE },
+		{ { "/proc/self", "/usr/local/nvidia" }, { "nvidia0", 195, 0 }, -ENOTDIR, ERR_TREE },
+		{ { source, "/usr/local/nvidia" }, { "nvidia7", 195, 7 }, -ENOENT, ERR_NODE },
+		{ { source, "/usr/local/nvidia" }, { "nvidia0", 195, 7 }, -EINVAL, ERR_NODE },
+		{ { source, "/usr/local/nvidia" }, { "nvidia-caps/x", 195, 7 }, -EINVAL, ERR_NODE },
+		{ { source, "/usr/local/nvidia" }, { "nowhere/x", 195, 7 }, -ENOENT, ERR_NODE },
+	};
+	struct all a;
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err = ERR_INIT, ignored = ERR_INIT;
+		bool good;
+
+		make_plan(&a);
+		a.mounts[0] = rows[i].mount;
+		a.nodes[0] = rows[i].node;
+		if (!make_container(&a))
+			return 1;
+		good = CHECK_INT(apply_plan(&a.in, &err), rows[i].r) & CHECK_INT(err.code, rows[i].code);
+		good &= CHECK_INT(caps_restore(&ignored), 0) & CHECK_INT(setns(a.c.mnt_ns, CLONE_NEWNS), 0);
+		good &= CHECK(!has_mode("", "/usr", S_IFDIR) && is_file("/etc/ld.so.cache", "damaged"));
+		good &= CHECK_INT(setns(a.c.host_ns, CLONE_NEWNS), 0);
+		if (!good)
+			printf("# %zu: %s\n", i, err.what);
+		ok &= good;
+		leave(&a);
+	}
+	return ok ? 0 : 1;
+}
+
 static int an_empty_plan(void)
 {
 	struct err err = ERR_INIT;
@@ -594,6 +640,7 @@ static int in_many_containers(const char *unused)
 	ok &= CHECK_INT(in_child(on_a_shared_volume), 0);
 	ok &= CHECK_INT(in_child(loader_alone), 0);
 	ok &= CHECK_INT(in_child(an_empty_plan), 0);
+	ok &= CHECK_INT(in_child(wrong_sources), 0);
 	for (nth = 50; nth <= 200; nth += 50)
 		ok &= CHECK_INT(in_child(nothing_works_any_more), 0);
 	return ok ? 0 : 1;

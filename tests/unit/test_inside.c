@@ -673,6 +673,11 @@ TEST(a_held_dev)
 			  INSIDE_NODE_TARGET);
 		fd_close(fd);
 	}
+	/* As where something is mounted on it. */
+	faults_arm("openat2", 1, EXDEV);
+	CHECK_INT(inside_target_node(&c, "nvidia0", makedev(195, 0), own, &fd, &seen, &err), INSIDE_NODE_TARGET);
+	CHECK_INT(faults_disarm(), 1);
+	fd_close(fd);
 	CHECK_INT(inside_dev_link(&c, "link", "x", own, &err), 0);
 	CHECK(has(dir, "dev.old/nvidia0", "") && has(dir, "dev.old/nvidia-caps/nvidia-cap1", "") &&
 	      has(dir, "dev.old/link", ""));
