@@ -265,12 +265,12 @@ static void point(struct sweep *s, bool killed)
 	rerun(s);
 }
 
-/* The hook begins by asking for its three fds. */
+/* The hook begins by asking for its three fds, in one call. */
 static void find_start(void *arg, unsigned long n, long nr)
 {
 	struct sweep *s = arg;
 
-	if (!s->own_start && nr == SYS_fcntl)
+	if (!s->own_start && nr == SYS_poll)
 		s->own_start = n;
 	if (nr == SYS_rt_sigaction && n < s->own_start + SIGNALS_SET)
 		s->ready = n;
