@@ -56,7 +56,7 @@ struct spec {
 	bool by_cdi;	     /* a hook entry of ours comes from our CDI specification */
 };
 
-/* Parses config.json. -EINVAL with ERR_SPEC naming the member that is wrong. */
+/* Parses config.json, all but linux.seccomp. -EINVAL with ERR_SPEC naming the member that is wrong. */
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err) must_check;
 /* An empty spec (a request on the command line), for spec_add_env. */
 void spec_init(struct spec *ret);

@@ -253,6 +253,48 @@ TEST(mounts)
 	spec_free(&s);
 }
 
+/* The runtime reads it, and refuses what is no JSON; whatever stands there, what is around it counts. */
+TEST(seccomp_is_passed_over)
+{
+#define AROUND(value) \
+	"{\"root\":{\"path\":\"r\"},\"linux\":{\"seccomp\":" value \
+	",\"cgroupsPath\":\"/c\"},\"annotations\":{\"a\":\"b\"}}"
+	static const char *const good[] = {
+		AROUND("{\"syscalls\":[{\"names\":[\"read\",\"a}]\\\"\"]}]}"),
+		AROUND("null"),
+		AROUND("[[[[]]]]"),
+		AROUND("\"text\""),
+		AROUND(" 1 "),
+		AROUND("{\"twice\":1,\"twice\":2}"),
+		"{\"root\":{\"path\":\"r\"},\"linux\":{\"cgroupsPath\":\"/c\"},\"seccomp\":1,\"annotations\":{\"seccomp\":\"x\",\"a\":\"b\"}}",
+		"{\"root\":{\"path\":\"r\"},\"linux\":{\"s\\u0065ccomp\":{},\"cgroupsPath\":\"/c\"},\"annotations\":{\"a\":\"b\"}}",
+	};
+	static const char *const bad[] = {
+		AROUND("{"), AROUND("}"), AROUND("\""), AROUND(""), AROUND("1,\"seccomp\":1"), AROUND("{}}"),
+	};
+#undef AROUND
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		if (!CHECK_INT(parse(&s, good[i], &err), 0)) {
+			printf("# %zu: %s\n", i, err.what);
+			continue;
+		}
+		CHECK_STR(s.root_path, "r");
+		CHECK_STR(s.cgroups_path, "/c");
+		spec_free(&s);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		if (!CHECK_INT(parse(&s, bad[i], &err), -EINVAL))
+			printf("# %zu\n", i);
+	}
+}
+
 TEST(long_paths)
 {
 	/* The length of "/aaa...", and what is said of a mount and a root there. */
