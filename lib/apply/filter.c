@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,7 +34,12 @@ int filter_enter(enum seccomp_phase phase, struct err *err)
 		[SECCOMP_FILES] = FILTER(for_files),
 	};
 
+	static bool listed;
+
+	if (!listed && (phase == SECCOMP_INSIDE || phase == SECCOMP_FILES))
+		return err_set(err, ERR_KERNEL, EINVAL, "a seccomp filter before its list");
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters[phase]) < 0)
 		return err_set(err, ERR_KERNEL, errno, "loading a seccomp filter");
+	listed |= phase == SECCOMP_HOOK || phase == SECCOMP_HERE;
 	return 0;
 }

@@ -11,7 +11,7 @@
 
 /*
  * Loads the filter of a phase, any but SECCOMP_DECODE; no_new_privs must be set, and a phase once entered never comes back.
- * -errno with ERR_KERNEL.
+ * -errno with ERR_KERNEL; -EINVAL for one of the two that take something away, where no list came before.
  */
 int filter_enter(enum seccomp_phase phase, struct err *err) must_check;
 

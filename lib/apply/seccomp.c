@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -173,6 +174,36 @@ static int take_away(scmp_filter_ctx ctx)
 	return r;
 }
 
+static bool has_limited(int call, unsigned phase)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limited); i++)
+		if (limited[i].call == call && (limited[i].phases & phase))
+			return true;
+	return false;
+}
+
+static int kill_call(scmp_filter_ctx ctx, int call)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_KILL_PROCESS, call, 0);
+
+	/* bpf is limited in several ways. */
+	return r == -EEXIST ? 0 : r;
+}
+
+/* What the hook's lists have and this phase does not. The list goes on deciding over all else: each filter that is loaded counts. */
+static int narrow(scmp_filter_ctx ctx, unsigned phase)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(calls); i++)
+		if ((calls[i].phases & ALL) && !(calls[i].phases & phase))
+			r = kill_call(ctx, calls[i].call);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(limited); i++)
+		if ((limited[i].phases & ALL) && !has_limited(limited[i].call, phase))
+			r = kill_call(ctx, limited[i].call);
+	return r;
+}
+
 static int allow(scmp_filter_ctx ctx, unsigned phase)
 {
 	int r = 0;
@@ -199,11 +230,14 @@ static int allow(scmp_filter_ctx ctx, unsigned phase)
 static scmp_filter_ctx make(enum seccomp_phase phase, int *ret_r)
 {
 	const uint32_t kill = SCMP_ACT_KILL_PROCESS;
-	scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD ? SCMP_ACT_ALLOW : kill);
+	const bool narrows = phase == SECCOMP_INSIDE || phase == SECCOMP_FILES;
+	scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD || narrows ? SCMP_ACT_ALLOW : kill);
 
 	*ret_r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, kill) : -ENOMEM;
 	if (*ret_r == 0)
-		*ret_r = phase == SECCOMP_LOAD ? take_away(ctx) : allow(ctx, 1u << phase);
+		*ret_r = phase == SECCOMP_LOAD ? take_away(ctx)
+			 : narrows	       ? narrow(ctx, 1u << phase)
+					       : allow(ctx, 1u << phase);
 	return ctx;
 }
 

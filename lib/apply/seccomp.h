@@ -11,7 +11,8 @@
 
 enum seccomp_phase {
 	SECCOMP_LOAD, /* only where modules must be loaded: what neither the hook nor nvcoreos-load ever calls is gone */
-	SECCOMP_HOOK,	/* a list of what the hook calls: no program and no process is started */
+	SECCOMP_HOOK, /* a list of what the hook calls: no program and no process is started */
+	/* These two only take something from what SECCOMP_HOOK or SECCOMP_HERE, which come before them, have left: short, as each start loads them. */
 	SECCOMP_INSIDE, /* in the container's mount namespace: no other namespace, no new source, no plain open */
 	SECCOMP_FILES,	/* the mounts are made: only files in the container's root are written */
 	SECCOMP_DECODE, /* the child that unpacks an archive: reads and writes what is open, and opens nothing */

@@ -164,22 +164,27 @@ class Bench:
         """In front of a runtime that does nothing, where nothing is asked."""
         bundle, name = self.containers.prepare(Variant("", [], "create"), self.image("small"))
         tail = ["--root", "/nowhere", "create", "--bundle", bundle, name]
-        base, own = [], []
+        base, least, own = [], [], []
+        pairs = ((base, [self.facts["stub"]]), (least, [self.facts["again"], self.facts["stub"]]), (own, self.shim("full", "conf-stub")))
         for n in range(self.rounds * 25):
-            pairs = ((base, [self.facts["stub"]]), (own, self.shim("full", "conf-stub")))
             for figures, argv in pairs if n % 2 == 0 else reversed(pairs):
                 figures.append(timed(argv + tail, self.containers.log).wall)
         self.containers.clean(bundle, name, self.runc)
-        added = [a - b for a, b in zip(own, base)]
-        row = {"group": "shim", "rounds": len(own), "stub_ms": stats.median(base), "added_p50_ms": stats.percentile(added, 0.5),
-               "added_p90_ms": stats.percentile(added, 0.9)}
-        self.rows.append(row)
-        say(f"\nshim in front of a runtime that does nothing ({row['stub_ms']:.2f} ms), nothing asked: "
-            f"p50 {row['added_p50_ms']:.2f} ms, p90 {row['added_p90_ms']:.2f} ms added in {row['rounds']} rounds")
+        say(f"\nin front of a runtime that does nothing ({stats.median(base):.2f} ms), nothing asked: ms added in {len(own)} rounds")
+        for what, figures in (("a program that only becomes another", least), ("nvcoreos-runtime", own)):
+            added = [a - b for a, b in zip(figures, base)]
+            row = {"group": "shim", "what": what, "rounds": len(own), "stub_ms": stats.median(base),
+                   "added_p50_ms": stats.percentile(added, 0.5), "added_p90_ms": stats.percentile(added, 0.9)}
+            self.rows.append(row)
+            say(f"shim     {what:37} p50 {row['added_p50_ms']:5.2f}  p90 {row['added_p90_ms']:5.2f}")
 
     def processes(self):
         """What hook and shim take themselves, told by the kernel when they end; and their system calls, in one more run."""
         say(f"\nour own processes: CPU, peak memory, system calls\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9} {'calls':>6}")
+        usage = os.path.join(self.scene, "usage-stub")
+        for hook in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
+            self.containers.start(Variant("", [self.runc], "run", hook=hook + [self.facts["stub"]]), self.image("small"), self.runc)
+        self.usage_row("hook", "small, one that does nothing", usage)
         for image in ("small", "big"):
             for host in ("full", "driver400", "gpus64"):
                 usage = os.path.join(self.scene, f"usage-{image}-{host}")

@@ -139,7 +139,7 @@ facts() {
 	jq -n --arg scene "$scene" --arg runc "$(command -v runc)" --arg crun "$(command -v crun)" --arg strace "$(command -v strace)" --arg build "$NVCOREOS_BUILD" --arg driver "$driver" \
 		--argjson verify "$(cat "$scene/verify.json" 2>/dev/null || echo '[]')" --argjson libraries "$(find "$full/libraries" -type f | wc -l)" --argjson bursts "${BURSTS:-20}" \
 		'{runc: $runc, driver: $driver, libraries: $libraries, bursts: $bursts, stub: ($scene + "/stub"), rusage: ($scene + "/rusage"),
-		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace,
+		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace, again: ($scene + "/again"),
 		tool: (($build + "/nvcoreos") as $tool | ["--config", $scene + "/hosts/full/conf"] as $conf | {
 			"plan of one GPU": ([$tool] + $conf + ["plan", "--env", "NVIDIA_VISIBLE_DEVICES=0", "--rootfs", $scene + "/images/small"]),
 			"load, nothing to do (the boot unit)": ([$tool] + $conf + ["load"]),
@@ -156,6 +156,7 @@ make)
 	mkdir -p "$scene"
 	scene=$(cd "$scene" && pwd)
 	program stub
+	program again
 	program rusage
 	image_small
 	image_big

@@ -12,6 +12,7 @@
 #include <sys/vfs.h>
 
 #include "apply/caps.h"
+#include "apply/filter.h"
 #include "apply/mnt.h"
 #include "base/fd.h"
 #include "base/mem.h"
@@ -89,6 +90,8 @@ static int carry_out(struct apply_input *in, pid_t container)
 		r = container_enter(&c, container, base, &err);
 		facts.dev_mount = mount_at_dev(c.rootfd);
 		in->facts = &facts;
+		if (r == 0)
+			r = filter_enter(SECCOMP_HOOK, &err);
 		if (r == 0)
 			r = apply_plan(in, &err);
 		if (r < 0)
@@ -438,7 +441,7 @@ static int in_child(int (*fn)(void))
 	if (pid == 0) {
 		/* Behind the filters there would be no looking at what came of it. */
 		faults_pretend("seccomp");
-		tap_exit(fn());
+		tap_exit(filter_enter(SECCOMP_HOOK, NULL) < 0 ? 1 : fn());
 	}
 	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

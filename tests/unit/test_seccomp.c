@@ -294,6 +294,18 @@ TEST(arguments_count)
 	}
 }
 
+/* By itself such a filter would let nearly everything pass. */
+TEST(what_only_narrows_needs_a_list_before)
+{
+	for (int phase = SECCOMP_INSIDE; phase <= SECCOMP_FILES; phase++) {
+		struct err err = ERR_INIT;
+
+		CHECK_INT(filter_enter(phase, &err), -EINVAL);
+		CHECK_INT(err.code, ERR_KERNEL);
+		CHECK_INT(fate(SECCOMP_HOOK, phase, &(struct call){ SYS_mount, 0, 0, 0 }), SIGSYS);
+	}
+}
+
 /* The C library reads the time zone with the first time that it writes: that must not be in a phase that opens nothing. */
 TEST(the_log_is_written_in_every_phase)
 {
