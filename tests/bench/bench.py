@@ -186,7 +186,7 @@ class Bench:
             self.containers.start(Variant("", [self.runc], "run", hook=hook + [self.facts["stub"]]), self.image("small"), self.runc)
         self.usage_row("hook", "small, one that does nothing", usage)
         for image in ("small", "big"):
-            for host in ("full", "driver400", "gpus64"):
+            for host in ("full", "driver40", "driver400", "gpus64"):
                 usage = os.path.join(self.scene, f"usage-{image}-{host}")
                 hook = [self.facts["rusage"], usage] + self.hook(host)
                 variant = Variant("", [self.runc], "run", gpus="0", hook=hook)
@@ -195,19 +195,20 @@ class Bench:
                 variant.hook = self.traced(usage) + self.hook(host)
                 self.containers.start(variant, self.image(image), self.runc)
                 self.usage_row("hook", f"{image} {host}", usage)
-        self.shim_usage()
+        for host in ("full", "driver40", "driver400", "gpus64"):
+            self.shim_usage(host)
 
     def traced(self, usage):
         return [self.facts["strace"], "-qq", "-o", usage + ".calls"]
 
-    def shim_usage(self):
-        usage = os.path.join(self.scene, "usage-shim")
+    def shim_usage(self, host):
+        usage = os.path.join(self.scene, "usage-shim-" + host)
         for under in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
             variant = Variant("", [], "create", gpus="0")
             bundle, name = self.containers.prepare(variant, self.image("small"))
-            timed(under + self.shim("full", "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
+            timed(under + self.shim(host, "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
             self.containers.clean(bundle, name, self.runc)
-        self.usage_row("shim", "small full", usage)
+        self.usage_row("shim", "small " + host, usage)
 
     def usage_row(self, program, what, path):
         with open(path, encoding="utf-8") as f:
