@@ -376,7 +376,7 @@ int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 
 	strbuf_add(&rest, text, len);
 	cut_seccomp(&rest);
-	top = json_parse(rest.buf ? rest.buf : "", rest.len, why, sizeof(why));
+	top = json_parse(rest.buf, rest.len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);
 	if (!json_is_object(top))
