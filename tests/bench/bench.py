@@ -105,7 +105,7 @@ class Bench:
             self.paired("run", [
                 Variant("runc", [self.runc], "run"),
                 Variant("runc again (noise)", [self.runc], "run"),
-                Variant("runc + hook that does nothing", [self.runc], "run", hook=[self.facts["stub"]]),
+                Variant("runc + hook that does nothing", [self.runc], "run", hook=[self.facts["idle"]]),
                 Variant("runc + nvcoreos-hook, 1 GPU", [self.runc], "run", gpus="0", hook=self.hook("full")),
                 Variant("runc + each library a mount", [self.runc], "run", mounts=self.mounts("full")),
             ], image)
@@ -165,7 +165,7 @@ class Bench:
         bundle, name = self.containers.prepare(Variant("", [], "create"), self.image("small"))
         tail = ["--root", "/nowhere", "create", "--bundle", bundle, name]
         base, least, own = [], [], []
-        pairs = ((base, [self.facts["stub"]]), (least, [self.facts["again"], self.facts["stub"]]), (own, self.shim("full", "conf-stub")))
+        pairs = ((base, [self.facts["idle"]]), (least, [self.facts["again"], self.facts["idle"]]), (own, self.shim("full", "conf-idle")))
         for n in range(self.rounds * 25):
             for figures, argv in pairs if n % 2 == 0 else reversed(pairs):
                 figures.append(timed(argv + tail, self.containers.log).wall)
@@ -173,7 +173,7 @@ class Bench:
         say(f"\nin front of a runtime that does nothing ({stats.median(base):.2f} ms), nothing asked: ms added in {len(own)} rounds")
         for what, figures in (("a program that only becomes another", least), ("nvcoreos-runtime", own)):
             added = [a - b for a, b in zip(figures, base)]
-            row = {"group": "shim", "what": what, "rounds": len(own), "stub_ms": stats.median(base),
+            row = {"group": "shim", "what": what, "rounds": len(own), "idle_ms": stats.median(base),
                    "added_p50_ms": stats.percentile(added, 0.5), "added_p90_ms": stats.percentile(added, 0.9)}
             self.rows.append(row)
             say(f"shim     {what:37} p50 {row['added_p50_ms']:5.2f}  p90 {row['added_p90_ms']:5.2f}")
@@ -181,9 +181,9 @@ class Bench:
     def processes(self):
         """What hook and shim take themselves, told by the kernel when they end; and their system calls, in one more run."""
         say(f"\nour own processes: CPU, peak memory, system calls\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9} {'calls':>6}")
-        usage = os.path.join(self.scene, "usage-stub")
+        usage = os.path.join(self.scene, "usage-idle")
         for hook in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
-            self.containers.start(Variant("", [self.runc], "run", hook=hook + [self.facts["stub"]]), self.image("small"), self.runc)
+            self.containers.start(Variant("", [self.runc], "run", hook=hook + [self.facts["idle"]]), self.image("small"), self.runc)
         self.usage_row("hook", "small, one that does nothing", usage)
         for image in ("small", "big"):
             for host in ("full", "driver40", "driver400", "gpus64"):
@@ -206,7 +206,7 @@ class Bench:
         for under in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
             variant = Variant("", [], "create", gpus="0")
             bundle, name = self.containers.prepare(variant, self.image("small"))
-            timed(under + self.shim(host, "conf-stub") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
+            timed(under + self.shim(host, "conf-idle") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
             self.containers.clean(bundle, name, self.runc)
         self.usage_row("shim", "small " + host, usage)
 

@@ -55,7 +55,7 @@ host() {
 	mkdir -p "$dir"
 	fakehost_make "$dir/host" "$2" "$driver"
 	fakehost_dri "$dir/host" "$2"
-	for conf in runc crun "$scene/stub"; do
+	for conf in runc crun "$scene/idle"; do
 		fakehost_conf "$dir/host" "$dir/store" "$dir/cuda-store" |
 			sed "s#^low-level-runtimes=.*#low-level-runtimes=$conf#" >"$dir/conf-${conf##*/}"
 	done
@@ -138,7 +138,7 @@ facts() {
 	local full=$scene/hosts/full
 	jq -n --arg scene "$scene" --arg runc "$(command -v runc)" --arg crun "$(command -v crun)" --arg strace "$(command -v strace)" --arg build "$NVCOREOS_BUILD" --arg driver "$driver" \
 		--argjson verify "$(cat "$scene/verify.json" 2>/dev/null || echo '[]')" --argjson libraries "$(find "$full/libraries" -type f | wc -l)" --argjson bursts "${BURSTS:-20}" \
-		'{runc: $runc, driver: $driver, libraries: $libraries, bursts: $bursts, stub: ($scene + "/stub"), rusage: ($scene + "/rusage"),
+		'{runc: $runc, driver: $driver, libraries: $libraries, bursts: $bursts, idle: ($scene + "/idle"), rusage: ($scene + "/rusage"),
 		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace, again: ($scene + "/again"),
 		tool: (($build + "/nvcoreos") as $tool | ["--config", $scene + "/hosts/full/conf"] as $conf | {
 			"plan of one GPU": ([$tool] + $conf + ["plan", "--env", "NVIDIA_VISIBLE_DEVICES=0", "--rootfs", $scene + "/images/small"]),
@@ -155,7 +155,7 @@ make)
 	scene=${2:?directory}
 	mkdir -p "$scene"
 	scene=$(cd "$scene" && pwd)
-	program stub
+	program idle
 	program again
 	program rusage
 	image_small
