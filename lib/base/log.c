@@ -21,6 +21,7 @@ static const char *const names[] = { "error", "warning", "info", "debug" };
 static struct {
 	const char *prog;
 	int fd;
+	int pid; /* 0: not asked for yet */
 	bool journal;
 	enum log_level level;
 	int stderr_level; /* -1: nothing there */
@@ -50,6 +51,7 @@ void log_open(const char *prog, const char *file, enum log_level level)
 {
 	log_close();
 	sink.prog = prog;
+	sink.pid = 0;
 	sink.level = level;
 	sink.journal = !file;
 	if (file)
@@ -99,8 +101,10 @@ static void to_file(enum log_level level, const char *line)
 	int n;
 	ssize_t r;
 
+	if (!sink.pid)
+		sink.pid = (int)getpid();
 	log_utc(time(NULL), when);
-	n = snprintf(msg, sizeof(msg), "%s %s[%d] %s: %s\n", when, sink.prog, (int)getpid(), names[level], line);
+	n = snprintf(msg, sizeof(msg), "%s %s[%d] %s: %s\n", when, sink.prog, sink.pid, names[level], line);
 	/* One write, so that lines of containers that start together do not mix. */
 	r = write(sink.fd, msg, (size_t)n);
 	(void)r;
