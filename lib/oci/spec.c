@@ -361,8 +361,7 @@ static void cut_seccomp(struct strbuf *text)
 	static const char nothing[] = "null";
 	struct splice_span at;
 
-	if (splice_root(text, &at) == 0 && splice_member(text, at, "linux", &at) > 0 &&
-	    splice_member(text, at, "seccomp", &at) > 0)
+	if (splice_find(text, "linux.seccomp", '{', &at, NULL) > 0)
 		splice_replace(text, at, nothing, strlen(nothing));
 }
 

@@ -21,11 +21,13 @@ static size_t skip_space(const struct strbuf *b, size_t pos)
 /* Behind the closing quote; behind the text where there is none. */
 static size_t skip_string(const struct strbuf *b, size_t pos)
 {
-	for (pos++; pos < b->len; pos++) {
-		if (b->buf[pos] == '\\')
-			pos++;
-		else if (b->buf[pos] == '"')
-			return pos + 1;
+	const char *start = b->buf + pos + 1, *end = b->buf + b->len, *quote = start, *escapes;
+
+	for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))); quote++) {
+		for (escapes = quote; escapes > start && escapes[-1] == '\\'; escapes--)
+			;
+		if ((quote - escapes) % 2 == 0)
+			return (size_t)(quote + 1 - b->buf);
 	}
 	return b->len + 1;
 }
@@ -81,49 +83,60 @@ int splice_root(const struct strbuf *b, struct splice_span *ret)
 	return value_at(b, skip_space(b, 0), ret);
 }
 
-struct item {
-	struct splice_span key, value; /* key is empty in an array */
-};
-
 struct walk {
 	const struct strbuf *b;
-	size_t pos; /* behind the last item, or behind the opening bracket */
-	bool object, begun;
+	bool object;
+	size_t pos;		/* at most where the next item begins; when there is none, behind the container */
+	struct splice_span key; /* of the item; empty in an array */
+	size_t value;		/* where its value begins; 0 before the first */
 };
 
-static int walk_start(struct walk *w, const struct strbuf *b, struct splice_span container)
+static int walk_start(struct walk *w, const struct strbuf *b, size_t container)
 {
-	char open = container.start < b->len ? b->buf[container.start] : '\0';
+	char open = container < b->len ? b->buf[container] : '\0';
 
-	*w = (struct walk){ .b = b, .pos = container.start + 1, .object = open == '{' };
+	*w = (struct walk){ .b = b, .pos = container + 1, .object = open == '{' };
 	return open == '{' || open == '[' ? 0 : -EINVAL;
 }
 
+/* The value of the item. Nobody passes over one that is not asked for until the next item is. */
+static int walk_value(struct walk *w, struct splice_span *ret)
+{
+	int r = value_at(w->b, w->value, ret);
+
+	if (r == 0)
+		w->pos = ret->end;
+	return r;
+}
+
 /* 1 with an item, 0 at the end, -EINVAL. */
-static int walk_next(struct walk *w, struct item *ret)
+static int walk_next(struct walk *w)
 {
 	const struct strbuf *b = w->b;
-	size_t pos = skip_space(b, w->pos);
+	struct splice_span passed;
+	size_t pos;
 
-	if (pos < b->len && b->buf[pos] == (w->object ? '}' : ']'))
-		return 0;
-	if (w->begun && (pos >= b->len || b->buf[pos++] != ','))
+	if (w->value && w->pos <= w->value && walk_value(w, &passed) < 0)
 		return -EINVAL;
-	w->begun = true;
+	pos = skip_space(b, w->pos);
+	if (pos < b->len && b->buf[pos] == (w->object ? '}' : ']')) {
+		w->pos = pos + 1;
+		return 0;
+	}
+	if (w->value && (pos >= b->len || b->buf[pos++] != ','))
+		return -EINVAL;
 	pos = skip_space(b, pos);
-	ret->key = (struct splice_span){ pos, pos };
+	w->key = (struct splice_span){ pos, pos };
 	if (w->object) {
-		if (pos >= b->len || b->buf[pos] != '"' || value_at(b, pos, &ret->key) < 0)
+		if (pos >= b->len || b->buf[pos] != '"' || value_at(b, pos, &w->key) < 0)
 			return -EINVAL;
-		pos = skip_space(b, ret->key.end);
+		pos = skip_space(b, w->key.end);
 		if (pos >= b->len || b->buf[pos] != ':')
 			return -EINVAL;
 		pos = skip_space(b, pos + 1);
 	}
-	if (value_at(b, pos, &ret->value) < 0)
-		return -EINVAL;
-	w->pos = ret->value.end;
-	return 1;
+	w->value = pos;
+	return pos < b->len ? 1 : -EINVAL;
 }
 
 static bool key_is(const struct strbuf *b, struct splice_span key, const char *want)
@@ -138,38 +151,43 @@ static bool key_is(const struct strbuf *b, struct splice_span key, const char *w
 	return json_str(j) && str_eq(json_str(j), want);
 }
 
-int splice_member(const struct strbuf *b, struct splice_span object, const char *key, struct splice_span *ret)
+/* 1 with where the member's value begins; 0 with where the object ends; -EINVAL. */
+static int find_member(const struct strbuf *b, size_t object, const char *key, size_t *ret)
 {
 	struct walk w;
-	struct item item;
 	int r = walk_start(&w, b, object);
 
 	if (r < 0 || !w.object)
 		return -EINVAL;
-	while ((r = walk_next(&w, &item)) > 0) {
-		if (!key_is(b, item.key, key))
-			continue;
-		*ret = item.value;
-		return 1;
-	}
+	while ((r = walk_next(&w)) > 0 && !key_is(b, w.key, key))
+		;
+	*ret = r > 0 ? w.value : w.pos;
 	return r;
+}
+
+int splice_member(const struct strbuf *b, struct splice_span object, const char *key, struct splice_span *ret)
+{
+	size_t at;
+	int r = find_member(b, object.start, key, &at);
+
+	return r > 0 && value_at(b, at, ret) < 0 ? -EINVAL : r;
 }
 
 int splice_items(const struct strbuf *b, struct splice_span container, struct splice_span **ret_items, size_t *ret_n)
 {
 	cleanup_free struct splice_span *items = NULL;
+	struct splice_span value;
 	size_t n = 0, cap = 0;
 	struct walk w;
-	struct item item;
-	int r = walk_start(&w, b, container);
+	int r = walk_start(&w, b, container.start);
 
-	while (r == 0 && (r = walk_next(&w, &item)) > 0) {
+	while (r == 0 && (r = walk_next(&w)) > 0) {
+		r = walk_value(&w, &value);
 		if (n == cap) {
 			cap = cap ? 2 * cap : 32;
 			items = mem_realloc_array(items, cap, sizeof(*items));
 		}
-		items[n++] = (struct splice_span){ item.key.start, item.value.end };
-		r = 0;
+		items[n++] = (struct splice_span){ w.key.start, value.end };
 	}
 	if (r < 0)
 		return r;
@@ -224,25 +242,6 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 	*b = new;
 }
 
-/* One step down. 1, 0 where the member is absent or null and not made, -EINVAL with ERR_SPEC. */
-static int step(struct strbuf *b, struct splice_span *at, const char *name, size_t name_len, char open)
-{
-	cleanup_free char *key = mem_strndup(name, name_len);
-	struct splice_span value;
-	int r = splice_member(b, *at, key, &value);
-
-	if (r <= 0)
-		return r;
-	if (value.end - value.start == 4 && memcmp(b->buf + value.start, "null", 4) == 0) {
-		*at = value;
-		return 0;
-	}
-	if (b->buf[value.start] != open)
-		return -EINVAL;
-	*at = value;
-	return 1;
-}
-
 /* `at` is the object that lacks the member, or the null that stands for it. */
 static void make(struct strbuf *b, struct splice_span at, const char *name, size_t name_len, char open)
 {
@@ -254,23 +253,44 @@ static void make(struct strbuf *b, struct splice_span at, const char *name, size
 		splice_replace(b, at, open == '{' ? "{}" : "[]", 2);
 }
 
-/* 1, 0, -EINVAL; *ret_name, *ret_len and *ret are then where the walk ended. */
-static int walk_path(struct strbuf *b, const char *path, char open, struct splice_span *ret, size_t *ret_len)
+static bool is_null(const struct strbuf *b, size_t at)
 {
-	size_t start = 0;
-	int r = splice_root(b, ret);
+	return b->len - at >= 4 && memcmp(b->buf + at, "null", 4) == 0;
+}
+
+/*
+ * 1 with the container; 0 with the object that lacks a member, or with the null that stands for it; -EINVAL. *ret_len is how much of
+ * the path was gone when the walk ended.
+ */
+static int walk_path(const struct strbuf *b, const char *path, char open, struct splice_span *ret, size_t *ret_len)
+{
+	size_t start = 0, at = skip_space(b, 0), next;
 
 	*ret_len = 0;
-	if (r < 0 || b->buf[ret->start] != '{')
+	if (at >= b->len || b->buf[at] != '{')
 		return -EINVAL;
 	for (;;) {
 		size_t n = strcspn(path + start, ".");
+		cleanup_free char *key = mem_strndup(path + start, n);
 		bool last = path[start + n] == '\0';
+		int r = find_member(b, at, key, &next);
 
 		*ret_len = start + n;
-		r = step(b, ret, path + start, n, last ? open : '{');
-		if (r <= 0 || last)
+		if (r < 0)
 			return r;
+		if (r == 0) {
+			*ret = (struct splice_span){ at, next };
+			return 0;
+		}
+		if (is_null(b, next)) {
+			*ret = (struct splice_span){ next, next + 4 };
+			return 0;
+		}
+		if (b->buf[next] != (last ? open : '{'))
+			return -EINVAL;
+		if (last)
+			return value_at(b, next, ret) < 0 ? -EINVAL : 1;
+		at = next;
 		start += n + 1;
 	}
 }
