@@ -283,8 +283,7 @@ static int write_loader_files(const struct apply_input *in, struct err *err)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r == 0 && i < p->n_links; i++)
-		r = inside_link(in->container, p->links[i].path, p->links[i].target, err);
+	r = inside_links(in->container, p->links, p->n_links, err);
 	for (size_t i = 0; r == 0 && i < p->n_files; i++)
 		r = inside_write(in->container, p->files[i].path, p->files[i].content, strlen(p->files[i].content),
 				 err);

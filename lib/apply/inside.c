@@ -23,9 +23,9 @@
 #define MQUEUE_MAGIC 0x19800202
 #endif
 
-static void note(void *data, const char *path)
+static void note(void *data, const char *path, int fd)
 {
-	made_note(data, path);
+	made_note_at(data, path, fd, "");
 }
 
 /*
@@ -35,27 +35,12 @@ static void note(void *data, const char *path)
 static int parent_on_root(const struct container *c, const char *path, struct err *err)
 {
 	char parent[PATH_MAX];
-	cleanup_fd int dir = -EBADF;
-	uint64_t root_id = 0, dir_id = 1;
 	int r = path_parent(path, parent, sizeof(parent));
 
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
-	/* Nearly always it is there, and no mount on the way to it. */
-	dir = path_open_same_mount(c->rootfd, parent, O_PATH | O_DIRECTORY);
-	if (dir >= 0)
-		return take_fd(dir);
-	dir = path_make_dir_noting(c->rootfd, parent, note, c->made, err);
-	if (dir < 0)
-		return dir;
-	r = path_mount_id(c->rootfd, &root_id);
-	if (r == 0)
-		r = path_mount_id(dir, &dir_id);
-	if (r < 0)
-		return err_set(err, ERR_KERNEL, -r, "statx of %s", path);
-	if (root_id != dir_id)
-		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
-	return take_fd(dir);
+	r = path_make_dir_noting(c->rootfd, parent, note, c->made, err);
+	return r == -EXDEV ? err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path) : r;
 }
 
 /* Whether two directories are the same one, seen through the same mount. */
@@ -169,20 +154,6 @@ static bool holds_dev(const struct container *c, uint64_t own_dev)
 	return own_dev && c->dev >= 0 && c->dev_mount == own_dev;
 }
 
-/* A directory below /dev, made where it is missing: there its own mount is the root that things may be made on. */
-static int make_below_dev(int dev, uint64_t own_dev, const char *path, struct err *err)
-{
-	cleanup_fd int dir = path_make_dir(dev, path + strlen("/dev"), err);
-	uint64_t mount = 0;
-
-	if (dir < 0)
-		return dir;
-	/* One that is there can be a volume. */
-	if (path_mount_id(dir, &mount) < 0 || mount != own_dev)
-		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
-	return take_fd(dir);
-}
-
 /* Where things may be made below /dev: its own tmpfs, or the root's mount where /dev is none. */
 static int open_dev_parent(const struct container *c, const char *path, uint64_t own_dev, struct err *err)
 {
@@ -206,7 +177,8 @@ static int open_dev_parent(const struct container *c, const char *path, uint64_t
 		return err_set(err, ERR_TARGET, EBUSY, "/dev is another one than a moment ago");
 	if (strcmp(parent, "/dev") == 0)
 		return take_fd(dev);
-	return make_below_dev(dev, own_dev, parent, err);
+	/* There its own mount is the root that things may be made on; a directory that is there can be a volume. */
+	return path_make_dir(dev, parent + strlen("/dev"), err);
 }
 
 static int classify_node(const struct path_facts *f, const char *path, dev_t rdev, struct err *err)
@@ -379,19 +351,47 @@ int inside_write(const struct container *c, const char *path, const void *data, 
 	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
 }
 
-int inside_link(const struct container *c, const char *path, const char *target, struct err *err)
+static int make_link(const struct container *c, int dir, const struct plan_link *l, struct err *err)
+{
+	const char *name = path_base(l->path);
+	int r = symlinkat(l->target, dir, name) < 0 ? -errno : 0;
+
+	if (r == 0)
+		made_note_at(c->made, l->path, dir, name);
+	else if (r == -EEXIST)
+		r = fd_replace_link(dir, name, l->target, FD_REPLACE_TIDY);
+	return r < 0 ? err_set(err, ERR_WRITE, -r, "%s", l->path) : 0;
+}
+
+static bool are_beside(const char *a, const char *b)
+{
+	size_t n = (size_t)(path_base(a) - a);
+
+	return n == (size_t)(path_base(b) - b) && memcmp(a, b, n) == 0;
+}
+
+int inside_links(const struct container *c, const struct plan_link *links, size_t n, struct err *err)
 {
 	cleanup_fd int dir = -EBADF;
 	int r = container_own_begin(c, err);
 
 	if (r < 0)
 		return r;
-	dir = parent_on_root(c, path, err);
-	r = dir < 0 ? dir : symlinkat(target, dir, path_base(path)) < 0 ? -errno : 0;
-	if (r == 0)
-		made_note_at(c->made, path, dir, path_base(path));
-	else if (r == -EEXIST)
-		r = fd_replace_link(dir, path_base(path), target, FD_REPLACE_TIDY);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		/* Nearly all lie beside the one before. */
+		if (i == 0 || !are_beside(links[i].path, links[i - 1].path)) {
+			fd_close(dir);
+			dir = parent_on_root(c, links[i].path, err);
+		}
+		r = dir < 0 ? dir : make_link(c, dir, &links[i], err);
+	}
 	container_own_end(c);
-	return r < 0 && dir >= 0 ? err_set(err, ERR_WRITE, -r, "%s", path) : r;
+	return r;
+}
+
+int inside_link(const struct container *c, const char *path, const char *target, struct err *err)
+{
+	const struct plan_link link = { path, target };
+
+	return inside_links(c, &link, 1, err);
 }

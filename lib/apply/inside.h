@@ -12,6 +12,7 @@
 #include "apply/container.h"
 #include "base/err.h"
 #include "base/path.h"
+#include "plan/plan.h"
 
 /*
  * The directory `path` as a mount target (O_PATH), made where it is missing, and what it is in *seen; with `follow` a link at its place is
@@ -48,7 +49,8 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
  * the root.
  */
 int inside_write(const struct container *c, const char *path, const void *data, size_t len, struct err *err) must_check;
-/* Makes a symlink by rename; the same rules. */
+/* Makes symlinks, by rename where something stands there; the same rules. The first that fails ends it; those before stay, and are noted. */
+int inside_links(const struct container *c, const struct plan_link *links, size_t n, struct err *err) must_check;
 int inside_link(const struct container *c, const char *path, const char *target, struct err *err) must_check;
 
 #endif

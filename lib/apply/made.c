@@ -12,13 +12,6 @@
 #include "base/log.h"
 #include "base/path.h"
 
-void made_note(struct made *m, const char *path)
-{
-	cleanup_fd int fd = m ? path_open(m->rootfd, path, O_PATH | O_NOFOLLOW) : -EBADF;
-
-	made_note_at(m, path, fd, "");
-}
-
 void made_note_at(struct made *m, const char *path, int fd, const char *name)
 {
 	struct path_facts f;

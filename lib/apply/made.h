@@ -28,9 +28,7 @@ struct made {
 		(rootfd), ARENA_INIT, NULL, 0 \
 	}
 
-/* Notes that `path` was made just now. NULL for m: notes nothing. */
-void made_note(struct made *m, const char *path);
-/* The same of what stands at `name` in a directory, or is fd's own with "". */
+/* Notes that `path` was made just now: what stands at `name` in a directory, or is fd's own with "". NULL for m: notes nothing. */
 void made_note_at(struct made *m, const char *path, int fd, const char *name);
 /* The same of what has been looked at already. */
 struct path_facts;

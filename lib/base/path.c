@@ -165,28 +165,74 @@ int path_normalize(const char *path, char *buf, size_t size)
 	return 0;
 }
 
-/* One mkdir of a single component, only on the root's own mount. 1 where it was made, 0 where it is there. */
-static int make_component(int rootfd, int dir, const char *name, const char *path, struct err *err)
+bool path_is_normal(const char *path)
 {
-	uint64_t root_id = 0, dir_id = 1;
-	int r;
+	const char *p = path, *end = path;
 
-	r = path_mount_id(rootfd, &root_id);
-	if (r == 0)
-		r = path_mount_id(dir, &dir_id);
-	if (r < 0)
-		return err_set(err, ERR_KERNEL, -r, "statx mount id of %s", path);
-	if (root_id != dir_id)
-		return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
-	if (mkdirat(dir, name, 0755) == 0)
-		return 1;
-	return errno == EEXIST ? 0 : err_set(err, ERR_WRITE, errno, "%s", path);
+	if (path[0] == '/' && !path[1])
+		return true;
+	for (; *p == '/'; p = end) {
+		end = strchrnul(++p, '/');
+		if (end == p || (p[0] == '.' && (end == p + 1 || (p[1] == '.' && end == p + 2))))
+			return false;
+	}
+	return end > path && end - path < PATH_MAX;
 }
 
-static void note_nothing(void *data, const char *path)
+/* Who is told of each directory that was made. */
+struct maker {
+	path_made_fn *made;
+	void *data;
+};
+
+/*
+ * The directory, where it lies on the root's mount, even if the way to it leads over another one; else -EXDEV. Nearly always
+ * no mount is on the way.
+ */
+static int open_on_root(int rootfd, const char *path)
+{
+	cleanup_fd int fd = path_open_same_mount(rootfd, path, O_PATH | O_DIRECTORY);
+	uint64_t root_id = 0, id = 1;
+	int r = 0;
+
+	if (fd != -EXDEV)
+		return take_fd(fd);
+	fd = path_open(rootfd, path, O_PATH | O_DIRECTORY);
+	if (fd >= 0)
+		r = path_mount_id(rootfd, &root_id);
+	if (fd >= 0 && r == 0)
+		r = path_mount_id(fd, &id);
+	if (r < 0)
+		return r;
+	return fd < 0 || id == root_id ? take_fd(fd) : -EXDEV;
+}
+
+/* The next prefix of a path, made in the one above where it is missing. *ret, like above: -EXDEV where it lies on another mount. */
+static int descend(int rootfd, int above, const char *path, const struct maker *m, int *ret, struct err *err)
+{
+	bool is_new = false;
+
+	*ret = open_on_root(rootfd, path);
+	if (*ret == -ENOENT) {
+		if (above == -EXDEV)
+			return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
+		is_new = mkdirat(above, path_base(path), 0755) == 0;
+		if (!is_new && errno != EEXIST)
+			return err_set(err, ERR_WRITE, errno, "%s", path);
+		*ret = open_on_root(rootfd, path);
+	}
+	if (is_new)
+		m->made(m->data, path, *ret);
+	if (*ret >= 0 || *ret == -EXDEV)
+		return 0;
+	return err_set(err, *ret == -ENOSYS ? ERR_KERNEL : ERR_TARGET, -*ret, "%s", path);
+}
+
+static void note_nothing(void *data, const char *path, int fd)
 {
 	(void)data;
 	(void)path;
+	(void)fd;
 }
 
 int path_make_dir(int rootfd, const char *path, struct err *err)
@@ -196,40 +242,30 @@ int path_make_dir(int rootfd, const char *path, struct err *err)
 
 int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void *data, struct err *err)
 {
+	const struct maker maker = { made, data };
 	char norm[PATH_MAX], prefix[PATH_MAX];
 	cleanup_fd int dir = -EBADF;
+	int above = rootfd, next, r = path_normalize(path, norm, sizeof(norm));
 	size_t end = 0;
-	int r = path_normalize(path, norm, sizeof(norm));
 
 	if (r < 0)
 		return err_set(err, ERR_TARGET, -r, "%s", path);
 	/* Nearly always it is there. */
-	dir = path_open(rootfd, norm, O_PATH | O_DIRECTORY);
+	dir = open_on_root(rootfd, norm);
 	if (dir >= 0)
 		return take_fd(dir);
-	dir = path_open(rootfd, ".", O_PATH | O_DIRECTORY);
-	if (dir < 0)
-		return err_set(err, dir == -ENOSYS ? ERR_KERNEL : ERR_ROOTFS, -dir, "openat2");
+	if (dir == -ENOSYS)
+		return err_set(err, ERR_KERNEL, ENOSYS, "openat2");
 	/* Prefix by prefix from the root, so that symlinks among them are always resolved inside it. */
 	while (norm[end]) {
-		int next;
-
 		end += 1 + strcspn(norm + end + 1, "/");
 		memcpy(prefix, norm, end);
 		prefix[end] = '\0';
-		next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
-		if (next == -ENOENT) {
-			r = make_component(rootfd, dir, path_base(prefix), prefix, err);
-			if (r < 0)
-				return r;
-			if (r > 0)
-				made(data, prefix);
-			next = path_open(rootfd, prefix, O_PATH | O_DIRECTORY);
-		}
-		if (next < 0)
-			return err_set(err, next == -ENOSYS ? ERR_KERNEL : ERR_TARGET, -next, "%s", prefix);
+		r = descend(rootfd, above, prefix, &maker, &next, err);
+		if (r < 0)
+			return r;
 		fd_close(dir);
-		dir = next;
+		above = dir = next;
 	}
-	return take_fd(dir);
+	return dir < 0 ? err_set(err, ERR_FOREIGN_MOUNT, -dir, "%s", norm) : take_fd(dir);
 }

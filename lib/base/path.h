@@ -52,12 +52,12 @@ int path_mount_id(int fd, uint64_t *ret) must_check;
 /*
  * Opens the directory `path` below rootfd for making things in it (O_PATH|O_DIRECTORY). Missing directories are
  * made (mode 0755), but only on the mount that rootfd lies on; symlinks that stand in the way are followed inside the
- * root. fd, or -errno with *err set: ERR_FOREIGN_MOUNT (-EXDEV) where something would have to be made on another
+ * root. fd, or -errno with *err set: ERR_FOREIGN_MOUNT (-EXDEV) where it lies, or something would have to be made, on another
  * mount, ERR_TARGET where something that is no directory stands in the way, ERR_WRITE where mkdir failed.
  */
 int path_make_dir(int rootfd, const char *path, struct err *err) must_check;
-/* The same; made(data, path) is called for each directory that was made, the outer one first. */
-typedef void path_made_fn(void *data, const char *path);
+/* The same; made(data, path, fd) is called for each directory that was made, the outer one first; fd < 0: it is already gone. */
+typedef void path_made_fn(void *data, const char *path, int fd);
 int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void *data, struct err *err) must_check;
 
 /*
@@ -74,5 +74,7 @@ bool path_is_below(const char *path, const char *dir);
  * not absolute, -ENAMETOOLONG.
  */
 int path_normalize(const char *path, char *buf, size_t size) must_check;
+/* Whether path_normalize would leave it as it is. */
+bool path_is_normal(const char *path);
 
 #endif

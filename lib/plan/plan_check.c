@@ -19,11 +19,7 @@ static int refuse(struct err *err, const char *what, const char *why)
 
 static bool is_plain(const char *path)
 {
-	char normal[PATH_MAX];
-
-	if (!path || strpbrk(path, "\n\r"))
-		return false;
-	return path_normalize(path, normal, sizeof(normal)) == 0 && str_eq(normal, path);
+	return path && path_is_normal(path) && !strchr(path, '\n') && !strchr(path, '\r');
 }
 
 /* Strictly below: the directory itself does not count. */

@@ -14,14 +14,13 @@
 
 bool tree_is_file_name(const char *s)
 {
-	size_t n = 0;
+	const char *p = s;
 
-	if (str_eq(s, ".") || str_eq(s, ".."))
+	if (s[0] == '.' && (!s[1] || (s[1] == '.' && !s[2])))
 		return false;
-	for (; s[n]; n++)
-		if (n >= NAME_MAX || s[n] == '/' || s[n] < ' ' || s[n] > '~')
-			return false;
-	return n > 0;
+	while (*p >= ' ' && *p <= '~' && *p != '/')
+		p++;
+	return !*p && p > s && p - s <= NAME_MAX;
 }
 
 bool tree_is_relative(const char *s)

@@ -99,8 +99,8 @@ TEST(nowhere_to_note)
 	struct container c = container_at(dir, &made);
 	struct err err = ERR_INIT;
 
-	made_note(NULL, "/x");
-	made_note(&made, "/not/there");
+	made_note_at(NULL, "/x", c.rootfd, "");
+	made_note_at(&made, "/not/there", -ENOENT, "");
 	CHECK_INT(made.n, 0);
 	c.made = NULL;
 	CHECK_INT(inside_write(&c, "/etc/new", "x", 1, &err), 0);
@@ -111,11 +111,12 @@ TEST(nowhere_to_note)
 	container_close(&c);
 }
 
-static void count(void *data, const char *path)
+static void count(void *data, const char *path, int fd)
 {
+	struct stat st;
 	char *all = data;
 
-	strcat(strcat(all, path), " ");
+	strcat(strcat(all, path), fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) ? " " : "? ");
 }
 
 TEST(each_directory_is_told_once)
