@@ -6,37 +6,16 @@ SCENE is what scene.sh made. In every round each variant of a group starts one c
 root that no start has used before; a variant is compared with plain runc of the same round, and the second plain runc shows the noise.
 """
 import argparse
-import copy
 import json
 import os
 import platform
 import subprocess
 import sys
 
+import processes
 import stats
-from containers import Containers, timed
-
-HOOK_ENV = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-
-
-class Variant:
-    """One way of starting a container."""
-
-    def __init__(self, name, runtime, verb, gpus=None, hook=None, mounts=None):
-        self.name = name
-        self.runtime = runtime
-        self.verb = verb
-        self.gpus = gpus
-        self.hook = hook
-        self.mounts = mounts or []
-
-    def edit(self, config):
-        """What an engine would write of it into config.json."""
-        if self.gpus:
-            config["process"]["env"] += ["NVIDIA_VISIBLE_DEVICES=" + self.gpus]
-        if self.hook:
-            config["hooks"] = {"prestart": [{"path": self.hook[0], "args": self.hook, "env": HOOK_ENV}]}
-        config["mounts"] = config["mounts"] + copy.deepcopy(self.mounts)
+from containers import Containers, Variant, timed
+from table import heading, say, span
 
 
 class Bench:
@@ -58,8 +37,8 @@ class Bench:
     def shim(self, host, conf="conf"):
         return [self.facts["runtime"], "--nvcoreos-config", os.path.join(self.host(host), conf)]
 
-    def hook(self, host):
-        return [self.facts["hook"], "--config", os.path.join(self.host(host), "conf"), "prestart"]
+    def hook(self, host, *options):
+        return [self.facts["hook"], "--config", os.path.join(self.host(host), "conf"), *options, "prestart"]
 
     def paired(self, group, variants, image, base=0):
         """Rounds of them all; a row each, compared with variants[base]."""
@@ -178,47 +157,6 @@ class Bench:
             self.rows.append(row)
             say(f"shim     {what:37} p50 {row['added_p50_ms']:5.2f}  p90 {row['added_p90_ms']:5.2f}")
 
-    def processes(self):
-        """What hook and shim take themselves, told by the kernel when they end; and their system calls, in one more run."""
-        say(f"\nour own processes: CPU, peak memory, system calls\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9} {'calls':>6}")
-        usage = os.path.join(self.scene, "usage-idle")
-        for hook in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
-            self.containers.start(Variant("", [self.runc], "run", hook=hook + [self.facts["idle"]]), self.image("small"), self.runc)
-        self.usage_row("hook", "small, one that does nothing", usage)
-        for image in ("small", "big"):
-            for host in ("full", "driver40", "driver400", "gpus64"):
-                usage = os.path.join(self.scene, f"usage-{image}-{host}")
-                hook = [self.facts["rusage"], usage] + self.hook(host)
-                variant = Variant("", [self.runc], "run", gpus="0", hook=hook)
-                for _ in range(self.rounds):
-                    self.containers.start(variant, self.image(image), self.runc)
-                variant.hook = self.traced(usage) + self.hook(host)
-                self.containers.start(variant, self.image(image), self.runc)
-                self.usage_row("hook", f"{image} {host}", usage)
-        for host in ("full", "driver40", "driver400", "gpus64"):
-            self.shim_usage(host)
-
-    def traced(self, usage):
-        return [self.facts["strace"], "-qq", "-o", usage + ".calls"]
-
-    def shim_usage(self, host):
-        usage = os.path.join(self.scene, "usage-shim-" + host)
-        for under in [[self.facts["rusage"], usage]] * self.rounds + [self.traced(usage)]:
-            variant = Variant("", [], "create", gpus="0")
-            bundle, name = self.containers.prepare(variant, self.image("small"))
-            timed(under + self.shim(host, "conf-idle") + ["--root", "/nowhere", "create", "--bundle", bundle, name], self.containers.log)
-            self.containers.clean(bundle, name, self.runc)
-        self.usage_row("shim", "small " + host, usage)
-
-    def usage_row(self, program, what, path):
-        with open(path, encoding="utf-8") as f:
-            lines = [[int(word) for word in line.split()] for line in f]
-        cpu = stats.median_interval([line[1] / 1e3 for line in lines])
-        row = {"group": "processes", "program": program, "what": what, "rounds": len(lines), "cpu_ms": cpu[0], "cpu_low_ms": cpu[1],
-               "cpu_high_ms": cpu[2], "peak_kib": max(line[2] for line in lines), "calls": calls(path + ".calls")}
-        self.rows.append(row)
-        say(f"{program:8} {what:37} {cpu[0]:8.2f} {f'({cpu[1]:.2f} {cpu[2]:.2f})':>15} {row['peak_kib']:9} {row['calls']:6}")
-
     def tool(self):
         """What people wait for."""
         say(f"\nthe tool: wall time\n{'':46} {'p50 ms':>8} {'p90 ms':>8}")
@@ -229,36 +167,12 @@ class Bench:
             say(f"tool     {what:37} {row['p50_ms']:8.2f} {row['p90_ms']:8.2f}")
 
 
-def calls(trace):
-    """Of the program that was started, with its own execve and the one by which it becomes another."""
-    count = executed = 0
-    with open(trace, encoding="utf-8", errors="replace") as f:
-        for line in f:
-            executed += line.startswith("execve(")
-            count += 1
-            if executed == 2:
-                break
-    return count
-
-
 def counted():
     """What tests/integration/cost.bats counted in a virtual machine without noise."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "figures"), encoding="utf-8") as f:
         lines = f.read().splitlines()
     keys = ("scene", "program", "what", "figure")
     return {"made": lines[2].lstrip("# "), "figures": [dict(zip(keys, line.split()[:3] + [int(line.split()[3])])) for line in lines[3:]]}
-
-
-def span(interval):
-    return f"{interval[0]:7.2f} ({interval[1]:6.2f} {interval[2]:6.2f})"
-
-
-def heading(text):
-    say(f"\n{text}\n{'':50} {'ms':>8} {'ratio':>6}  {'added':>7} {'(low    high)':>15}  {'CPU':>7} {'(low    high)':>15}")
-
-
-def say(line):
-    print(line, flush=True)
 
 
 def version(program):
@@ -279,7 +193,7 @@ def machine(facts):
 
 
 GROUPS = {"create": Bench.create, "run": Bench.run, "growth": Bench.growth, "bursts": Bench.bursts, "shim": Bench.shim_alone,
-          "processes": Bench.processes, "tool": Bench.tool}
+          "processes": processes.measure, "tool": Bench.tool}
 
 
 def main():

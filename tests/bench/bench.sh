@@ -19,5 +19,5 @@ trap 'exit 1' HUP INT TERM
 # crun takes no hybrid of cgroups; the machine keeps its own.
 # shellcheck disable=SC2016 # for that shell
 unshare -m --propagation private sh -c '! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified
-	exec "$@"' sh python3 "$here/bench.py" "$scene" "$out" "$@"
+	exec "$@"' sh python3 -B "$here/bench.py" "$scene" "$out" "$@"
 echo "figures: $(realpath --relative-to=. "$out")"

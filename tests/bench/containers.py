@@ -8,6 +8,7 @@ import subprocess
 import time
 
 QUIET = os.open(os.devnull, os.O_RDWR)
+HOOK_ENV = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
 
 
 class Figure:
@@ -42,6 +43,26 @@ def wait(pid, begin, argv, log):
 def timed(argv, log):
     pid, begin = spawn(argv, log)
     return wait(pid, begin, argv, log)
+
+
+class Variant:
+    """One way of starting a container."""
+
+    def __init__(self, name, runtime, verb, gpus=None, hook=None, mounts=None):
+        self.name = name
+        self.runtime = runtime
+        self.verb = verb
+        self.gpus = gpus
+        self.hook = hook
+        self.mounts = mounts or []
+
+    def edit(self, config):
+        """What an engine would write of it into config.json."""
+        if self.gpus:
+            config["process"]["env"] += ["NVIDIA_VISIBLE_DEVICES=" + self.gpus]
+        if self.hook:
+            config["hooks"] = {"prestart": [{"path": self.hook[0], "args": self.hook, "env": HOOK_ENV}]}
+        config["mounts"] = config["mounts"] + copy.deepcopy(self.mounts)
 
 
 class Containers:
@@ -80,6 +101,11 @@ class Containers:
 
     def argv(self, variant, bundle, name):
         return variant.runtime + ["--root", self.directory + "/state", variant.verb, "--no-new-keyring", "--bundle", bundle, name]
+
+    def init(self, runc, name):
+        """The pid of a container's first process."""
+        argv = [runc, "--root", self.directory + "/state", "state", name]
+        return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)["pid"]
 
     def clean(self, bundle, name, runc):
         subprocess.run([runc, "--root", self.directory + "/state", "delete", "--force", name], stdout=QUIET, stderr=QUIET, check=False)

@@ -13,7 +13,7 @@ driver=535.261.03
 
 # program NAME: static, so that its peak is its own.
 program() {
-	cc -O2 -static -o "$scene/$1" "$here/$1.c"
+	cc -O2 -D_GNU_SOURCE -static -o "$scene/$1" "$here/$1.c"
 }
 
 # libraries FROM DIR PREFIX SUFFIX N: copies of that library, each with a SONAME of its own, which has the length of the one in FROM.
@@ -139,7 +139,7 @@ facts() {
 	jq -n --arg scene "$scene" --arg runc "$(command -v runc)" --arg crun "$(command -v crun)" --arg strace "$(command -v strace)" --arg build "$NVCOREOS_BUILD" --arg driver "$driver" \
 		--argjson verify "$(cat "$scene/verify.json" 2>/dev/null || echo '[]')" --argjson libraries "$(find "$full/libraries" -type f | wc -l)" --argjson bursts "${BURSTS:-20}" \
 		'{runc: $runc, driver: $driver, libraries: $libraries, bursts: $bursts, idle: ($scene + "/idle"), rusage: ($scene + "/rusage"),
-		hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace, again: ($scene + "/again"),
+		floor: ($scene + "/floor"), nvcoreos: ($build + "/nvcoreos"), hook: ($build + "/nvcoreos-hook"), runtime: ($build + "/nvcoreos-runtime"), strace: $strace, again: ($scene + "/again"),
 		tool: (($build + "/nvcoreos") as $tool | ["--config", $scene + "/hosts/full/conf"] as $conf | {
 			"plan of one GPU": ([$tool] + $conf + ["plan", "--env", "NVIDIA_VISIBLE_DEVICES=0", "--rootfs", $scene + "/images/small"]),
 			"load, nothing to do (the boot unit)": ([$tool] + $conf + ["load"]),
@@ -158,6 +158,7 @@ make)
 	program idle
 	program again
 	program rusage
+	program floor
 	image_small
 	image_big
 	hosts

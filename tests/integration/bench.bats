@@ -37,13 +37,13 @@ setup() {
 		import containers
 		containers.timed(["/bin/false"], sys.argv[2])
 	EOF
-	run ! python3 "$BATS_TEST_TMPDIR/one.py" "$NVC_TESTS/bench" "$BATS_TEST_TMPDIR/log"
+	run ! python3 -B "$BATS_TEST_TMPDIR/one.py" "$NVC_TESTS/bench" "$BATS_TEST_TMPDIR/log"
 	echo "$output"
 	[[ $output == *'bench: /bin/false: status 256'* ]]
 }
 
 @test "the median's interval is the binomial one" {
-	run -0 python3 - "$NVC_TESTS/bench" <<-'EOF'
+	run -0 python3 -B - "$NVC_TESTS/bench" <<-'EOF'
 		import sys
 		sys.path.insert(0, sys.argv[1])
 		import stats

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes for floor.c: what one start does, as lines, made from the plan of that start and from what such a start has left behind."""
+import os
+
+
+def line(*fields):
+    return "\t".join(fields)
+
+
+def split(path):
+    return os.path.dirname(path), os.path.basename(path)
+
+
+class Host:
+    """What a start reads of a scene's host."""
+
+    def __init__(self, directory, tree):
+        self.conf = os.path.join(directory, "conf")
+        self.proc = os.path.join(directory, "host/proc")
+        self.dev = os.path.join(directory, "host/dev")
+        self.start = os.path.join(tree, "start.json")
+
+    def shown(self, gpus):
+        """Files of /proc/driver/nvidia that a container gets of its own: (source, name)."""
+        driver = os.path.join(self.proc, "driver/nvidia")
+        names = ["version", "params", "registry"] + [f"gpus/{gpu['pci']}/information" for gpu in gpus]
+        return [(os.path.join(driver, name), name) for name in names]
+
+    def facts(self):
+        """Which GPUs there are, and by what numbers."""
+        return [line("read", os.path.join(self.proc, "devices")), line("list", os.path.join(self.proc, "driver/nvidia/gpus"))]
+
+    def driver(self):
+        """What the driver's tree gives a container."""
+        return [line("read", "/etc/os-release"), line("read", self.start)]
+
+
+def looked_at(plan, files):
+    """A line for each directory in which something is to be made: its names there."""
+    names = {}
+    for path in ["/usr/local/nvidia", "/etc/ld.so.conf.d"] + files + [link["path"] for link in plan["links"]]:
+        names.setdefault(os.path.dirname(path), []).append(os.path.basename(path))
+    return [line("look", directory, *found) for directory, found in names.items()]
+
+
+def clones(plan, host):
+    lines = [line("clone", mount["source"], "dir") for mount in plan["mounts"]]
+    return lines + [line("clone", os.path.join(host.dev, node["name"]), "node") for node in plan["nodes"]]
+
+
+def proc(plan, host):
+    """A tmpfs with the files of the GPUs that were asked for."""
+    lines = ["tmpfs", line("showdir", "gpus")] + [line("showdir", "gpus/" + gpu["pci"]) for gpu in plan["gpus"]]
+    return lines + [line("show", source, name) for source, name in host.shown(plan["gpus"])] + ["seal"]
+
+
+def places(plan):
+    return [line("place", *split(mount["target"])) for mount in plan["mounts"]] + [line("node", node["name"]) for node in plan["nodes"]]
+
+
+def made(plan, left, image):
+    """Links and files, and the directories that the image has not; left: {path in the container: a file with what is there}."""
+    lines, there = [], set()
+    for link in plan["links"]:
+        missing, at = [], os.path.dirname(link["path"])
+        while at not in there and not os.path.isdir(image + at):
+            missing.append(at)
+            at = os.path.dirname(at)
+        there.update(missing)
+        lines += [line("dir", *split(path)) for path in reversed(missing)] + [line("link", link["target"], *split(link["path"]))]
+    return lines + [line("put", source, *split(path)) for path, source in left.items()]
+
+
+def hook(plan, host, left, image, rules):
+    lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts() + ["state", line("bundle", "config.json"), "visit"]
+    lines += host.driver() + looked_at(plan, list(left)) + clones(plan, host) + proc(plan, host) + ["join"] + places(plan) + ["move"]
+    return "\n".join(lines + made(plan, left, image)) + "\n"
+
+
+def shim(plan, host, config, program, rules):
+    lines = (["rules"] if rules else []) + [line("read", host.conf)] + host.facts()
+    lines += [line("read", source) for source, name in host.shown(plan["gpus"]) if name not in ("params", "registry")]
+    return "\n".join(lines + host.driver() + [line("read", config), "lower", line("rewrite", config), "lower", line("become", program)]) + "\n"
