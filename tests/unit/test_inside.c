@@ -72,6 +72,37 @@ TEST(files_are_replaced_and_never_followed)
 	container_close(&c);
 }
 
+static bool leads(const char *dir, const char *path, const char *target)
+{
+	char full[4096], to[64] = "";
+
+	snprintf(full, sizeof(full), "%s%s", dir, path);
+	return readlink(full, to, sizeof(to) - 1) > 0 && strcmp(to, target) == 0;
+}
+
+/* Whether they lie beside one another or not, each is where it belongs; behind one that cannot be made there is none. */
+TEST(links_each_in_its_directory)
+{
+	static const struct plan_link links[] = {
+		{ "/usr/bin/a", "to-a" },   { "/usr/bin/b", "to-b" }, { "/usr/bim/c", "to-c" },
+		{ "/usr/share/d", "to-d" }, { "/usr/bin/e", "to-e" }, { "/file/x", "to-x" },
+		{ "/usr/bin/f", "to-f" },
+	};
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+
+	tap_write(dir, "file", "");
+	CHECK_INT(inside_links(&c, links, 0, &err), 0);
+	CHECK_INT(inside_links(&c, links, 5, &err), 0);
+	for (size_t i = 0; i < 5; i++)
+		tap_check(leads(dir, links[i].path, links[i].target), __FILE__, __LINE__, links[i].path);
+	CHECK_INT(inside_links(&c, links + 5, 2, &err), -ENOTDIR);
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK(!leads(dir, "/usr/bin/f", "to-f"));
+	container_close(&c);
+}
+
 TEST(parents_that_are_links_stay_inside)
 {
 	const char *dir = tap_tmpdir(), *outside = tap_tmpdir();
