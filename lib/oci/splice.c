@@ -183,6 +183,8 @@ int splice_items(const struct strbuf *b, struct splice_span container, struct sp
 
 	while (r == 0 && (r = walk_next(&w)) > 0) {
 		r = walk_value(&w, &value);
+		if (r < 0)
+			return r;
 		if (n == cap) {
 			cap = cap ? 2 * cap : 32;
 			items = mem_realloc_array(items, cap, sizeof(*items));
