@@ -185,6 +185,13 @@ struct maker {
 	void *data;
 };
 
+static int failed(int r, const char *path, struct err *err)
+{
+	if (r == -ENOSYS)
+		return err_set(err, ERR_KERNEL, ENOSYS, "openat2 or statx of %s", path);
+	return err_set(err, ERR_TARGET, -r, "%s", path);
+}
+
 /*
  * The directory, where it lies on the root's mount, even if the way to it leads over another one; else -EXDEV. Nearly always
  * no mount is on the way.
@@ -219,13 +226,15 @@ static int descend(int rootfd, int above, const char *path, const struct maker *
 		is_new = mkdirat(above, path_base(path), 0755) == 0;
 		if (!is_new && errno != EEXIST)
 			return err_set(err, ERR_WRITE, errno, "%s", path);
-		*ret = open_on_root(rootfd, path);
+		/* What was made, by its name alone: the path can lead to somebody else's by now, which is not to be told as ours. */
+		*ret = is_new ? path_open_same_mount(above, path_base(path), O_PATH | O_DIRECTORY | O_NOFOLLOW)
+			      : open_on_root(rootfd, path);
 	}
 	if (is_new)
 		m->made(m->data, path, *ret);
 	if (*ret >= 0 || *ret == -EXDEV)
 		return 0;
-	return err_set(err, *ret == -ENOSYS ? ERR_KERNEL : ERR_TARGET, -*ret, "%s", path);
+	return failed(*ret, path, err);
 }
 
 static void note_nothing(void *data, const char *path, int fd)
@@ -255,7 +264,7 @@ int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void 
 	if (dir >= 0)
 		return take_fd(dir);
 	if (dir == -ENOSYS)
-		return err_set(err, ERR_KERNEL, ENOSYS, "openat2");
+		return failed(dir, norm, err);
 	/* Prefix by prefix from the root, so that symlinks among them are always resolved inside it. */
 	while (norm[end]) {
 		end += 1 + strcspn(norm + end + 1, "/");

@@ -10,6 +10,7 @@
 #include "apply/inside.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "faults.h"
 #include "sandbox.h"
 #include "tap.h"
 
@@ -134,6 +135,41 @@ TEST(each_directory_is_told_once)
 	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
 	CHECK(path_make_dir_noting(root, "/x/y/z", count, all, &err) < 0);
 	CHECK_STR(all, "/x/a /x/a/b /x/a/b/c ");
+}
+
+/* Notes as a start does; after the first one somebody puts /b in the place of /a. */
+static void note_and_exchange(void *data, const char *path, int fd)
+{
+	struct made *m = data;
+
+	if (m->n == 0) {
+		CHECK_INT(renameat(m->rootfd, "a", m->rootfd, "old"), 0);
+		CHECK_INT(renameat(m->rootfd, "b", m->rootfd, "a"), 0);
+		/* As if that were a moment later, when the next one had been looked for already. */
+		faults_arm("openat2", 1, ENOENT);
+	}
+	made_note_at(m, path, fd, "");
+}
+
+TEST(what_has_come_into_the_way_is_not_noted)
+{
+	const char *dir = tap_tmpdir();
+	struct made made;
+	struct container c = container_at(dir, &made);
+	struct err err = ERR_INIT;
+	cleanup_fd int fd = -EBADF;
+
+	tap_write(dir, "a/x", "");
+	tap_write(dir, "b/c/d/x", "");
+	CHECK_INT(unlinkat(c.rootfd, "b/c/d/x", 0), 0);
+	fd = path_make_dir_noting(c.rootfd, "/a/c/d", note_and_exchange, &made, &err);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK(fd >= 0 && there(dir, "/old/c/d"));
+	CHECK_INT(made.n, 2);
+	made_undo(&made);
+	CHECK(there(dir, "/a/c/d"));
+	made_free(&made);
+	container_close(&c);
 }
 
 /* The same directory by a mount of its own, as a volume that somebody puts there meanwhile. */

@@ -339,6 +339,7 @@ static void in_own_namespace(const char *dir)
 	faults_disarm();
 	faults_arm_from("statx", 1, 0);
 	MUST(path_make_dir(root, "/vol/there", &err) == -ENOSYS && err.code == ERR_KERNEL);
+	MUST(strstr(err.what, "statx"));
 	faults_disarm();
 	fd = path_make_dir(root, "/vol/to-etc/made/below", &err);
 	MUST(fd >= 0);
