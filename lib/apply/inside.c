@@ -178,7 +178,9 @@ static int open_dev_parent(const struct container *c, const char *path, uint64_t
 	if (strcmp(parent, "/dev") == 0)
 		return take_fd(dev);
 	/* There its own mount is the root that things may be made on; a directory that is there can be a volume. */
-	return path_make_dir(dev, parent + strlen("/dev"), err);
+	r = path_make_dir(dev, parent + strlen("/dev"), err);
+	/* That names what it was given, which is below /dev. */
+	return r < 0 ? err_set(err, err->code, -r, "%s", path) : r;
 }
 
 static int classify_node(const struct path_facts *f, const char *path, dev_t rdev, struct err *err)

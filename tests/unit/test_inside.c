@@ -177,8 +177,13 @@ static int on_volumes(const char *dir)
 	/* A volume below that is not. */
 	ok &= inside_target_node(&c, "volume/card0", makedev(226, 0), dev_mount(&c), &fd, &seen, &err) == -EXDEV &&
 	      err.code == ERR_FOREIGN_MOUNT;
+	ok &= CHECK_STR(err.what, "/dev/volume/card0");
 	ok &= inside_dev_link(&c, "volume/link", "card0", dev_mount(&c), &err) == -EXDEV;
 	ok &= inside_dev_link(&c, "volume/sub/link", "card0", dev_mount(&c), &err) == -EXDEV;
+	ok &= CHECK_STR(err.what, "/dev/volume/sub/link");
+	faults_arm("mkdirat", 1, ENOSPC);
+	ok &= inside_dev_link(&c, "new/link", "card0", dev_mount(&c), &err) == -ENOSPC && err.code == ERR_WRITE;
+	ok &= CHECK_INT(faults_disarm(), 1) && CHECK_STR(err.what, "/dev/new/link");
 	CHECK(ok);
 	return ok ? 0 : 1;
 }
