@@ -72,37 +72,6 @@ TEST(files_are_replaced_and_never_followed)
 	container_close(&c);
 }
 
-static bool leads(const char *dir, const char *path, const char *target)
-{
-	char full[4096], to[64] = "";
-
-	snprintf(full, sizeof(full), "%s%s", dir, path);
-	return readlink(full, to, sizeof(to) - 1) > 0 && strcmp(to, target) == 0;
-}
-
-/* Whether they lie beside one another or not, each is where it belongs; behind one that cannot be made there is none. */
-TEST(links_each_in_its_directory)
-{
-	static const struct plan_link links[] = {
-		{ "/usr/bin/a", "to-a" },   { "/usr/bin/b", "to-b" }, { "/usr/bim/c", "to-c" },
-		{ "/usr/share/d", "to-d" }, { "/usr/bin/e", "to-e" }, { "/file/x", "to-x" },
-		{ "/usr/bin/f", "to-f" },
-	};
-	const char *dir = tap_tmpdir();
-	struct container c = container_at(dir);
-	struct err err = ERR_INIT;
-
-	tap_write(dir, "file", "");
-	CHECK_INT(inside_links(&c, links, 0, &err), 0);
-	CHECK_INT(inside_links(&c, links, 5, &err), 0);
-	for (size_t i = 0; i < 5; i++)
-		tap_check(leads(dir, links[i].path, links[i].target), __FILE__, __LINE__, links[i].path);
-	CHECK_INT(inside_links(&c, links + 5, 2, &err), -ENOTDIR);
-	CHECK_INT(err.code, ERR_TARGET);
-	CHECK(!leads(dir, "/usr/bin/f", "to-f"));
-	container_close(&c);
-}
-
 TEST(parents_that_are_links_stay_inside)
 {
 	const char *dir = tap_tmpdir(), *outside = tap_tmpdir();
@@ -143,6 +112,48 @@ TEST(nothing_is_mounted_on_what_is_the_kernels)
 	CHECK(inside_target_node(&c, "../version", 0, 0, &(int){ -1 }, &seen, &err) < 0);
 	CHECK_STR(err.what, "/dev/../version lies on a file system of the kernel's");
 	container_close(&c);
+}
+
+static bool leads(const struct container *c, const char *path, const char *want)
+{
+	char target[64];
+	ssize_t n = readlinkat(c->rootfd, path, target, sizeof(target));
+
+	return n == (ssize_t)strlen(want) && memcmp(target, want, (size_t)n) == 0;
+}
+
+/* Each in its own directory, whatever was that of the one before; the first that cannot be made ends it and is named. */
+TEST(links_beside_one_another_and_not)
+{
+	static const struct plan_link links[] = {
+		{ "/one", "1" },       { "/etc/aa/one", "2" }, { "/etc/aa/two", "3" }, { "/etc/bb/one", "4" },
+		{ "/etc/b/one", "5" }, { "/etc/aa/one", "6" }, { "/two", "7" },
+	};
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct err err = ERR_INIT;
+
+	tap_write(dir, "two", "");
+	CHECK_INT(inside_links(&c, links, 0, &err), 0);
+	CHECK_INT(inside_links(&c, links, ARRAY_SIZE(links), &err), 0);
+	CHECK(leads(&c, "one", "1") && leads(&c, "etc/aa/one", "6") && leads(&c, "etc/aa/two", "3"));
+	CHECK(leads(&c, "etc/bb/one", "4") && leads(&c, "etc/b/one", "5") && leads(&c, "two", "7"));
+	/* The second's directory is asked for, the third's not again, the fourth's is. */
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
+		CHECK_INT(unlinkat(c.rootfd, links[i].path + 1, 0), i == 5 ? -1 : 0);
+	faults_arm_from("openat2", 3, EMFILE);
+	CHECK_INT(inside_links(&c, links, ARRAY_SIZE(links), &err), -EMFILE);
+	faults_disarm();
+	CHECK_INT(err.code, ERR_TARGET);
+	CHECK(leads(&c, "one", "1") && leads(&c, "etc/aa/one", "2") && leads(&c, "etc/aa/two", "3"));
+	CHECK(!leads(&c, "etc/bb/one", "4") && !leads(&c, "etc/b/one", "5") && !leads(&c, "two", "7"));
+	faults_arm("symlinkat", 2, EROFS);
+	CHECK_INT(inside_links(&c, links + 3, 3, &err), -EROFS);
+	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(err.code, ERR_WRITE);
+	CHECK_STR(err.what, "/etc/b/one");
+	container_close(&c);
+	CHECK_INT(caps_restore(&err), 0);
 }
 
 static int on_volumes(const char *dir)
