@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B]: what nvcoreos adds to a container's start.
+"""bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B] [--check]: what nvcoreos adds to a container's start.
 
-SCENE is what scene.sh made. In every round each variant of a group starts one container, forwards and backwards in turn, each on a
+SCENE is what scene.sh made; with --check only the arguments are looked at. In every round each variant of a group starts one container, forwards and backwards in turn, each on a
 root that no start has used before; a variant is compared with plain runc of the same round, and the second plain runc shows the noise.
 """
 import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
-import sys
 
 import processes
 import stats
-from containers import Containers, Variant, timed
+from containers import Containers, Stop, Variant, timed
 from table import heading, say, span
 
 
@@ -122,7 +122,8 @@ class Bench:
 
     def bursts(self):
         """Many at once."""
-        say(f"\nbursts: each start's time in ms, {self.facts['bursts']} bursts\n{'':46} {'runc p50':>9} {'p99':>9} {'ours p50':>9} {'p99':>9} {'p99 ratio':>9}")
+        say(f"\nbursts: each start's time in ms, {self.facts['bursts']} bursts; of fewer than 100 starts the p99 is the slowest\n"
+            f"{'':37} {'starts':>8} {'runc p50':>9} {'p99':>9} {'ours p50':>9} {'p99':>9} {'p99 ratio':>9}")
         plain = Variant("runc", [self.runc], "create")
         ours = Variant("nvcoreos-runtime, 1 GPU", self.shim("full"), "create", gpus="0")
         for at_once in (1, 8, 64):
@@ -130,13 +131,13 @@ class Bench:
             for n in range(self.facts["bursts"]):
                 for variant in (plain, ours) if n % 2 == 0 else (ours, plain):
                     figures[variant.name] += [f.wall for f in self.containers.burst(variant, self.image("small"), self.runc, at_once)]
-            row = {"group": "bursts", "at_once": at_once, "bursts": self.facts["bursts"]}
+            row = {"group": "bursts", "at_once": at_once, "bursts": self.facts["bursts"], "starts": len(figures[ours.name])}
             for key, variant in (("runc", plain), ("ours", ours)):
                 row[key + "_p50_ms"] = stats.percentile(figures[variant.name], 0.5)
                 row[key + "_p99_ms"] = stats.percentile(figures[variant.name], 0.99)
             row["p99_ratio"] = row["ours_p99_ms"] / row["runc_p99_ms"]
             self.rows.append(row)
-            say(f"bursts   {at_once:3} at once {'':28} {row['runc_p50_ms']:9.2f} {row['runc_p99_ms']:9.2f} {row['ours_p50_ms']:9.2f}"
+            say(f"bursts   {at_once:3} at once {'':16} {row['starts']:8} {row['runc_p50_ms']:9.2f} {row['runc_p99_ms']:9.2f} {row['ours_p50_ms']:9.2f}"
                 f" {row['ours_p99_ms']:9.2f} {row['p99_ratio']:9.2f}")
 
     def shim_alone(self):
@@ -196,23 +197,50 @@ GROUPS = {"create": Bench.create, "run": Bench.run, "growth": Bench.growth, "bur
           "processes": processes.measure, "tool": Bench.tool}
 
 
-def main():
-    parser = argparse.ArgumentParser()
+class Arguments(argparse.ArgumentParser):
+    def error(self, message):
+        self.exit(2, f"bench: {message}; options: --rounds N, --groups A,B of {' '.join(GROUPS)}\n")
+
+
+def count(text):
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a number, one at least")
+    return int(text)
+
+
+def some_groups(text):
+    groups = text.split(",")
+    for name in groups:
+        if name not in GROUPS:
+            raise argparse.ArgumentTypeError(f"no group {name}")
+    return groups
+
+
+def output(path):
+    """Told before the measuring, which takes long."""
+    directory = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(directory) or os.path.isdir(path) or not os.access(directory, os.W_OK):
+        raise argparse.ArgumentTypeError(f"{path}: cannot be written")
+    return path
+
+
+def arguments():
+    parser = Arguments(add_help=False, allow_abbrev=False)
     parser.add_argument("scene")
-    parser.add_argument("output")
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--groups", default=",".join(GROUPS))
-    args = parser.parse_args()
-    groups = args.groups.split(",")
-    unknown = [g for g in groups if g not in GROUPS]
-    if unknown:
-        sys.exit(f"bench: no group {unknown[0]}: {' '.join(GROUPS)}")
+    parser.add_argument("output", type=output)
+    parser.add_argument("--rounds", type=count, default=40)
+    parser.add_argument("--groups", type=some_groups, default=list(GROUPS))
+    parser.add_argument("--check", action="store_true")
+    return parser.parse_args()
+
+
+def measure(args):
     bench = Bench(args.scene, args.rounds)
     result = {"machine": machine(bench.facts), "rounds": args.rounds}
     for key, value in result["machine"].items():
         say(f"{key}: {value}")
     try:
-        for group in groups:
+        for group in args.groups:
             GROUPS[group](bench)
     finally:
         bench.containers.end()
@@ -221,6 +249,18 @@ def main():
     with open(args.output, "w", encoding="utf-8") as f:
         json.dump(result, f, indent=1)
         f.write("\n")
+
+
+def main():
+    args = arguments()
+    if args.check:
+        return
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, Stop.ask)
+    try:
+        measure(args)
+    except subprocess.CalledProcessError as e:
+        raise SystemExit(f"bench: {' '.join(e.cmd)}: status {e.returncode}: {e.stderr or ''}") from None
 
 
 if __name__ == "__main__":

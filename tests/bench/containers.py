@@ -11,6 +11,21 @@ QUIET = os.open(os.devnull, os.O_RDWR)
 HOOK_ENV = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
 
 
+class Stop:
+    """Asked for by a signal: the start in progress comes to its end, the next one is not begun."""
+
+    asked = False
+
+    @classmethod
+    def ask(cls, _number, _frame):
+        cls.asked = True
+
+    @classmethod
+    def check(cls):
+        if cls.asked:
+            raise SystemExit("bench: stopped, no figures")
+
+
 class Figure:
     """One start: its time, and the CPU time of all that it has waited for, in ms."""
 
@@ -41,6 +56,7 @@ def wait(pid, begin, argv, log):
 
 
 def timed(argv, log):
+    Stop.check()
     pid, begin = spawn(argv, log)
     return wait(pid, begin, argv, log)
 
@@ -121,15 +137,24 @@ class Containers:
             self.clean(bundle, name, runc)
 
     def burst(self, variant, image, runc, n):
-        """n starts at once; a Figure each."""
+        """n starts at once; a Figure each, taken as they end: to wait in turn would time the first with the last."""
+        Stop.check()
         made = [self.prepare(variant, image) for _ in range(n)]
-        started = []
+        left, figures = {}, []
         try:
             for bundle, name in made:
                 argv = self.argv(variant, bundle, name)
-                started.append((*spawn(argv, self.log), argv))
-            return collect(started, self.log)
+                pid, begin = spawn(argv, self.log)
+                left[pid] = (begin, argv)
+                while left and (figure := ended(left, self.log, os.WNOHANG)):
+                    figures.append(figure)
+            while left:
+                figures.append(ended(left, self.log))
+            return figures
         finally:
+            # Where one has failed, the others still run.
+            for pid in left:
+                os.waitpid(pid, 0)
             for bundle, name in made:
                 self.clean(bundle, name, runc)
 
@@ -137,12 +162,10 @@ class Containers:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-def collect(started, log):
-    """Waits for all of them in the order in which they end: to wait in turn would time the first with the last."""
-    left = {pid: (begin, argv) for pid, begin, argv in started}
-    figures = []
-    while left:
-        pid = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT).si_pid
-        begin, argv = left.pop(pid)
-        figures.append(wait(pid, begin, argv, log))
-    return figures
+def ended(left, log, flags=0):
+    """The Figure of the next of them that ends, which is taken out of {pid: (begin, argv)}; None: WNOHANG, and none has ended."""
+    found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | flags)
+    if found is None:
+        return None
+    begin, argv = left.pop(found.si_pid)
+    return wait(found.si_pid, begin, argv, log)
