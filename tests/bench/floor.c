@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * floor RECIPE: as a hook of the prestart stage, or in front of a runtime, does what RECIPE says, line by line, with as few
- * system calls as there are for it. It decides nothing and checks nothing, so no program can give a container the same for
- * less; behind the line `rules` it also does what the design's rules demand, and no more. Fields are separated by tabs:
+ * floor RECIPE: as a hook of the prestart stage, or in front of a runtime, does what RECIPE says, line by line, with few
+ * system calls. It decides nothing and checks nothing; behind the line `rules` it also does what SECURITY.md's rules demand.
+ * A mark to compare with, and no proof that there is nothing lower: it closes what it opened, reads its recipe and what it
+ * puts, and makes the tmpfs even where a container has no /proc/driver/nvidia for it, as the hook does. Its filters let
+ * everything pass, so what a list of calls costs is not in it. Fields are separated by tabs:
  *   confine                 rules: nothing of whoever started it is left, a deadline, rights and system calls by phase
  *   state                   reads pid and bundle from standard input
  *   read FILE               of the host;  list DIR
- *   lower                   rules: the rights that are in force change
+ *   change                  rules: of the rights that are in force
  *   bundle FILE             reads it from the bundle
  *   visit                   rules: pins the container, holds its root (the bundle's rootfs) before anything is decided
  *   look DIR NAME...        rules: what stands there
@@ -14,7 +16,7 @@
  *   tmpfs                   another one, empty;  showdir NAME, show FROM NAME: what is in it;  seal
  *   join                    goes to the container's mount namespace
  *   place DIR NAME          a directory that the next clone is for;  node NAME: a file below /dev
- *   move                    every clone to its place;  unplaced: the last one has none
+ *   move                    every clone to its place; the tmpfs, the last one, has none
  *   dir DIR NAME · link TARGET DIR NAME · put FROM DIR NAME     made in the container's layer, a file whole or not at all
  *   rewrite FILE            by what was read last
  *   become PROGRAM          with the other arguments of this one
@@ -409,7 +411,7 @@ static void show(char **field)
 	write_file(now.tmpfs, field[2]);
 }
 
-static void lower(char **field)
+static void change(char **field)
 {
 	(void)field;
 	rights();
@@ -425,7 +427,7 @@ static const struct {
 	{ "move", move },	 { "dir", make_dir },	  { "link", make_link }, { "put", put },
 	{ "rewrite", rewrite },	 { "become", become },
 }, of_rules[] = {
-	{ "confine", confine }, { "visit", visit }, { "look", look }, { "lower", lower },
+	{ "confine", confine }, { "visit", visit }, { "look", look }, { "change", change },
 };
 
 static void step(char *line)

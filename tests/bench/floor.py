@@ -71,13 +71,16 @@ def made(plan, left, image):
     return lines + [line("put", source, *split(path)) for path, source in left.items()]
 
 
+# Rules: rights are in force for the bundle, for the visit and the looking, for the clones, for the places, for the moves, for the files.
 def hook(plan, host, left, image, rules):
-    lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts() + ["state", line("bundle", "config.json"), "visit"]
-    lines += host.driver() + looked_at(plan, list(left)) + clones(plan, host) + proc(plan, host) + ["join"] + places(plan) + ["move"]
+    lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts()
+    lines += ["state", "change", line("bundle", "config.json"), "change", "visit"]
+    lines += host.driver() + looked_at(plan, list(left)) + ["change"] + clones(plan, host) + proc(plan, host)
+    lines += ["join"] + places(plan) + ["change", "move"]
     return "\n".join(lines + made(plan, left, image)) + "\n"
 
 
 def shim(plan, host, config, program, rules):
     lines = (["rules"] if rules else []) + [line("read", host.conf)] + host.facts()
     lines += [line("read", source) for source, name in host.shown(plan["gpus"]) if name not in ("params", "registry")]
-    return "\n".join(lines + host.driver() + [line("read", config), "lower", line("rewrite", config), "lower", line("become", program)]) + "\n"
+    return "\n".join(lines + host.driver() + [line("read", config), "change", line("rewrite", config), "change", line("become", program)]) + "\n"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What our own processes take: CPU and memory, told by the kernel when they end, and their system calls, in one more run.
 
-Beside them stands the same start by the fewest calls that there are for it (floor.c): what is done alone, and with what the rules demand.
+Beside them stands the same start by few calls (floor.c), the acts alone and with what the rules demand: of the hook behind the shim,
+which leaves the device cgroup alone, and of the shim.
 """
 import json
 import os
@@ -13,6 +14,7 @@ from containers import Variant, timed
 from table import say
 
 HOSTS = ("full", "driver40", "driver400", "gpus64")
+FLOORS = (("acts", False), ("with rules", True))
 
 
 class Processes:
@@ -48,9 +50,9 @@ class Processes:
     def row(self, program, what, usage):
         with open(usage, encoding="utf-8") as f:
             lines = [[int(word) for word in line.split()] for line in f]
-        cpu = stats.median_interval([line[1] / 1e3 for line in lines])
+        cpu = stats.median_interval([line[0] / 1e3 for line in lines])
         row = {"group": "processes", "program": program, "what": what, "rounds": len(lines), "cpu_ms": cpu[0], "cpu_low_ms": cpu[1],
-               "cpu_high_ms": cpu[2], "peak_kib": max(line[2] for line in lines), "calls": calls(usage + ".calls")}
+               "cpu_high_ms": cpu[2], "peak_kib": max(line[1] for line in lines), "calls": calls(usage + ".calls")}
         self.bench.rows.append(row)
         say(f"{program:8} {what:37} {cpu[0]:8.2f} {f'({cpu[1]:.2f} {cpu[2]:.2f})':>15} {row['peak_kib']:9} {row['calls']:6}")
 
@@ -79,13 +81,13 @@ class Processes:
             write(copy, ours[0][path])
         recipe = os.path.join(self.bench.scene, "recipe")
         argv = [self.facts["floor"], recipe]
-        for what, rules in (("the acts alone", False), ("and the rules", True)):
+        for what, rules in FLOORS:
             write(recipe, floor.hook(plan, host, left, image, rules).encode())
             if self.left_behind(Variant("", [self.bench.runc], "create", hook=argv)) != ours:
                 raise SystemExit("bench: the floor leaves something else in a container than a start does")
-            self.hook(f"floor: {what}", argv, gpus=None)
-        for what, rules in (("the acts alone", False), ("and the rules", True)):
-            self.shim(f"floor: {what}", argv,
+            self.hook(f"behind the shim, floor: {what}", argv, gpus=None)
+        for what, rules in FLOORS:
+            self.shim(f"small full, floor: {what}", argv,
                       lambda config, rules=rules: write(recipe, floor.shim(plan, host, config, self.facts["idle"], rules).encode()))
 
 
