@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B] [--check]: what nvcoreos adds to a container's start.
 
-SCENE is what scene.sh made; with --check only the arguments are looked at. In every round each variant of a group starts one container, forwards and backwards in turn, each on a
-root that no start has used before; a variant is compared with plain runc of the same round, and the second plain runc shows the noise.
+SCENE is what scene.sh made; with --check only the arguments are looked at. In every round each variant of a group starts one container,
+forwards and backwards in turn, each on a root that no start has used before; a variant is compared with plain runc of the same round, and
+the second plain runc shows the noise.
 """
 import argparse
 import json

@@ -16,7 +16,8 @@
  *   tmpfs                   another one, empty;  showdir NAME, show FROM NAME: what is in it;  seal
  *   join                    goes to the container's mount namespace
  *   place DIR NAME          a directory that the next clone is for;  node NAME: a file below /dev
- *   move                    every clone to its place; the tmpfs, the last one, has none
+ *   over DIR                a directory that is there, of /proc
+ *   move                    every clone to its place; the last one need not have one
  *   dir DIR NAME · link TARGET DIR NAME · put FROM DIR NAME     made in the container's layer, a file whole or not at all
  *   rewrite FILE            by what was read last
  *   become PROGRAM          with the other arguments of this one
@@ -332,6 +333,20 @@ static void place(char **field)
 	made(dir, name);
 }
 
+/* Rules: what is mounted there does not go back to the host. */
+static void over(char **field)
+{
+	struct mount_attr slave = { .propagation = MS_SLAVE };
+	int proc;
+
+	if (now.rules) {
+		proc = must(resolve(now.root, "proc", O_PATH | O_DIRECTORY), "/proc");
+		must(mount_setattr(proc, "", AT_EMPTY_PATH, &slave, sizeof(slave)), "/proc");
+		close(proc);
+	}
+	now.at[now.places++] = must(resolve(now.root, field[1], O_PATH | O_DIRECTORY), field[1]);
+}
+
 static void node(char **field)
 {
 	int fd = must(resolve(now.dev, field[1], O_CREAT | O_EXCL), field[1]);
@@ -423,7 +438,7 @@ static const struct {
 } steps[] = {
 	{ "state", read_state }, { "read", read_host },   { "list", list_host }, { "bundle", read_bundle },
 	{ "clone", clone_source }, { "tmpfs", make_tmpfs }, { "showdir", show_dir }, { "show", show },
-	{ "seal", seal },	 { "join", join },	  { "place", place },	 { "node", node },
+	{ "seal", seal },	 { "join", join },	  { "place", place },	 { "node", node }, { "over", over },
 	{ "move", move },	 { "dir", make_dir },	  { "link", make_link }, { "put", put },
 	{ "rewrite", rewrite },	 { "become", become },
 }, of_rules[] = {

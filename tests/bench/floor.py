@@ -2,6 +2,8 @@
 """Recipes for floor.c: what one start does, as lines, made from the plan of that start and from what such a start has left behind."""
 import os
 
+PROC = "/proc/driver/nvidia"
+
 
 def line(*fields):
     return "\t".join(fields)
@@ -55,7 +57,9 @@ def proc(plan, host):
 
 
 def places(plan):
-    return [line("place", *split(mount["target"])) for mount in plan["mounts"]] + [line("node", node["name"]) for node in plan["nodes"]]
+    lines = [line("place", *split(mount["target"])) for mount in plan["mounts"]] + [line("node", node["name"]) for node in plan["nodes"]]
+    # A container has it where the host's kernel has the driver; stand-ins have not.
+    return lines + ([line("over", PROC)] if os.path.isdir(PROC) else [])
 
 
 def made(plan, left, image):
@@ -71,8 +75,8 @@ def made(plan, left, image):
     return lines + [line("put", source, *split(path)) for path, source in left.items()]
 
 
-# Rules: rights are in force for the bundle, for the visit and the looking, for the clones, for the places, for the moves, for the files.
 def hook(plan, host, left, image, rules):
+    """By the rules rights change for the bundle, the visit and the looking, the clones, the places, the moves and the files."""
     lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts()
     lines += ["state", "change", line("bundle", "config.json"), "change", "visit"]
     lines += host.driver() + looked_at(plan, list(left)) + ["change"] + clones(plan, host) + proc(plan, host)
