@@ -16,6 +16,7 @@ import subprocess
 import processes
 import stats
 from containers import Containers, Stop, Variant, timed
+from floor import FLOORS, Floor
 from table import heading, say, span
 
 
@@ -28,6 +29,14 @@ class Bench:
         self.runc = self.facts["runc"]
         self.containers = Containers(os.path.join(scene, "containers"), self.runc)
         self.rows = []
+
+    def floor(self):
+        """None where it is none: its rows are then left out."""
+        floor = Floor(self)
+        if floor.is_one():
+            return floor
+        say("\nthe floor is left out: it leaves something else in a container than a start does")
+        return None
 
     def host(self, name):
         return os.path.join(self.scene, "hosts", name)
@@ -69,6 +78,7 @@ class Bench:
 
     def create(self):
         """What dockerd and containerd call."""
+        floor = self.floor()
         heading("create: paired with plain runc")
         for image in ("small", "big"):
             self.paired("create", [
@@ -76,7 +86,7 @@ class Bench:
                 Variant("runc again (noise)", [self.runc], "create"),
                 Variant("nvcoreos-runtime, nothing asked", self.shim("full"), "create"),
                 Variant("nvcoreos-runtime, 1 GPU", self.shim("full"), "create", gpus="0"),
-            ], image)
+            ] + [floor.start("floor: " + what, rules) for what, rules in FLOORS if floor and image == "small"], image)
 
     def run(self):
         """The hook alone, under either runtime, and beside it the least that others could do."""

@@ -64,13 +64,15 @@ def timed(argv, log):
 class Variant:
     """One way of starting a container."""
 
-    def __init__(self, name, runtime, verb, gpus=None, hook=None, mounts=None):
+    def __init__(self, name, runtime, verb, gpus=None, hook=None, mounts=None, devices=None, recipe=None):
         self.name = name
         self.runtime = runtime
         self.verb = verb
         self.gpus = gpus
         self.hook = hook
         self.mounts = mounts or []
+        self.devices = devices
+        self.recipe = recipe  # for a runtime that takes one first: its text, made for the path of config.json
 
     def edit(self, config):
         """What an engine would write of it into config.json."""
@@ -78,6 +80,8 @@ class Variant:
             config["process"]["env"] += ["NVIDIA_VISIBLE_DEVICES=" + self.gpus]
         if self.hook:
             config["hooks"] = {"prestart": [{"path": self.hook[0], "args": self.hook, "env": HOOK_ENV}]}
+        if self.devices:
+            config["linux"]["resources"]["devices"] = self.devices
         config["mounts"] = config["mounts"] + copy.deepcopy(self.mounts)
 
 
@@ -111,12 +115,26 @@ class Containers:
         config["root"]["path"] = root
         config["linux"]["cgroupsPath"] = "/" + name
         variant.edit(config)
-        with open(os.path.join(bundle, "config.json"), "w", encoding="utf-8") as f:
+        with open(config_path(bundle), "w", encoding="utf-8") as f:
             json.dump(config, f)
+        if variant.recipe:
+            with open(os.path.join(bundle, "recipe"), "w", encoding="utf-8") as f:
+                f.write(variant.recipe(config_path(bundle)))
         return bundle, name
 
     def argv(self, variant, bundle, name):
-        return variant.runtime + ["--root", self.directory + "/state", variant.verb, "--no-new-keyring", "--bundle", bundle, name]
+        first = [os.path.join(bundle, "recipe")] if variant.recipe else []
+        return variant.runtime + first + ["--root", self.directory + "/state", variant.verb, "--no-new-keyring", "--bundle", bundle, name]
+
+    def left_behind(self, variant, image, runc):
+        """What a start leaves: ({path in the container's layer: what it is}, {mount: its options}, config.json). Files' contents are bytes."""
+        bundle, name = self.prepare(variant, image)
+        timed(self.argv(variant, bundle, name), self.log)
+        try:
+            with open(config_path(bundle), encoding="utf-8") as f:
+                return layer(bundle + "/upper"), mounts(self.init(runc, name)), json.load(f)
+        finally:
+            self.clean(bundle, name, runc)
 
     def init(self, runc, name):
         """The pid of a container's first process."""
@@ -169,3 +187,28 @@ def ended(left, log, flags=0):
         return None
     begin, argv = left.pop(found.si_pid)
     return wait(found.si_pid, begin, argv, log)
+
+
+def config_path(bundle):
+    return os.path.join(bundle, "config.json")
+
+
+def layer(upper):
+    """{path: content of a file, target of a link, "directory"}"""
+    found = {}
+    for at, directories, files in os.walk(upper):
+        for name in directories + files:
+            path = os.path.join(at, name)
+            if os.path.islink(path):
+                found[path[len(upper):]] = os.readlink(path)
+            elif os.path.isfile(path):
+                with open(path, "rb") as f:
+                    found[path[len(upper):]] = f.read()
+            else:
+                found[path[len(upper):]] = "directory"
+    return found
+
+
+def mounts(pid):
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8") as f:
+        return {line.split()[4]: line.split()[5] for line in f}

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes for floor.c: what one start does, as lines, made from the plan of that start and from what such a start has left behind."""
+import json
 import os
+import subprocess
+
+from containers import Variant
 
 PROC = "/proc/driver/nvidia"
+FLOORS = (("acts", False), ("with rules", True))
 
 
 def line(*fields):
@@ -75,7 +80,7 @@ def made(plan, left, image):
     return lines + [line("put", source, *split(path)) for path, source in left.items()]
 
 
-def hook(plan, host, left, image, rules):
+def hook_recipe(plan, host, left, image, rules):
     """By the rules rights change for the bundle, the visit and the looking, the clones, the places, the moves and the files."""
     lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts()
     lines += ["state", "change", line("bundle", "config.json"), "change", "visit"]
@@ -84,7 +89,55 @@ def hook(plan, host, left, image, rules):
     return "\n".join(lines + made(plan, left, image)) + "\n"
 
 
-def shim(plan, host, config, program, rules):
+def shim_recipe(plan, host, config, program, rules):
     lines = (["rules"] if rules else []) + [line("read", host.conf)] + host.facts()
     lines += [line("read", source) for source, name in host.shown(plan["gpus"]) if name not in ("params", "registry")]
     return "\n".join(lines + host.driver() + [line("read", config), "change", line("rewrite", config), "change", line("become", program)]) + "\n"
+
+
+class Floor:
+    """A start with one GPU of hosts/full in the small image, by few calls."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.plan = self.ask_plan()
+        self.host = Host(bench.host("full"), os.path.dirname(os.path.dirname(self.plan["mounts"][0]["source"])))
+        self.layer, self.mounts, config = self.left_behind(Variant("", bench.shim("full"), "create", gpus="0"))
+        self.devices = config["linux"]["resources"]["devices"]
+        self.left = {}
+        for path, what in sorted(self.layer.items()):
+            if isinstance(what, bytes):
+                self.left[path] = self.write("left-" + os.path.basename(path), what)
+
+    def ask_plan(self):
+        bench = self.bench
+        argv = [bench.facts["nvcoreos"], "--json", "--config", bench.host("full") + "/conf", "plan", "--env", "NVIDIA_VISIBLE_DEVICES=0",
+                "--rootfs", bench.image("small")]
+        return json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+    def left_behind(self, variant):
+        return self.bench.containers.left_behind(variant, self.bench.image("small"), self.bench.runc)
+
+    def write(self, name, content):
+        path = os.path.join(self.bench.scene, name)
+        with open(path, "wb") as f:
+            f.write(content)
+        return path
+
+    def hook(self, rules):
+        """The arguments of a hook."""
+        recipe = hook_recipe(self.plan, self.host, self.left, self.bench.image("small"), rules)
+        return [self.bench.facts["floor"], self.write(f"recipe-{rules}", recipe.encode())]
+
+    def shim(self, name, program, rules, hook=None):
+        """In front of that program; the container has the device rules that the shim gives it, and that hook."""
+        return Variant(name, [self.bench.facts["floor"]], "create", hook=hook, devices=self.devices,
+                       recipe=lambda config: shim_recipe(self.plan, self.host, config, program, rules))
+
+    def start(self, name, rules):
+        """All of it."""
+        return self.shim(name, self.bench.runc, rules, self.hook(rules))
+
+    def is_one(self):
+        """Whether it leaves in a container what a start does."""
+        return all(self.left_behind(self.start("", rules))[:2] == (self.layer, self.mounts) for _, rules in FLOORS)
