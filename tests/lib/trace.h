@@ -167,14 +167,6 @@ static inline void trace_loop(struct trace *t, pid_t pid)
 			return;
 		if (WSTOPSIG(t->status) != (SIGTRAP | 0x80)) {
 			sig = t->status >> 16 ? 0 : WSTOPSIG(t->status);
-			if (sig == SIGTRAP) {
-				siginfo_t si;
-				struct user_regs_struct r;
-				ptrace(PTRACE_GETSIGINFO, pid, 0, &si);
-				ptrace(PTRACE_GETREGS, pid, 0, &r);
-				dprintf(2, "TRAP code %d pid %d rip %llx calls %lu orig %lld rax %lld\n", si.si_code,
-					si.si_pid, r.rip, t->calls, r.orig_rax, r.rax);
-			}
 			continue;
 		}
 		/* What cannot fail shall be made after all: taken back to its instruction, and entered again. */
