@@ -234,6 +234,9 @@ static scmp_filter_ctx make(enum seccomp_phase phase, int *ret_r)
 	scmp_filter_ctx ctx = seccomp_init(phase == SECCOMP_LOAD || narrows ? SCMP_ACT_ALLOW : kill);
 
 	*ret_r = ctx ? seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, kill) : -ENOMEM;
+	/* The kernel asks the filter of every call's number when it is loaded: a tree answers sooner than a row. */
+	if (*ret_r == 0)
+		*ret_r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (*ret_r == 0)
 		*ret_r = phase == SECCOMP_LOAD ? take_away(ctx)
 			 : narrows	       ? narrow(ctx, 1u << phase)
