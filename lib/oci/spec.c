@@ -352,17 +352,40 @@ static int parse_all(struct spec *s, const struct json *top, struct err *err)
 	return r;
 }
 
-/*
- * The longest part of what engines write is the list of system calls in linux.seccomp, of which nothing is asked: the runtime
- * reads it, and refuses what is no JSON there.
- */
-static void cut_seccomp(struct strbuf *text)
-{
-	static const char nothing[] = "null";
-	struct splice_span at;
+/* What is asked of the objects that hold most of what engines write. */
+static const struct asked {
+	const char *object, *members[4];
+} asked[] = {
+	{ "process", { "\"env\"", "\"capabilities\"" } },
+	{ "process.capabilities", { "\"bounding\"" } },
+	{ "linux", { "\"namespaces\"", "\"devices\"", "\"cgroupsPath\"" } },
+};
 
-	if (splice_find(text, "linux.seccomp", '{', &at, NULL) > 0)
-		splice_replace(text, at, nothing, strlen(nothing));
+static bool is_asked(const struct asked *a, const char *member)
+{
+	/* Written with escapes it may be any. */
+	if (member[1 + strcspn(member + 1, "\\\"")] == '\\')
+		return true;
+	for (size_t i = 0; a->members[i]; i++)
+		if (str_starts(member, a->members[i]))
+			return true;
+	return false;
+}
+
+/* The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. */
+static void cut(struct strbuf *text, const struct asked *a)
+{
+	cleanup_free struct splice_span *items = NULL;
+	cleanup_free bool *gone = NULL;
+	struct splice_span object;
+	size_t n;
+
+	if (splice_find(text, a->object, '{', &object, NULL) <= 0 || splice_items(text, object, &items, &n) < 0)
+		return;
+	gone = mem_zalloc(n);
+	for (size_t i = 0; i < n; i++)
+		gone[i] = !is_asked(a, text->buf + items[i].start);
+	splice_remove(text, items, gone, n);
 }
 
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
@@ -374,7 +397,8 @@ int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 	int r;
 
 	strbuf_add(&rest, text, len);
-	cut_seccomp(&rest);
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+		cut(&rest, &asked[i]);
 	top = json_parse(rest.buf, rest.len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);

@@ -56,7 +56,10 @@ struct spec {
 	bool by_cdi;	     /* a hook entry of ours comes from our CDI specification */
 };
 
-/* Parses config.json, all but linux.seccomp. -EINVAL with ERR_SPEC naming the member that is wrong. */
+/*
+ * Parses config.json; of the members of process, its capabilities and linux only those that are asked for here, the others can be
+ * anything. -EINVAL with ERR_SPEC naming the member that is wrong.
+ */
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err) must_check;
 /* An empty spec (a request on the command line), for spec_add_env. */
 void spec_init(struct spec *ret);

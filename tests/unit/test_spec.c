@@ -254,10 +254,11 @@ TEST(mounts)
 }
 
 /* The runtime reads it, and refuses what is no JSON; whatever stands there, what is around it counts. */
-TEST(seccomp_is_passed_over)
+TEST(what_is_not_asked_is_passed_over)
 {
 #define AROUND(value) \
-	"{\"root\":{\"path\":\"r\"},\"linux\":{\"seccomp\":" value \
+	"{\"process\":{\"capabilities\":{\"ambient\":" value ",\"bounding\":[\"CAP_SYS_ADMIN\"]},\"user\":" value \
+	",\"env\":[\"A=b\"]},\"root\":{\"path\":\"r\"},\"linux\":{\"seccomp\":" value \
 	",\"cgroupsPath\":\"/c\"},\"annotations\":{\"a\":\"b\"}}"
 	static const char *const good[] = {
 		AROUND("{\"syscalls\":[{\"names\":[\"read\",\"a}]\\\"\"]}]}"),
@@ -266,11 +267,13 @@ TEST(seccomp_is_passed_over)
 		AROUND("\"text\""),
 		AROUND(" 1 "),
 		AROUND("{\"twice\":1,\"twice\":2}"),
+		AROUND("1,\"seccomp\":1"),
 		"{\"root\":{\"path\":\"r\"},\"linux\":{\"cgroupsPath\":\"/c\"},\"seccomp\":1,\"annotations\":{\"seccomp\":\"x\",\"a\":\"b\"}}",
 		"{\"root\":{\"path\":\"r\"},\"linux\":{\"s\\u0065ccomp\":{},\"cgroupsPath\":\"/c\"},\"annotations\":{\"a\":\"b\"}}",
+		"{\"root\":{\"path\":\"r\"},\"l\\u0069nux\":{\"seccomp\":{},\"cgroups\\u0050ath\":\"/c\"}}",
 	};
 	static const char *const bad[] = {
-		AROUND("{"), AROUND("}"), AROUND("\""), AROUND(""), AROUND("1,\"seccomp\":1"), AROUND("{}}"),
+		AROUND("{"), AROUND("}"), AROUND("\""), AROUND(""), AROUND("{}}"), "{\"linux\":{\"cgroupsPath\"}}",
 	};
 #undef AROUND
 
@@ -284,6 +287,7 @@ TEST(seccomp_is_passed_over)
 		}
 		CHECK_STR(s.root_path, "r");
 		CHECK_STR(s.cgroups_path, "/c");
+		CHECK(!strstr(good[i], "A=b") || (s.env.n == 1 && s.privileged));
 		spec_free(&s);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
