@@ -156,7 +156,17 @@ static bool is_docker_hook(const struct json *hook)
 	return str_eq(path_base(json_get_str(hook, "path", "")), DOCKER_HOOK);
 }
 
-static int remove_hooks(struct strbuf *b, const char *path, bool (*match)(const struct json *), struct err *err)
+/* Where no program of that name can be in the item's bytes, it need not be parsed. */
+static bool may_name(const struct strbuf *b, struct splice_span item, const char *program)
+{
+	const char *text = b->buf + item.start;
+	size_t len = item.end - item.start;
+
+	return memmem(text, len, program, strlen(program)) || memchr(text, '\\', len);
+}
+
+static int remove_hooks(struct strbuf *b, const char *path, const char *program, bool (*match)(const struct json *),
+			struct err *err)
 {
 	cleanup_free struct splice_span *items = NULL;
 	cleanup_free bool *gone = NULL;
@@ -168,9 +178,9 @@ static int remove_hooks(struct strbuf *b, const char *path, bool (*match)(const 
 		return r;
 	gone = mem_zalloc(n);
 	for (size_t i = 0; i < n; i++) {
-		cleanup_json struct json *hook = parse_at(b, items[i]);
+		cleanup_json struct json *hook = may_name(b, items[i], program) ? parse_at(b, items[i]) : NULL;
 
-		gone[i] = match(hook);
+		gone[i] = hook && match(hook);
 		any |= gone[i];
 	}
 	if (any)
@@ -185,7 +195,7 @@ static int undo_hooks(struct strbuf *b, struct err *err)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(stages); i++) {
 		snprintf(path, sizeof(path), "hooks.%s", stages[i]);
-		r = remove_hooks(b, path, is_our_hook, err);
+		r = remove_hooks(b, path, SPEC_HOOK_NAME, is_our_hook, err);
 	}
 	return r;
 }
@@ -428,7 +438,7 @@ int edit_apply(const char *text, size_t len, const struct edit *edit, char **ret
 	strbuf_add(&b, text, len);
 	r = undo(&b, err);
 	if (r == 0)
-		r = remove_hooks(&b, "hooks.prestart", is_docker_hook, err);
+		r = remove_hooks(&b, "hooks.prestart", DOCKER_HOOK, is_docker_hook, err);
 	if (r == 0)
 		r = add_devices(&b, edit, &note, err);
 	if (r == 0 && edit->hook_path)

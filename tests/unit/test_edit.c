@@ -195,6 +195,22 @@ TEST(hook_entries)
 	CHECK_INT(err.code, ERR_SPEC);
 }
 
+/* Whatever another tool makes of our entry, it is found again; Docker's too. */
+TEST(hooks_whose_names_are_written_with_escapes)
+{
+#define ESCAPED(name) \
+	"{\"annotations\":{},\"hooks\":{\"prestart\":[{\"path\":\"\\/x\\/" name \
+	"\",\"args\":[\"a\",\"--device-cgroup=non\\u0065\"]}]}}"
+	cleanup_free char *ours = NULL, *dockers = NULL;
+	struct err err = ERR_INIT;
+
+	ours = undo(ESCAPED("nvcoreos\\u002dhook"), &err);
+	CHECK_STR(ours, "{\"annotations\":{},\"hooks\":{\"prestart\":[]}}");
+	dockers = apply(ESCAPED("nvidia-container-runtim\\u0065-hook"), &ld_only, &err);
+	CHECK(dockers && strstr(dockers, "\"prestart\":[]"));
+#undef ESCAPED
+}
+
 TEST(strings_are_escaped)
 {
 	static const char *const odd[] = { "nvcoreos-hook", "--config", "/a \"b\"\\\n\xc3\xa9", "--device-cgroup=none",
