@@ -231,7 +231,8 @@ FUZZ(edit)
 	char why[160];
 	struct spec s;
 
-	if (spec_parse(&s, text, in.size, &err) < 0) {
+	before = json_parse(text, in.size, why, sizeof(why));
+	if (!before || spec_parse(&s, text, in.size, &err) < 0) {
 		cleanup_free char *out = NULL;
 		size_t out_len;
 
@@ -241,7 +242,6 @@ FUZZ(edit)
 		return;
 	}
 	spec_free(&s);
-	before = json_parse(text, in.size, why, sizeof(why));
 	check_undo(text, in.size, before);
 	check_apply(text, in.size, before, &edit);
 }
