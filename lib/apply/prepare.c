@@ -24,6 +24,11 @@ static bool may_ignore(const struct prepared *p, const struct prepare_input *in)
 	return host_has_no_gpu(&p->inventory) && in->conf->no_gpu == CONFIG_NO_GPU_IGNORE;
 }
 
+static int load_tree(struct prepared *p, const struct prepare_input *in, const char *path, struct err *err)
+{
+	return in->nodes_only ? tree_load_head(&p->driver, path, err) : tree_load(&p->driver, path, err);
+}
+
 static int load_driver(struct prepared *p, const struct prepare_input *in, struct err *err)
 {
 	cleanup_arena struct arena a = ARENA_INIT;
@@ -35,8 +40,7 @@ static int load_driver(struct prepared *p, const struct prepare_input *in, struc
 		return r;
 	/* Nearly always the loaded driver has a tree for this OS version, and whatever else there is does not matter. */
 	if (p->inventory.driver && store_has_driver(&p->store, p->inventory.driver, os) &&
-	    tree_load(&p->driver, arena_printf(&a, "%s/%s/%s", p->store.driver_path, p->inventory.driver, os), NULL) ==
-		    0)
+	    load_tree(p, in, arena_printf(&a, "%s/%s/%s", p->store.driver_path, p->inventory.driver, os), NULL) == 0)
 		return 0;
 	store_free(&p->store);
 	r = store_read(&p->store, in->conf, err);
@@ -45,7 +49,7 @@ static int load_driver(struct prepared *p, const struct prepare_input *in, struc
 	d = choose_driver(&p->store, &p->inventory, os, err);
 	if (!d)
 		return -ENOENT;
-	return tree_load(&p->driver, arena_printf(&a, "%s/%s/%s", p->store.driver_path, d->driver, d->os), err);
+	return load_tree(p, in, arena_printf(&a, "%s/%s/%s", p->store.driver_path, d->driver, d->os), err);
 }
 
 static bool is_toolkit(const struct store *s, const struct stat *st)

@@ -251,7 +251,7 @@ static int parse_all(const struct parsing *p, const struct json *root)
 	return r;
 }
 
-int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err)
+static int parse(struct tree *ret, const char *path, const char *text, size_t len, bool head, struct err *err)
 {
 	struct parsing p = { ret, err };
 	char why[160];
@@ -262,7 +262,7 @@ int tree_parse(struct tree *ret, const char *path, const char *text, size_t len,
 
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	ret->path = arena_strdup(&ret->arena, path);
-	if (treelist_read(ret, text, len, &from, &to)) {
+	if (head ? treelist_skip(text, len, &from, &to) : treelist_read(ret, text, len, &from, &to)) {
 		strbuf_add(&rest, text, from);
 		strbuf_add(&rest, text + to, len - to);
 		text = rest.buf;
@@ -275,7 +275,12 @@ int tree_parse(struct tree *ret, const char *path, const char *text, size_t len,
 	return r;
 }
 
-int tree_load(struct tree *ret, const char *path, struct err *err)
+int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err)
+{
+	return parse(ret, path, text, len, false, err);
+}
+
+static int load(struct tree *ret, const char *path, bool head, struct err *err)
 {
 	cleanup_free char *text = NULL;
 	cleanup_free char *file = mem_printf("%s/" TREE_START, path);
@@ -285,7 +290,17 @@ int tree_load(struct tree *ret, const char *path, struct err *err)
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	if (r < 0)
 		return err_set(err, ERR_TREE, -r, "%s", file);
-	return tree_parse(ret, path, text, len, err);
+	return parse(ret, path, text, len, head, err);
+}
+
+int tree_load(struct tree *ret, const char *path, struct err *err)
+{
+	return load(ret, path, false, err);
+}
+
+int tree_load_head(struct tree *ret, const char *path, struct err *err)
+{
+	return load(ret, path, true, err);
 }
 
 static void set_capability(struct json *j, unsigned capability)

@@ -75,6 +75,8 @@ struct tree {
 
 /* Reads <path>/start.json. -errno with ERR_TREE. */
 int tree_load(struct tree *ret, const char *path, struct err *err) must_check;
+/* The same where nobody asks for the libraries: a driver's, of which there are hundreds, may then be missing in *ret. */
+int tree_load_head(struct tree *ret, const char *path, struct err *err) must_check;
 int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err) must_check;
 /* The text of start.json; the caller frees it. */
 char *tree_dump(const struct tree *t) must_check;

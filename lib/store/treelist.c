@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define LIST "\"libraries\":["
+/* What stands behind it in a driver's; in a string every quote has a backslash before it. */
+#define BEHIND "],\"programs\":["
 
 /* A copy of the text, in which strings are ended where they stand. */
 struct scan {
@@ -84,18 +86,31 @@ static bool take_library(struct scan *s, const struct tree_library *before, stru
 }
 
 /* The list must be the file's own, not one in something deeper. */
-static char *find_list(char *text, size_t len)
+static const char *find_list(const char *text, size_t len)
 {
-	char *list = memmem(text, len, LIST, strlen(LIST));
+	const char *list = memmem(text, len, LIST, strlen(LIST));
 
 	if (!list || text[0] != '{' || memchr(text + 1, '{', (size_t)(list - text - 1)))
 		return NULL;
 	return list + strlen(LIST);
 }
 
+bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to)
+{
+	const char *from = find_list(text, len), *to;
+
+	to = from ? memmem(from, len - (size_t)(from - text), BEHIND, strlen(BEHIND)) : NULL;
+	if (!to)
+		return false;
+	*ret_from = (size_t)(from - text);
+	*ret_to = (size_t)(to - text);
+	return true;
+}
+
 bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to)
 {
-	char *copy = memcpy(arena_alloc(&t->arena, len + 1), text, len), *from = find_list(copy, len);
+	const char *list = find_list(text, len);
+	char *copy = memcpy(arena_alloc(&t->arena, len + 1), text, len), *from = list ? copy + (list - text) : NULL;
 	struct scan s = { from, copy + len };
 	struct tree_library *v = NULL, l;
 	size_t n = 0;

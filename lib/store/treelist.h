@@ -15,4 +15,7 @@
  */
 bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to);
 
+/* Where the list of a driver's stands, without a look at what is in it. False, where it stands otherwise than tree_dump writes it. */
+bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to);
+
 #endif

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "base/str.h"
 #include "tap.h"
 
 static const char full[] =
@@ -117,6 +118,50 @@ TEST(load_names_the_file)
 
 	CHECK_INT(tree_load(&t, "/nonexistent/tree", &err), -ENOENT);
 	CHECK_STR(err.what, "/nonexistent/tree/start.json");
+}
+
+/* Loads that text's head: how many libraries it then has, with all else as it is; -1: not loaded. */
+static int head_of(const char *text)
+{
+	const char *dir = tap_tmpdir();
+	struct err err = ERR_INIT;
+	struct tree t;
+	int n;
+
+	tap_write(dir, TREE_START, text);
+	if (tree_load_head(&t, dir, &err) < 0)
+		return -1;
+	n = (int)t.n_libraries;
+	CHECK(t.is_cuda || (t.n_programs == 1 && t.n_links == 1 && str_eq(t.links[0].path, "/etc/a")));
+	CHECK(t.is_cuda || (t.capabilities == CAP_COMPUTE && str_eq(t.driver, "535.261.03")));
+	tree_free(&t);
+	return n;
+}
+
+TEST(the_head_alone)
+{
+#define DRIVER(gap, libraries, behind) \
+	"{\"format\":1,\"kind\":\"driver\",\"driver\":\"535.261.03\",\"os\":\"3975.2.0\",\"capabilities\":[\"compute\"]," \
+	"\"libraries\":" gap "[" libraries "]" behind ",\"programs\":[{\"name\":\"nvidia-smi\"}]," \
+	"\"links\":[{\"path\":\"/etc/a\",\"target\":\"share/a\"}]}"
+#define ONE(soname) "{\"soname\":\"" soname "\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}"
+	CHECK_INT(head_of(DRIVER("", ONE("a") "," ONE("b"), "")), 0);
+	CHECK_INT(head_of(DRIVER("", "", "")), 0);
+	CHECK_INT(head_of(DRIVER("", ONE("a],\\\"programs\\\":[") "," ONE("],") "," ONE("]}"), "")), 0);
+	/* Nobody looks into it, nor at what stands before the programs. */
+	CHECK_INT(head_of(DRIVER("", "7", "")), 0);
+	CHECK_INT(head_of(DRIVER("", ONE("a"), ",\"libraries\":[]")), 0);
+	/* What is written otherwise is read whole, and so is a toolkit's. */
+	CHECK_INT(head_of(DRIVER(" ", ONE("a"), "")), 1);
+	CHECK_INT(head_of(DRIVER("", ONE("a"), " ")), 1);
+	CHECK_INT(head_of(DRIVER(" ", "7", "")), -1);
+	CHECK_INT(
+		head_of("{\"format\":1,\"kind\":\"cuda\",\"cuda\":\"12.4.1\",\"dirs\":[\"lib64\"],\"libraries\":[" ONE(
+			"a") "]}"),
+		1);
+	CHECK_INT(head_of("{"), -1);
+#undef DRIVER
+#undef ONE
 }
 
 TEST(view_names)
