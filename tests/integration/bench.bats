@@ -4,17 +4,7 @@
 bats_require_minimum_version 1.5.0
 
 load helpers
-
-setup_file() {
-	need_root runc crun jq cc python3 unshare || return "$SKIPPED"
-	need_build nvcoreos nvcoreos-hook nvcoreos-runtime || return "$SKIPPED"
-	need_cgroups || return "$SKIPPED"
-	have_root bookworm || return "$SKIPPED"
-}
-
-setup() {
-	skip_file
-}
+load bench
 
 @test "every group gives its figures, and nothing is left behind" {
 	export BURSTS=1 BENCH_DRIVER=sample BENCH_OUT=$BATS_TEST_TMPDIR/figures.json BENCH_TMP=$BATS_TEST_TMPDIR
