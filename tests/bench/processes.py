@@ -23,17 +23,15 @@ class Processes:
     def usage(self, what):
         return os.path.join(self.bench.scene, "usage-" + what.replace(" ", "-"))
 
-    def each_way(self, usage, rounds):
-        """What to start a program under, once for each round, and once for its system calls."""
-        return [[self.facts["rusage"], usage]] * rounds + [[self.facts["strace"], "-qq", "-o", usage + ".calls"]]
-
     def measure(self, program, kinds, start):
-        """Rounds of them all; kinds: what each is -> what start() is given behind the program that it is to run under."""
+        """Rounds of them all, and one more for their system calls; start(what it is to run under, each of kinds' values)."""
+        usages = {what: self.usage(program + " " + what) for what in kinds}
         for n in range(self.bench.rounds + 1):
             for what, kind in kinds.items():
-                start(self.each_way(self.usage(program + " " + what), self.bench.rounds)[n], kind)
-        for what in kinds:
-            self.row(program, what, self.usage(program + " " + what))
+                traced = [self.facts["strace"], "-qq", "-o", usages[what] + ".calls"]
+                start([self.facts["rusage"], usages[what]] if n < self.bench.rounds else traced, kind)
+        for what, usage in usages.items():
+            self.row(program, what, usage)
 
     def hook(self, kinds, image="small", gpus="0"):
         """{what: argv}"""
