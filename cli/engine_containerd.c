@@ -229,6 +229,15 @@ static bool took_more(const struct tomledit *t, struct json *before, const struc
 	       (engine_cri_runtime(before, was, "runc") && !engine_cri_runtime(t->facts, was, "runc"));
 }
 
+/* The first one that a removal of its own would take out, or NULL: what somebody else has put there needs none of it. */
+static const char *find_heir(const struct tomledit *t, const struct strlist *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (tomledit_marks(t, names->v[i]))
+			return names->v[i];
+	return NULL;
+}
+
 /* The next one of ours gets it under its own marks. */
 static int bequeath(struct tomledit *t, struct json *before, const struct engine_cri *was,
 		    const struct engine_containerd *e, struct err *err)
@@ -241,9 +250,9 @@ static int bequeath(struct tomledit *t, struct json *before, const struct engine
 
 	json_remove(tomledit_get(then, was->path, ENGINE_CRI_RUNTIMES), e->name);
 	engine_cri_names(then, was, &a, &names);
-	if (!names.n || !took_more(t, before, was))
+	heir.name = find_heir(t, &names);
+	if (!heir.name || !took_more(t, before, was))
 		return 0;
-	heir.name = names.v[0];
 	heir.set_default = false;
 	heir.cdi = engine_cri_has_cdi(before, was) && !engine_cri_has_cdi(t->facts, was);
 	heir.path = engine_cri_program(then, was, heir.name);

@@ -181,6 +181,21 @@ static bool is_end(const struct tomledit *t, const struct line *l)
 	return rest && line_ends(l, rest);
 }
 
+bool tomledit_marks(const struct tomledit *t, const char *name)
+{
+	const struct tomledit other = { .name = name };
+	struct line l;
+	size_t pos = 0;
+
+	while (next_line(&t->text, &pos, &l)) {
+		const char *begin = mark(&other, &l, BEGIN, ""), *set = mark(&other, &l, "", ": ");
+
+		if (set || (begin && (line_ends(&l, begin) || *begin == ' ')))
+			return true;
+	}
+	return false;
+}
+
 /* What was put behind a last line that no newline ended had ended it: that goes too. */
 static void chop_eol(struct strbuf *out, size_t eol)
 {

@@ -57,6 +57,9 @@ void tomledit_free(struct tomledit *t);
  */
 int tomledit_strip(struct tomledit *t, struct err *err) must_check;
 
+/* Whether anything in the text stands under this name: tomledit_strip would take it out. */
+bool tomledit_marks(const struct tomledit *t, const char *name);
+
 /* The value at this path of n keys, or NULL. */
 struct json *tomledit_get(struct json *facts, const char *const *path, size_t n);
 /*

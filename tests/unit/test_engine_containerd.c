@@ -205,6 +205,22 @@ TEST(cdi_of_two)
 	CHECK_STR(b.buf, before);
 }
 
+/* A runtime that somebody else has put there gets nothing of ours when ours goes. */
+TEST(one_by_hand)
+{
+	static const char before[] =
+		"version = 2\n" TABLE2 ".runtimes.mine.options]\nBinaryName = '/x/bin/nvcoreos-runtime'\n";
+	cleanup_strbuf struct strbuf b = STRBUF_INIT;
+	struct err err = ERR_INIT;
+	bool was_new;
+
+	set(&b, before);
+	CHECK_INT(engine_containerd_add(&b, &with_all, &err), 0);
+	CHECK(strstr(b.buf, "enable_cdi = true"));
+	CHECK_INT(engine_containerd_remove(&b, &plain, &was_new, &err), 0);
+	CHECK_STR(b.buf, before);
+}
+
 /* `from` in the text becomes `to`. */
 static void edit(struct strbuf *b, const char *from, const char *to)
 {
