@@ -196,9 +196,10 @@ def processor():
         return next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown")
 
 
-def machine(facts):
+def machine(facts, containers):
     what = {"kernel": platform.release(), "processor": processor(), "processors": os.cpu_count(), "load": os.getloadavg()[0],
-            "runc": version(facts["runc"]), "driver": facts["driver"], "libraries": facts["libraries"]}
+            "runc": version(facts["runc"]), "driver": facts["driver"], "libraries": facts["libraries"],
+            "layers": "a file system of their own" if containers.disk.mounted else "where files were removed before, which costs later ones"}
     if "crun" in facts:
         what["crun"] = version(facts["crun"])
     return what
@@ -247,7 +248,7 @@ def arguments():
 
 def measure(args):
     bench = Bench(args.scene, args.rounds)
-    result = {"machine": machine(bench.facts), "rounds": args.rounds}
+    result = {"machine": machine(bench.facts, bench.containers), "rounds": args.rounds}
     for key, value in result["machine"].items():
         say(f"{key}: {value}")
     try:

@@ -85,11 +85,34 @@ class Variant:
         config["mounts"] = config["mounts"] + copy.deepcopy(self.mounts)
 
 
+class Disk:
+    """A file system of its own, as large as a file is made: where files were removed in the last minutes, ext4 passes over their inodes
+    whenever it makes one, and what had been removed before would be timed."""
+
+    def __init__(self, directory, size=4 << 30):
+        self.directory = directory
+        self.image = directory + ".disk"
+        os.makedirs(directory)
+        with open(self.image, "xb") as f:
+            f.truncate(size)
+        # Nothing of it is left to the kernel to do while it is used.
+        argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.image]
+        subprocess.run(argv, check=True)
+        self.mounted = subprocess.run(["mount", "-o", "loop", self.image, directory], check=False).returncode == 0
+
+    def end(self):
+        if self.mounted:
+            subprocess.run(["umount", self.directory], check=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.unlink(self.image)
+
+
 class Containers:
     """Makes and takes away the containers of one directory. The base of config.json is `runc spec`'s."""
 
     def __init__(self, directory, runc):
         self.directory = directory
+        self.disk = Disk(directory)
         self.count = 0
         self.log = os.path.join(directory, "log")
         spec = os.path.join(directory, "spec")
@@ -177,7 +200,7 @@ class Containers:
                 self.clean(bundle, name, runc)
 
     def end(self):
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.disk.end()
 
 
 def ended(left, log, flags=0):
