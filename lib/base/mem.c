@@ -6,10 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Allocations share blocks of this size; with 0 each has one of its own, so that a sanitizer sees where it ends. */
+/*
+ * Allocations share blocks. The first is of this size, for most arenas hold little, and each page costs a fault; the others double, up to
+ * the size of a page. With 0 each allocation has a block of its own, so that a sanitizer sees where it ends.
+ */
 #ifndef MEM_ARENA_BLOCK
-#define MEM_ARENA_BLOCK 4096
+#define MEM_ARENA_BLOCK 512
 #endif
+#define MEM_ARENA_BLOCK_MAX 4096
 
 struct arena_block {
 	struct arena_block *next;
@@ -91,13 +95,16 @@ static struct arena_block *add_block(struct arena *a, size_t room)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-	const size_t align = _Alignof(max_align_t), block = MEM_ARENA_BLOCK;
+	const size_t align = _Alignof(max_align_t);
 	struct arena_block *b = a->head;
+	size_t block = b ? 2 * b->size : MEM_ARENA_BLOCK;
 
 	if (size > SIZE_MAX / 2)
 		checked(NULL);
-	if (!block)
+	if (!MEM_ARENA_BLOCK)
 		return add_block(a, size)->data;
+	if (block > MEM_ARENA_BLOCK_MAX)
+		block = MEM_ARENA_BLOCK_MAX;
 	size = (size + align - 1) & ~(align - 1);
 	if (!b || b->size - b->used < size)
 		b = add_block(a, size > block ? size : block);
