@@ -12,7 +12,6 @@ enum caps_phase {
 	CAPS_READ,   /* a bundle or an image's directories that mode bits close to root too: DAC_READ_SEARCH */
 	CAPS_LOAD,   /* nvcoreos-load: SYS_MODULE, MKNOD, CHOWN, FOWNER, DAC_OVERRIDE */
 	CAPS_ENTER,  /* a container's mount namespace: SYS_ADMIN, SYS_CHROOT, SYS_PTRACE; DAC_READ_SEARCH to its root */
-	CAPS_HERE,   /* a container's root from its own namespaces: SYS_ADMIN, DAC_READ_SEARCH */
 	CAPS_CGROUP, /* device cgroup v1: SYS_ADMIN */
 	CAPS_BPF,    /* and v2: SYS_ADMIN, and NET_ADMIN where the first does not imply it (Linux 6.1) */
 	CAPS_MOUNT,  /* open_tree, mount_setattr, fsmount, move_mount: SYS_ADMIN */

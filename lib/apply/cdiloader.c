@@ -21,12 +21,12 @@
 /* A file of ours from an earlier start, in lines; none where there is none. What it says is the container's word. */
 static bool read_lines(const struct container *c, const char *path, struct arena *a, struct strlist *ret)
 {
-	cleanup_fd int fd = path_open_same_mount(c->own_files, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	cleanup_free char *text = NULL;
 	struct stat st;
+	cleanup_fd int fd = inside_open(c, path, O_NOFOLLOW, &st);
+	cleanup_free char *text = NULL;
 	size_t len;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || fd_read_all(fd, CONF_MAX, &text, &len) < 0)
+	if (fd < 0 || fd_read_all(fd, CONF_MAX, &text, &len) < 0)
 		return false;
 	strlist_split(a, ret, text, "\n", false);
 	return true;

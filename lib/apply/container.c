@@ -18,7 +18,6 @@
 #include <unistd.h>
 
 #include "apply/caps.h"
-#include "apply/mnt.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -93,11 +92,9 @@ static int visit(struct container *c, const char *root_path, struct err *err)
 	if (setns(c->mnt_ns, CLONE_NEWNS) < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "setns to its mount namespace");
 	c->rootfd = open_root(root_path, err);
-	if (c->rootfd >= 0)
-		c->own_files = mnt_own_files(c->rootfd, err);
 	r = setns(c->host_ns, CLONE_NEWNS);
-	if (c->rootfd < 0 || c->own_files < 0)
-		return c->rootfd < 0 ? c->rootfd : c->own_files;
+	if (c->rootfd < 0)
+		return c->rootfd;
 	return r < 0 ? err_set(err, ERR_NAMESPACE, errno, "setns back to the host's mount namespace") : 0;
 }
 
@@ -177,7 +174,7 @@ static int check_own_mount(int root, const char *path, struct err *err)
 
 int container_here(struct container *ret, const char *root_path, struct err *err)
 {
-	int r = caps_raise(CAPS_HERE, err);
+	int r = caps_raise(CAPS_READ, err);
 
 	*ret = (struct container)CONTAINER_INIT;
 	if (r < 0)
@@ -197,10 +194,7 @@ int container_here(struct container *ret, const char *root_path, struct err *err
 	if (ret->rootfd < 0)
 		return ret->rootfd;
 	r = check_own_mount(ret->rootfd, root_path, err);
-	if (r < 0)
-		return r;
-	ret->own_files = mnt_own_files(ret->rootfd, err);
-	return ret->own_files < 0 ? ret->own_files : caps_lower(err);
+	return r < 0 ? r : caps_lower(err);
 }
 
 int container_join(const struct container *c, struct err *err)
@@ -231,7 +225,6 @@ void container_close(struct container *c)
 	fd_close(take_fd(c->mnt_ns));
 	fd_close(take_fd(c->host_ns));
 	fd_close(take_fd(c->rootfd));
-	fd_close(take_fd(c->own_files));
 	fd_close(take_fd(c->proc_self));
 }
 

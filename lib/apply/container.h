@@ -16,7 +16,6 @@ struct container {
 	int mnt_ns;	   /* its mount namespace */
 	int host_ns;	   /* the mount namespace that we came from */
 	int rootfd;	   /* its root directory (O_PATH), opened in its mount namespace */
-	int own_files;	   /* its root by mnt_own_files: for reading what the image holds */
 	int proc_self;	   /* /proc/self, opened in the host's namespace: what the container calls /proc is not asked */
 	uint32_t uid, gid; /* our ids for its root, who owns what is made in it */
 	struct made *made; /* where what is made in it is noted; NULL for nowhere. Not owned */
@@ -25,7 +24,7 @@ struct container {
 };
 #define CONTAINER_INIT \
 	{ \
-		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL, -EBADF, 0 \
+		-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, 0, 0, NULL, -EBADF, 0 \
 	}
 
 /*

@@ -328,6 +328,17 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
 	return r;
 }
 
+int inside_open(const struct container *c, const char *path, int flags, struct stat *ret)
+{
+	cleanup_fd int fd = path_open_same_mount(c->rootfd, path, O_PATH | flags);
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, ret) < 0)
+		return -errno;
+	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY) : -EINVAL;
+}
+
 /* Whether nothing of that name stands in dir: then what is written there is new. */
 static bool is_free(int dir, const char *path)
 {

@@ -7,6 +7,7 @@
 #define NVCOREOS_APPLY_INSIDE_H
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "apply/container.h"
@@ -43,6 +44,13 @@ int inside_dev_link(const struct container *c, const char *name, const char *tar
 /* An empty file as the target for a host file or socket, or a directory for a host directory, as `mode` says. */
 int inside_target_ipc(const struct container *c, const char *path, mode_t mode, struct path_facts *seen,
 		      struct err *err) must_check;
+
+/*
+ * Opens a file of the image to read it, on the root's own mount: a volume over it is another's. What it is is known before it is opened,
+ * for that alone acts on a device or waits at a FIFO. flags: 0 or O_NOFOLLOW. The fd, and what it is in *ret; -errno: -EXDEV on another
+ * mount, -EINVAL where it is no regular file.
+ */
+int inside_open(const struct container *c, const char *path, int flags, struct stat *ret) must_check;
 
 /*
  * Writes a whole file by rename. -EXDEV with ERR_FOREIGN_MOUNT where its directory lies on another mount than

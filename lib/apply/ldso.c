@@ -2,7 +2,6 @@
 #include "apply/ldso.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -10,38 +9,26 @@
 #include "apply/ldcache.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "base/path.h"
 
-/* What an image can put in the cache's place that is no cache, and would be none to its own loader either. */
-static bool is_no_cache(int own_files, int r)
+/* What an image can have in the cache's place that is no cache, and would be none to its own loader either. */
+static bool is_no_cache(int r)
 {
-	cleanup_fd int fd = -EBADF;
-	struct stat st;
-
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG)
-		return true;
-	/* The opening of a device, a FIFO or a socket fails in ways of its own. */
-	fd = path_open_same_mount(own_files, ROOTFACTS_CACHE, O_PATH);
-	return fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG || r == -EINVAL;
 }
 
 /*
  * *ret is NULL where there is none. An error is one: without what the image's own cache says, its programs would miss their
  * libraries.
  */
-static int read_cache(int own_files, char **ret, size_t *ret_len, struct err *err)
+static int read_cache(const struct container *c, char **ret, size_t *ret_len, struct err *err)
 {
-	cleanup_fd int fd = path_open_same_mount(own_files, ROOTFACTS_CACHE, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	cleanup_fd int fd = inside_open(c, ROOTFACTS_CACHE, 0, &st);
 	int r = fd < 0 ? fd : 0;
 
 	*ret = NULL;
 	*ret_len = 0;
-	if (r < 0 && is_no_cache(own_files, r))
-		return 0;
-	if (r == 0 && fstat(fd, &st) < 0)
-		r = -errno;
-	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_size > LDCACHE_MAX))
+	if (is_no_cache(r) || (r == 0 && st.st_size > LDCACHE_MAX))
 		return 0;
 	if (r == 0)
 		r = fd_read_sized(fd, st.st_size, LDCACHE_MAX, ret, ret_len);
@@ -75,7 +62,7 @@ int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err
 	*ret = NULL;
 	if (r < 0)
 		return r;
-	r = read_cache(c->own_files, ret, ret_len, err);
+	r = read_cache(c, ret, ret_len, err);
 	container_own_end(c);
 	return r;
 }

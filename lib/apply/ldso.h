@@ -10,8 +10,7 @@
 #include "plan/plan.h"
 
 /*
- * Reads the container's cache below c->own_files. *ret, which the caller frees, is NULL where there is none, or what is no regular
- * file. -errno with ERR_ROOTFS, ERR_PRIVILEGE.
+ * Reads the container's cache. *ret, which the caller frees, is NULL where there is none, or what is no regular file. -errno with ERR_ROOTFS, ERR_PRIVILEGE.
  */
 int ldso_read(const struct container *c, char **ret, size_t *ret_len, struct err *err) must_check;
 /*

@@ -40,37 +40,16 @@ static int set_attributes(int tree, uint64_t set, uint64_t propagation)
 	return (int)syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr));
 }
 
-static int open_tree_of(int fd, const char *path, unsigned flags)
+int mnt_clone(int fd, const char *path, enum mnt_kind kind, const char *what, struct err *err)
 {
-	return (int)syscall(SYS_open_tree, fd, path,
-			    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | flags);
-}
-
-/* Takes tree, the result of open_tree, over in every case. */
-static int set_up(int opened, enum mnt_kind kind, const char *what, struct err *err)
-{
-	cleanup_fd int tree = opened;
+	cleanup_fd int tree = (int)syscall(SYS_open_tree, fd, path,
+					   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
 
 	if (tree < 0)
 		return fail(err, "open_tree", what);
 	if (set_attributes(tree, attributes[kind], MS_PRIVATE) < 0)
 		return fail(err, "mount_setattr", what);
 	return take_fd(tree);
-}
-
-int mnt_clone(int fd, const char *path, enum mnt_kind kind, const char *what, struct err *err)
-{
-	return set_up(open_tree_of(fd, path, 0), kind, what, err);
-}
-
-int mnt_own_files(int root, struct err *err)
-{
-	int tree = open_tree_of(root, "", 0);
-
-	/* A mount of the host's below the root is locked there in a user namespace, and comes along or nothing does. */
-	if (tree < 0 && errno == EINVAL)
-		tree = open_tree_of(root, "", AT_RECURSIVE);
-	return set_up(tree, MNT_FILES, "the container's root", err);
 }
 
 int mnt_tmpfs(struct err *err)

@@ -22,13 +22,6 @@ enum mnt_kind {
  * -errno with ERR_MOUNT or ERR_KERNEL.
  */
 int mnt_clone(int fd, const char *path, enum mnt_kind kind, const char *what, struct err *err) must_check;
-/*
- * A detached, read-only, nodev clone of the mount that `root` lies on, without anything mounted on it: what is opened below it
- * is the container's own file, never a volume's, and a device node in an image cannot be opened through it. Where what is
- * mounted on it is locked (a user namespace) it comes along: to be opened through path_open_same_mount alone. fd or
- * -errno. In the container's mount namespace.
- */
-int mnt_own_files(int root, struct err *err) must_check;
 /* A new empty tmpfs, detached and writable through the fd that comes back; mnt_seal makes it read-only. */
 int mnt_tmpfs(struct err *err) must_check;
 int mnt_seal(int tree, struct err *err) must_check;

@@ -125,7 +125,7 @@ static const struct {
 	{ SCMP_SYS(fsopen), HOOK | HERE },
 	{ SCMP_SYS(getdents64), HOOK | HERE },
 	{ SCMP_SYS(open), HOOK | HERE },
-	{ SCMP_SYS(open_tree), HOOK | HERE },
+	{ SCMP_SYS(open_tree), HOOK },
 	{ SCMP_SYS(openat), HOOK | HERE },
 	{ SCMP_SYS(pidfd_open), HOOK },
 	{ SCMP_SYS(pidfd_send_signal), HOOK },

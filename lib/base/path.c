@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,6 +66,18 @@ int path_open_same_mount(int rootfd, const char *path, int flags)
 int path_open_beneath(int rootfd, const char *path, int flags)
 {
 	return open_resolved(rootfd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int path_reopen(int proc_self, int fd, int flags)
+{
+	/* The one magic link that is followed: our own. */
+	struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC) };
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	r = (int)syscall(SYS_openat2, proc_self, name, &how, sizeof(how));
+	return r < 0 ? -errno : r;
 }
 
 int path_create(int dir, const char *name, mode_t mode)

@@ -28,6 +28,12 @@ int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
 int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
 /*
+ * Opens what fd (O_PATH) is of: once that has been looked at, nothing else can be opened in its place. proc_self: /proc/self. flags as for
+ * open. fd or -errno.
+ */
+int path_reopen(int proc_self, int fd, int flags) must_check;
+
+/*
  * A new empty file at `name`, a single component of the directory fd, on that directory's mount: never what stands there
  * already. An fd for reading, or -errno: -EEXIST, and -EXDEV where something is mounted there.
  */

@@ -57,10 +57,13 @@ static int each_phase(const char *unused)
 		enum caps_phase phase;
 		uint64_t set;
 	} rows[] = {
-		{ CAPS_READ, BIT(DAC_READ_SEARCH) }, { CAPS_LOAD, LOAD_SET },
-		{ CAPS_ENTER, ENTER_SET },	     { CAPS_HERE, BIT(SYS_ADMIN) | BIT(DAC_READ_SEARCH) },
-		{ CAPS_CGROUP, BIT(SYS_ADMIN) },     { CAPS_BPF, BIT(SYS_ADMIN) | BIT(NET_ADMIN) },
-		{ CAPS_MOUNT, BIT(SYS_ADMIN) },	     { CAPS_OWN, OWN_SET },
+		{ CAPS_READ, BIT(DAC_READ_SEARCH) },
+		{ CAPS_LOAD, LOAD_SET },
+		{ CAPS_ENTER, ENTER_SET },
+		{ CAPS_CGROUP, BIT(SYS_ADMIN) },
+		{ CAPS_BPF, BIT(SYS_ADMIN) | BIT(NET_ADMIN) },
+		{ CAPS_MOUNT, BIT(SYS_ADMIN) },
+		{ CAPS_OWN, OWN_SET },
 		{ CAPS_WRITE, WRITE_SET },
 	};
 	struct err err = ERR_INIT;

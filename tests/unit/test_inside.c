@@ -72,6 +72,62 @@ TEST(files_are_replaced_and_never_followed)
 	container_close(&c);
 }
 
+static int open_what_images_hold(const char *dir)
+{
+	static const struct {
+		const char *path;
+		int flags, want;
+	} t[] = {
+		{ "/file", 0, 0 },
+		{ "/link", 0, 0 },
+		{ "/link", O_NOFOLLOW, -EINVAL },
+		{ "/file", O_NOFOLLOW, 0 },
+		{ "/out", 0, -ENOENT },
+		{ "/directory", 0, -EINVAL },
+		/* Whoever opens it to read waits for whom writes. */
+		{ "/fifo", 0, -EINVAL },
+		/* And who opens this one acts on a driver. */
+		{ "/device", 0, -EINVAL },
+		{ "/volume/file", 0, -EXDEV },
+		{ "/over", 0, -EXDEV },
+		{ "/file/below", 0, -ENOTDIR },
+	};
+	struct container c = container_at(dir);
+	char path[4096];
+	struct stat st;
+	bool ok = true;
+
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	tap_write(dir, "file", "what it holds");
+	tap_write(dir, "over", "");
+	ok &= CHECK(symlinkat("file", c.rootfd, "link") == 0 && symlinkat("/etc/passwd", c.rootfd, "out") == 0);
+	ok &= CHECK(mkdirat(c.rootfd, "directory", 0755) == 0 && mkdirat(c.rootfd, "volume", 0755) == 0);
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	ok &= CHECK_INT(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/device", dir);
+	ok &= CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(1, 3)), 0);
+	snprintf(path, sizeof(path), "%s/volume", dir);
+	ok &= CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
+	tap_write(dir, "volume/file", "");
+	snprintf(path, sizeof(path), "%s/over", dir);
+	ok &= CHECK_INT(mount("/proc/version", path, NULL, MS_BIND, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+		cleanup_fd int fd = inside_open(&c, t[i].path, t[i].flags, &st);
+		char text[32] = "";
+
+		ok &= CHECK_INT(fd < 0 ? fd : 0, t[i].want);
+		if (fd >= 0)
+			ok &= CHECK(read(fd, text, sizeof(text) - 1) == st.st_size) && CHECK_STR(text, "what it holds");
+	}
+	container_close(&c);
+	return ok ? 0 : 1;
+}
+
+TEST(only_files_of_the_image_are_opened)
+{
+	in_mount_namespace(open_what_images_hold, tap_tmpdir());
+}
+
 TEST(parents_that_are_links_stay_inside)
 {
 	const char *dir = tap_tmpdir(), *outside = tap_tmpdir();

@@ -52,7 +52,7 @@ TEST(a_cache_is_made_merged_and_left_when_nothing_changes)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
@@ -81,7 +81,7 @@ TEST(a_cache_that_is_a_link_or_no_file)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	tap_write(dir, "etc/x", "");
@@ -111,18 +111,16 @@ TEST(a_cache_that_cannot_be_read)
 		unsigned nth;
 		int errnum;
 		enum err_code code;
-	} t[] = { { "openat2", 1, EACCES, ERR_ROOTFS },
-		  { "openat2", 1, EMFILE, ERR_ROOTFS },
-		  { "fstat", 1, EIO, ERR_ROOTFS },
-		  { "read", 1, EIO, ERR_ROOTFS },
-		  { "cap_set_proc", 1, EPERM, ERR_PRIVILEGE } };
+	} t[] = { { "openat2", 1, EACCES, ERR_ROOTFS }, { "openat2", 1, EMFILE, ERR_ROOTFS },
+		  { "openat2", 2, EMFILE, ERR_ROOTFS }, { "fstat", 1, EIO, ERR_ROOTFS },
+		  { "read", 1, EIO, ERR_ROOTFS },	{ "cap_set_proc", 1, EPERM, ERR_PRIVILEGE } };
 	const char *dir = tap_tmpdir();
 	struct container c = CONTAINER_INIT;
 	struct arena a = ARENA_INIT;
 	struct plan p = plan_with_cache(&a);
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
@@ -149,13 +147,9 @@ TEST(a_cache_that_is_none)
 		const char *call;
 		unsigned nth;
 		int errnum;
-		bool fifo;
-		int r;
 	} t[] = {
-		{ "openat2", 1, ENOENT, false, 0 },	  { "openat2", 1, ENOTDIR, false, 0 },
-		{ "openat2", 1, ELOOP, false, 0 },	  { "openat2", 1, EXDEV, false, 0 },
-		{ "openat2", 1, ENAMETOOLONG, false, 0 }, { "openat2", 1, ENXIO, true, 0 },
-		{ "openat2", 1, EACCES, true, 0 },
+		{ "openat2", 1, ENOENT }, { "openat2", 1, ENOTDIR },	  { "openat2", 1, ELOOP },
+		{ "openat2", 1, EXDEV },  { "openat2", 1, ENAMETOOLONG },
 	};
 	const char *dir = tap_tmpdir();
 	struct container c = CONTAINER_INIT;
@@ -164,7 +158,7 @@ TEST(a_cache_that_is_none)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	snprintf(path, sizeof(path), "%s/etc/ld.so.cache", dir);
@@ -172,22 +166,14 @@ TEST(a_cache_that_is_none)
 		struct err err = ERR_INIT;
 
 		tap_write(dir, "etc/ld.so.cache", "what was there");
-		if (t[i].fifo)
-			CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
 		faults_arm(t[i].call, t[i].nth, t[i].errnum);
-		CHECK_INT(ldso_update(&c, &p, &err), t[i].r);
+		CHECK_INT(ldso_update(&c, &p, &err), 0);
 		CHECK_INT(faults_disarm(), 1);
 		CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	}
-	/* Neither does a second look help where there is no fd for it. */
-	faults_arm_from("openat2", 1, EMFILE);
-	CHECK_INT(ldso_update(&c, &p, &(struct err)ERR_INIT), -EMFILE);
-	faults_disarm();
-	/* A device that cannot be opened, whose kind cannot be seen either. */
 	CHECK(unlink(path) == 0 && mknod(path, S_IFSOCK | 0600, 0) == 0);
-	faults_arm("fstat", 1, EIO);
-	CHECK_INT(ldso_update(&c, &p, &(struct err)ERR_INIT), -ENXIO);
-	CHECK_INT(faults_disarm(), 1);
+	CHECK_INT(ldso_update(&c, &p, &(struct err)ERR_INIT), 0);
+	CHECK_INT(count_entries(dir, "etc/ld.so.cache", "libcuda.so.1"), 1);
 	arena_free(&a);
 	container_close(&c);
 }
@@ -203,7 +189,7 @@ TEST(a_cache_that_is_too_large_is_replaced)
 	char path[4096];
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	tap_write(dir, "etc/ld.so.cache", "x");
@@ -229,7 +215,7 @@ TEST(what_the_loader_cannot_use_is_left_out)
 	struct err err = ERR_INIT;
 
 	c.rootfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	c.own_files = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	c.uid = geteuid();
 	c.gid = getegid();
 	p.cache.first = libs;

@@ -46,36 +46,6 @@ TEST(a_clone_appears_only_where_it_is_moved)
 	in_mount_namespace(clone_and_move, tap_tmpdir());
 }
 
-static int own_files(const char *dir)
-{
-	struct err err = ERR_INIT;
-	char path[4096];
-	bool ok;
-	int tree, d;
-
-	ok = CHECK_INT(mount("tmpfs", dir, "tmpfs", 0, NULL), 0);
-	tap_write(dir, "file", "x");
-	tap_write(dir, "volume/below", "x");
-	snprintf(path, sizeof(path), "%s/device", dir);
-	ok &= CHECK_INT(mknod(path, S_IFCHR | 0666, makedev(1, 3)), 0);
-	snprintf(path, sizeof(path), "%s/volume", dir);
-	ok &= CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
-	tap_write(dir, "volume/host", "x");
-	d = open(dir, O_PATH | O_CLOEXEC);
-	tree = mnt_own_files(d, &err);
-	ok &= CHECK(tree >= 0);
-	ok &= CHECK(path_open(tree, "/file", O_RDONLY) >= 0);
-	ok &= CHECK_INT(path_open(tree, "/device", O_RDONLY), -EACCES);
-	ok &= CHECK_INT(path_open(tree, "/volume/host", O_RDONLY), -ENOENT);
-	ok &= CHECK(path_open(tree, "/volume/below", O_RDONLY) >= 0);
-	return ok ? 0 : 1;
-}
-
-TEST(own_files_are_no_devices_and_no_volumes)
-{
-	in_mount_namespace(own_files, tap_tmpdir());
-}
-
 static int shared_is_contained(const char *dir)
 {
 	struct err err = ERR_INIT;
@@ -202,31 +172,4 @@ static int each_call_fails(const char *unused)
 TEST(a_mount_call_that_fails_is_named)
 {
 	in_mount_namespace(each_call_fails, NULL);
-}
-
-/* As where mounts of the host below the root are locked: the kernel refuses a clone without them. */
-static int with_what_is_locked(const char *dir)
-{
-	struct err err = ERR_INIT;
-	char path[4200];
-	int tree, d;
-	bool ok;
-
-	tap_write(dir, "volume/below", "");
-	snprintf(path, sizeof(path), "%s/volume", dir);
-	ok = CHECK_INT(mount(dir, dir, NULL, MS_BIND, NULL), 0);
-	ok &= CHECK_INT(mount("tmpfs", path, "tmpfs", 0, NULL), 0);
-	tap_write(dir, "volume/host", "");
-	d = open(dir, O_PATH | O_CLOEXEC);
-	faults_arm("open_tree", 1, EINVAL);
-	tree = mnt_own_files(d, &err);
-	ok &= CHECK_INT(faults_disarm(), 1);
-	ok &= CHECK(tree >= 0);
-	ok &= CHECK_INT(path_open_same_mount(tree, "/volume/host", O_RDONLY), -EXDEV);
-	return ok ? 0 : 1;
-}
-
-TEST(own_files_where_mounts_are_locked)
-{
-	in_mount_namespace(with_what_is_locked, tap_tmpdir());
 }

@@ -107,7 +107,7 @@ static bool may(int phase, long number)
 }
 
 /* Of a hook that starts in the container's namespaces: what it may not have of the other's list, and what it reads libraries with. */
-static const long not_here[] = { SYS_pidfd_open, SYS_pidfd_send_signal, SYS_uname };
+static const long not_here[] = { SYS_open_tree, SYS_pidfd_open, SYS_pidfd_send_signal, SYS_uname };
 
 static bool may_here(long number)
 {
