@@ -125,12 +125,19 @@ const char *path_base(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-int path_parent(const char *path, char *buf, size_t size)
+size_t path_parent_length(const char *path)
 {
 	size_t n = (size_t)(path_base(path) - path);
 
 	while (n > 1 && path[n - 1] == '/')
 		n--;
+	return n;
+}
+
+int path_parent(const char *path, char *buf, size_t size)
+{
+	size_t n = path_parent_length(path);
+
 	if (n == 0)
 		path = ".", n = 1;
 	if (n >= size)
@@ -227,12 +234,17 @@ static int open_on_root(int rootfd, const char *path)
 	return fd < 0 || id == root_id ? take_fd(fd) : -EXDEV;
 }
 
-/* The next prefix of a path, made in the one above where it is missing. *ret, like above: -EXDEV where it lies on another mount. */
-static int descend(int rootfd, int above, const char *path, const struct maker *m, int *ret, struct err *err)
+/*
+ * The next prefix of a path, made in the one above where it is missing; *made: above was, and this one is then. *ret, like above:
+ * -EXDEV where it lies on another mount.
+ */
+static int descend(int rootfd, int above, const char *path, const struct maker *m, bool *made, int *ret,
+		   struct err *err)
 {
 	bool is_new = false;
 
-	*ret = open_on_root(rootfd, path);
+	/* In what was made a moment ago there is nothing yet. */
+	*ret = *made ? -ENOENT : open_on_root(rootfd, path);
 	if (*ret == -ENOENT) {
 		if (above == -EXDEV)
 			return err_set(err, ERR_FOREIGN_MOUNT, EXDEV, "%s", path);
@@ -243,6 +255,7 @@ static int descend(int rootfd, int above, const char *path, const struct maker *
 		*ret = is_new ? path_open_same_mount(above, path_base(path), O_PATH | O_DIRECTORY | O_NOFOLLOW)
 			      : open_on_root(rootfd, path);
 	}
+	*made = is_new;
 	if (is_new)
 		m->made(m->data, path, *ret);
 	if (*ret >= 0 || *ret == -EXDEV)
@@ -267,6 +280,7 @@ int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void 
 	const struct maker maker = { made, data };
 	char norm[PATH_MAX], prefix[PATH_MAX];
 	cleanup_fd int dir = -EBADF;
+	bool is_new = false;
 	int above = rootfd, next, r = path_normalize(path, norm, sizeof(norm));
 	size_t end = 0;
 
@@ -283,7 +297,7 @@ int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void 
 		end += 1 + strcspn(norm + end + 1, "/");
 		memcpy(prefix, norm, end);
 		prefix[end] = '\0';
-		r = descend(rootfd, above, prefix, &maker, &next, err);
+		r = descend(rootfd, above, prefix, &maker, &is_new, &next, err);
 		if (r < 0)
 			return r;
 		fd_close(dir);

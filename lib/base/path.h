@@ -71,6 +71,8 @@ int path_make_dir_noting(int rootfd, const char *path, path_made_fn *made, void 
  * literals only.
  */
 const char *path_base(const char *path);
+/* How much of an absolute path is its parent: of "/" all of it. */
+size_t path_parent_length(const char *path);
 /* Copies the parent of path into buf. 0 or -ENAMETOOLONG. */
 int path_parent(const char *path, char *buf, size_t size) must_check;
 /* Whether `path` is `dir` or lies below it, as text; both absolute and normalized. */

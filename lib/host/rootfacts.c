@@ -44,16 +44,30 @@ struct probe {
 	struct parent parent;
 };
 
+/* Whether anything stands where the next component would be made: a link that leads nowhere. */
+static bool is_taken(int dir, const char *rest)
+{
+	char name[NAME_MAX + 1];
+	struct path_facts seen;
+	size_t n = strcspn(rest, "/");
+
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, rest, n);
+	name[n] = '\0';
+	return path_look(dir, name, &seen) == 0;
+}
+
 /* Climbs from the absolute, normalized path of a directory to the nearest that is there. */
 static int find_parent(struct probe *p, struct err *err)
 {
 	struct parent *parent = &p->parent;
-	char at[PATH_MAX], up[PATH_MAX];
+	size_t n = strlen(parent->path);
+	char at[PATH_MAX];
 
-	memcpy(at, parent->path, strlen(parent->path) + 1);
+	memcpy(at, parent->path, n + 1);
 	for (;;) {
 		cleanup_fd int fd = path_open_same_mount(p->root, at, O_PATH | O_DIRECTORY);
-		cleanup_fd int there = -EBADF;
 
 		/* Nearly always there is no mount on the way, and it lies on the root's. */
 		if (fd >= 0)
@@ -61,33 +75,34 @@ static int find_parent(struct probe *p, struct err *err)
 		else if (fd == -EXDEV)
 			fd = path_open(p->root, at, O_PATH | O_DIRECTORY);
 		if (fd >= 0) {
+			parent->blocked |= parent->missing && is_taken(fd, parent->path + n + (n > 1));
 			parent->fd = take_fd(fd);
 			return 0;
 		}
 		if (fd != -ENOENT && !rootfacts_blocked(fd))
 			return rootfacts_failed(fd, at, err);
 		parent->missing = true;
-		there = path_open(p->root, at, O_PATH | O_NOFOLLOW);
-		if (there >= 0 || rootfacts_blocked(fd))
-			parent->blocked = true;
-		if (str_eq(at, "/") || path_parent(at, up, sizeof(up)) < 0)
-			return err_set(err, ERR_ROOTFS, -fd, "%s", at);
-		memcpy(at, up, strlen(up) + 1);
+		parent->blocked |= rootfacts_blocked(fd);
+		if (n == 1)
+			return err_set(err, ERR_ROOTFS, -fd, "/");
+		n = path_parent_length(at);
+		at[n] = '\0';
 	}
 }
 
 static int open_parent(struct probe *p, const char *path, struct err *err)
 {
 	struct parent *parent = &p->parent;
-	char at[PATH_MAX];
+	size_t n = path_parent_length(path);
 
-	if (path_parent(path, at, sizeof(at)) < 0)
-		return err_set(err, ERR_ROOTFS, ENAMETOOLONG, "%s", path);
-	if (parent->fd >= 0 && str_eq(parent->path, at))
+	if (parent->fd >= 0 && strncmp(parent->path, path, n) == 0 && !parent->path[n])
 		return 0;
 	fd_close(parent->fd);
-	*parent = (struct parent){ .fd = -EBADF };
-	memcpy(parent->path, at, strlen(at) + 1);
+	parent->fd = -EBADF;
+	parent->missing = parent->blocked = false;
+	parent->mount = 0;
+	memcpy(parent->path, path, n);
+	parent->path[n] = '\0';
 	return find_parent(p, err);
 }
 
@@ -165,19 +180,22 @@ static int probe_last(struct probe *p, const char *norm, struct rootfacts_path *
 static int probe_path(struct probe *p, struct rootfacts_path *f, struct err *err)
 {
 	const struct spec_mount *over;
+	const char *path = f->path;
 	char norm[PATH_MAX];
-	int r = path_normalize(f->path, norm, sizeof(norm));
+	int r = path_is_normal(path) ? 0 : path_normalize(path, norm, sizeof(norm));
 
 	if (r < 0)
-		return err_set(err, ERR_ROOTFS, -r, "%s", f->path);
-	r = open_parent(p, norm, err);
+		return err_set(err, ERR_ROOTFS, -r, "%s", path);
+	if (!path_is_normal(path))
+		path = norm;
+	r = open_parent(p, path, err);
 	if (r == 0)
-		r = probe_last(p, norm, f, err);
+		r = probe_last(p, path, f, err);
 	if (r < 0)
 		return r;
 	if (p->parent.blocked)
 		f->kind = ROOTFACTS_BLOCKED;
-	over = spec_mount_over(p->spec, norm);
+	over = spec_mount_over(p->spec, path);
 	if (f->on_root && over) {
 		/* A container that is not started yet: what will lie there is not what lies there now. */
 		f->unseen = true;

@@ -212,7 +212,8 @@ static int read_one(struct store *s, const char *path, name_fn *add, unsigned pa
 	struct listing l = { .store = s };
 	int r = each_dir(AT_FDCWD, path, add, &l);
 
-	if (r == 0)
+	/* Without any tree it leads nowhere. */
+	if (r == 0 && (parts == 1 ? s->n_toolkits : s->n_drivers))
 		r = read_current(&s->arena, path, parts, current);
 	if (r == -ENOTDIR && is_link(path))
 		return refuse_link(path, STORE_HINT, err);
