@@ -75,7 +75,7 @@ struct tree {
 
 /* Reads <path>/start.json. -errno with ERR_TREE. */
 int tree_load(struct tree *ret, const char *path, struct err *err) must_check;
-/* The same where nobody asks for the libraries: a driver's, of which there are hundreds, may then be missing in *ret. */
+/* The same where nobody asks for libraries, programs and links: a driver's, of which there are hundreds, may then be missing in *ret. */
 int tree_load_head(struct tree *ret, const char *path, struct err *err) must_check;
 int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err) must_check;
 /* The text of start.json; the caller frees it. */

@@ -4,8 +4,11 @@
 #include <string.h>
 
 #define LIST "\"libraries\":["
-/* What stands behind it in a driver's; in a string every quote has a backslash before it. */
-#define BEHIND "],\"programs\":["
+/* A driver's are followed by these; in a string every quote has a backslash before it. */
+#define PROGRAMS ",\"programs\":["
+#define LINKS ",\"links\":["
+#define BEHIND "]" PROGRAMS
+#define END "]}"
 
 /* A copy of the text, in which strings are ended where they stand. */
 struct scan {
@@ -50,6 +53,12 @@ static bool is_name(const char *s)
 	return tree_is_file_name(s) && !strchr(s, '\\');
 }
 
+/* Of a path below a tree or a root. */
+static bool is_inside(const char *s)
+{
+	return tree_is_relative(s) && !strchr(s, '\\');
+}
+
 /* Mostly it is that of the one before, which then need not be looked at. */
 static bool take_dir(struct scan *s, const struct tree_library *before, struct tree_library *l)
 {
@@ -60,29 +69,90 @@ static bool take_dir(struct scan *s, const struct tree_library *before, struct t
 		l->dir = before->dir;
 		return true;
 	}
-	return tree_is_relative(l->dir) && !strchr(l->dir, '\\');
+	return is_inside(l->dir);
 }
 
-static bool take_library(struct scan *s, const struct tree_library *before, struct tree_library *l)
+/* Absent is every set (0). */
+static bool take_capability(struct scan *s, unsigned *ret)
 {
-	const char *capability = NULL;
+	const char *text;
 
-	*l = (struct tree_library){ 0 };
+	*ret = 0;
+	if (!take(s, ",\"capability\":\""))
+		return true;
+	text = take_string(s);
+	return text && tree_capability_parse(text, ret);
+}
+
+static bool take_library(struct scan *s, struct tree *t)
+{
+	const struct tree_library *before = t->n_libraries ? &t->libraries[t->n_libraries - 1] : NULL;
+	struct tree_library l = { 0 };
+
 	if (!take(s, "{\"soname\":\""))
 		return false;
-	l->soname = take_string(s);
-	if (!l->soname || !is_name(l->soname) || !take(s, ",\"dir\":\"") || !take_dir(s, before, l))
+	l.soname = take_string(s);
+	if (!l.soname || !is_name(l.soname) || !take(s, ",\"dir\":\"") || !take_dir(s, before, &l))
 		return false;
-	if (!take(s, ",\"class\":") || !take_number(s, &l->class) || (l->class != 32 && l->class != 64) ||
-	    !take(s, ",\"machine\":") || !take_number(s, &l->machine))
+	if (!take(s, ",\"class\":") || !take_number(s, &l.class) || (l.class != 32 && l.class != 64) ||
+	    !take(s, ",\"machine\":") || !take_number(s, &l.machine) || !take_capability(s, &l.capability))
 		return false;
-	if (take(s, ",\"capability\":\"")) {
-		capability = take_string(s);
-		if (!capability || !tree_capability_parse(capability, &l->capability))
-			return false;
-	}
-	l->compat = take(s, ",\"compat\":true");
+	l.compat = take(s, ",\"compat\":true");
+	t->libraries = arena_grow(&t->arena, t->libraries, t->n_libraries, sizeof(l));
+	t->libraries[t->n_libraries++] = l;
 	return take(s, "}");
+}
+
+static bool take_program(struct scan *s, struct tree *t)
+{
+	struct tree_program program = { 0 };
+
+	if (!take(s, "{\"name\":\""))
+		return false;
+	program.name = take_string(s);
+	if (!program.name || !is_name(program.name) || !take_capability(s, &program.capability))
+		return false;
+	t->programs = arena_grow(&t->arena, t->programs, t->n_programs, sizeof(program));
+	t->programs[t->n_programs++] = program;
+	return take(s, "}");
+}
+
+static bool take_link(struct scan *s, struct tree *t)
+{
+	struct tree_link link = { 0 };
+
+	if (!take(s, "{\"path\":\"/"))
+		return false;
+	link.path = take_string(s);
+	if (!link.path || !is_inside(link.path) || !take(s, ",\"target\":\""))
+		return false;
+	link.path--;
+	link.target = take_string(s);
+	if (!link.target || !is_inside(link.target) || !take_capability(s, &link.capability))
+		return false;
+	t->links = arena_grow(&t->arena, t->links, t->n_links, sizeof(link));
+	t->links[t->n_links++] = link;
+	return take(s, "}");
+}
+
+typedef bool take_fn(struct scan *s, struct tree *t);
+
+/* The rest of a list, behind its bracket. */
+static bool take_list(struct scan *s, struct tree *t, take_fn *one)
+{
+	for (size_t n = 0; s->p < s->end && *s->p != ']'; n++)
+		if ((n && !take(s, ",")) || !one(s, t))
+			return false;
+	return take(s, "]");
+}
+
+static bool take_lists(struct scan *s, struct tree *t)
+{
+	if (!take_list(s, t, take_library))
+		return false;
+	if (take(s, PROGRAMS) && !(take_list(s, t, take_program) && take(s, LINKS) && take_list(s, t, take_link)))
+		return false;
+	return take(s, "}") && s->p == s->end;
 }
 
 /* The list must be the file's own, not one in something deeper. */
@@ -97,37 +167,31 @@ static const char *find_list(const char *text, size_t len)
 
 bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to)
 {
-	const char *from = find_list(text, len), *to;
+	const char *from = find_list(text, len);
 
-	to = from ? memmem(from, len - (size_t)(from - text), BEHIND, strlen(BEHIND)) : NULL;
-	if (!to)
+	if (!from || !memmem(from, len - (size_t)(from - text), BEHIND, strlen(BEHIND)) ||
+	    memcmp(text + len - 2, END, 2) != 0)
 		return false;
 	*ret_from = (size_t)(from - text);
-	*ret_to = (size_t)(to - text);
+	*ret_to = len - strlen(END);
 	return true;
 }
 
 bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to)
 {
 	const char *list = find_list(text, len);
-	char *copy = memcpy(arena_alloc(&t->arena, len + 1), text, len), *from = list ? copy + (list - text) : NULL;
-	struct scan s = { from, copy + len };
-	struct tree_library *v = NULL, l;
-	size_t n = 0;
+	char *copy;
+	struct scan s;
 
-	if (!from)
+	if (!list)
 		return false;
-	while (s.p < s.end && *s.p != ']') {
-		if ((n && !take(&s, ",")) || !take_library(&s, n ? &v[n - 1] : NULL, &l))
-			return false;
-		v = arena_grow(&t->arena, v, n, sizeof(*v));
-		v[n++] = l;
+	copy = memcpy(arena_alloc(&t->arena, len + 1), text, len);
+	s = (struct scan){ copy + (list - text), copy + len };
+	if (!take_lists(&s, t)) {
+		t->n_libraries = t->n_programs = t->n_links = 0;
+		return false;
 	}
-	if (s.p == s.end)
-		return false;
-	t->libraries = v;
-	t->n_libraries = n;
-	*ret_from = (size_t)(from - copy);
-	*ret_to = (size_t)(s.p - copy);
+	*ret_from = (size_t)(list - text);
+	*ret_to = len - strlen(END);
 	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The list of libraries in start.json, which is all that grows with a driver, read without a document in memory: only where it
- * stands byte for byte as tree_dump writes it. Everything else is for the JSON library, and so is the rest of the file.
+ * The lists at the end of start.json, libraries and with a driver programs and links, which are nearly all of it, read without a document
+ * in memory: only where they stand byte for byte as tree_dump writes them. Everything else is for the JSON library, and so is what
+ * stands before.
  */
 #ifndef NVCOREOS_STORE_TREELIST_H
 #define NVCOREOS_STORE_TREELIST_H
@@ -9,13 +10,13 @@
 #include "store/tree.h"
 
 /*
- * Adds the libraries of start.json to t, and sets what lies between the brackets of their list, [*ret_from, *ret_to) of the
- * text. False, with nothing added, where the list is not there, stands otherwise than tree_dump writes it, or holds what a
- * tree must not.
+ * Reads the lists into t, which has none, and sets what lies between the bracket that opens the first and the one that closes the last,
+ * [*ret_from, *ret_to) of the text. False, with none read, where they are not there, stand otherwise than tree_dump writes them, or hold
+ * what a tree must not.
  */
 bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to);
 
-/* Where the list of a driver's stands, without a look at what is in it. False, where it stands otherwise than tree_dump writes it. */
+/* Where a driver's stand, without a look at what is in them. False, where they stand otherwise than tree_dump writes them. */
 bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to);
 
 #endif

@@ -12,6 +12,9 @@
 	"{\"soname\":\"libcuda.so.1\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"capability\":\"compute\",\"compat\":true}"
 #define TWO "{\"soname\":\"libx.so.1\",\"dir\":\"lib32\",\"class\":32,\"machine\":3}"
 #define TAIL "]}"
+#define PROGRAM "{\"name\":\"nvidia-smi\",\"capability\":\"utility\"}"
+#define LINK "{\"path\":\"/etc/a\",\"target\":\"share/a\"}"
+#define ALL(programs, links) HEAD ONE "],\"programs\":[" programs "],\"links\":[" links TAIL
 
 static bool reads(const char *text, struct tree *t)
 {
@@ -19,7 +22,7 @@ static bool reads(const char *text, struct tree *t)
 
 	*t = (struct tree){ .arena = ARENA_INIT };
 	return treelist_read(t, text, strlen(text), &from, &to) && from <= to && text[from - 1] == '[' &&
-	       text[to] == ']';
+	       strcmp(text + to, TAIL) == 0;
 }
 
 TEST(reads_what_is_written)
@@ -40,6 +43,23 @@ TEST(reads_what_is_written)
 	tree_free(&t);
 	CHECK(reads(HEAD TAIL, &t));
 	CHECK_INT(t.n_libraries, 0);
+	tree_free(&t);
+	REQUIRE(reads(ALL(PROGRAM ",{\"name\":\"x\"}",
+			  LINK ",{\"path\":\"/b\",\"target\":\"c\",\"capability\":\"graphics\"}"),
+		      &t));
+	REQUIRE(t.n_libraries == 1 && t.n_programs == 2 && t.n_links == 2);
+	CHECK_STR(t.programs[0].name, "nvidia-smi");
+	CHECK_INT(t.programs[0].capability, CAP_UTILITY);
+	CHECK_STR(t.programs[1].name, "x");
+	CHECK_INT(t.programs[1].capability, 0);
+	CHECK_STR(t.links[0].path, "/etc/a");
+	CHECK_STR(t.links[0].target, "share/a");
+	CHECK_INT(t.links[0].capability, 0);
+	CHECK_STR(t.links[1].path, "/b");
+	CHECK_INT(t.links[1].capability, CAP_GRAPHICS);
+	tree_free(&t);
+	CHECK(reads(ALL("", ""), &t));
+	CHECK(t.n_libraries == 1 && t.n_programs == 0 && t.n_links == 0);
 	tree_free(&t);
 }
 
@@ -77,13 +97,31 @@ TEST(leaves_alone_what_is_written_otherwise)
 		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":64}" TAIL,
 		HEAD "{\"soname\":\"a\",\"dir\":\"lib64" TAIL,
 		HEAD "{\"soname\":\"a" TAIL,
+		ALL("{\"name\":\"a/b\"}", ""),
+		ALL("{\"name\":\"a\\\\b\"}", ""),
+		ALL("{\"name\":\"a\",\"capability\":\"none\"}", ""),
+		ALL("{\"name\":\"a\",}", ""),
+		ALL("{\"name\":7}", ""),
+		ALL(PROGRAM PROGRAM, ""),
+		ALL(PROGRAM, "{\"path\":\"etc/a\",\"target\":\"a\"}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/../a\",\"target\":\"a\"}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/\\\\a\",\"target\":\"a\"}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/a\",\"target\":\"/a\"}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/a\",\"target\":\"a/..\"}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/a\",\"target\":\"a\",\"capability\":7}"),
+		ALL(PROGRAM, "{\"path\":\"/etc/a\"}"),
+		ALL(PROGRAM, LINK LINK),
+		HEAD ONE "],\"programs\":[" PROGRAM TAIL,
+		HEAD ONE "],\"links\":[" LINK TAIL,
+		ALL(PROGRAM, LINK) " ",
+		ALL(PROGRAM, LINK "],\"dirs\":["),
 		HEAD "{\"dir\":\"lib64\",\"soname\":\"a\",\"class\":64,\"machine\":62}" TAIL,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		struct tree t;
 
-		if (!CHECK(!reads(texts[i], &t)) || !CHECK_INT(t.n_libraries, 0))
+		if (!CHECK(!reads(texts[i], &t)) || !CHECK_INT(t.n_libraries + t.n_programs + t.n_links, 0))
 			printf("# %s\n", texts[i]);
 		tree_free(&t);
 	}
