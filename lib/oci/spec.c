@@ -388,6 +388,34 @@ static void cut(struct strbuf *text, const struct asked *a)
 	splice_remove(text, items, gone, n);
 }
 
+/* Of a mount's options it is asked whether they bind: those that cannot say so, or not plainly, are emptied. */
+static void cut_options(struct strbuf *text)
+{
+	cleanup_free struct splice_span *mounts = NULL;
+	struct splice_span list, options;
+	struct strbuf kept = STRBUF_INIT;
+	size_t n, from = 0;
+
+	if (splice_find(text, "mounts", '[', &list, NULL) <= 0 || splice_items(text, list, &mounts, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const char *value;
+		size_t len;
+
+		if (splice_member(text, mounts[i], "options", &options) <= 0 || text->buf[options.start] != '[')
+			continue;
+		value = text->buf + options.start;
+		len = options.end - options.start;
+		if (memmem(value, len, "bind", 4) || memchr(value, '\\', len))
+			continue;
+		strbuf_add(&kept, text->buf + from, options.start + 1 - from);
+		from = options.end - 1;
+	}
+	strbuf_add(&kept, text->buf + from, text->len - from);
+	strbuf_free(text);
+	*text = kept;
+}
+
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 {
 	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
@@ -399,6 +427,7 @@ int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 	strbuf_add(&rest, text, len);
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
 		cut(&rest, &asked[i]);
+	cut_options(&rest);
 	top = json_parse(rest.buf, rest.len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);

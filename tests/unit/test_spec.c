@@ -133,7 +133,7 @@ TEST(wrong_members_are_named)
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"type\":7}]}", "mounts[0].type is no string" },
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"source\":[]}]}", "mounts[0].source is no string" },
 		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":\"ro\"}]}", "mounts[0].options is no array" },
-		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":[{}]}]}", "mounts[0].options[0] is no string" },
+		{ "{\"mounts\":[{\"destination\":\"/a\",\"options\":[\"bind\",{}]}]}", "mounts[0].options[1] is no string" },
 		{ "{\"root\":\"/r\"}", "root is no object" },
 		{ "{\"root\":{}}", "root.path is missing or empty" },
 		{ "{\"root\":{\"path\":\"\"}}", "root.path is missing or empty" },
@@ -250,6 +250,16 @@ TEST(mounts)
 		      &err) == 0);
 	CHECK(s.mounts[0].bind && !s.mounts[1].bind);
 	CHECK_STR(spec_mount_over(&s, "/etc/ld/so")->destination, "/etc/ld");
+	spec_free(&s);
+	/* Of options that cannot say so nothing is read; written with escapes they may. */
+	REQUIRE(parse(&s,
+		      "{\"mounts\":[{\"options\":[7,{\"a\":[\"]\"]}],\"destination\":\"/a\"},{\"destination\":\"/b\",\"options\":[]},"
+		      "{\"destination\":\"/c\",\"\\u006fptions\":[\"r\\u0062ind\"]},{\"destination\":\"/d\",\"options\":[\"rw\",\"bind\"]}]}",
+		      &err) == 0);
+	REQUIRE(s.n_mounts == 4);
+	CHECK_STR(s.mounts[0].destination, "/a");
+	CHECK(!s.mounts[0].bind && !s.mounts[1].bind && s.mounts[2].bind && s.mounts[3].bind);
+	CHECK_STR(s.mounts[3].destination, "/d");
 	spec_free(&s);
 }
 
