@@ -71,7 +71,7 @@ _Static_assert(sizeof(struct old_header) == 16 && sizeof(struct old_entry) == 12
 _Static_assert(sizeof(struct new_header) == 48 && sizeof(struct new_entry) == 24, "the file's layout");
 _Static_assert(sizeof(struct extension_header) == 8 && sizeof(struct extension_section) == 16, "the file's layout");
 
-/* The file with a NUL behind it, and where strings may lie and offsets count from. */
+/* The file, and where strings may lie and offsets count from. */
 struct reader {
 	struct ldcache *c;
 	const char *data;
@@ -265,20 +265,14 @@ static bool read_any(struct reader *r)
 
 void ldcache_parse(struct ldcache *ret, const void *data, size_t len)
 {
-	struct reader r = { .c = ret, .len = len };
-	char *copy;
+	struct reader r = { .c = ret, .data = data, .len = len };
 
 	*ret = (struct ldcache){ .arena = ARENA_INIT, .found = LDCACHE_NONE };
 	if (!len)
 		return;
 	ret->found = LDCACHE_NEW;
-	if (len <= LDCACHE_MAX) {
-		copy = arena_alloc(&ret->arena, len + 1);
-		memcpy(copy, data, len);
-		r.data = copy;
-		if (read_any(&r))
-			return;
-	}
+	if (len <= LDCACHE_MAX && read_any(&r))
+		return;
 	arena_free(&ret->arena);
 	*ret = (struct ldcache){ .arena = ARENA_INIT, .found = LDCACHE_CORRUPT };
 }
@@ -291,6 +285,7 @@ void ldcache_free(struct ldcache *c)
 
 /* The distinct directory names, in the order of their names as ldconfig numbers them. */
 struct hwcaps {
+	struct arena *arena;
 	const char **v;
 	uint32_t *offset;
 	uint32_t n;
@@ -315,10 +310,14 @@ static void hwcaps_collect(struct hwcaps *h, const struct ldcache *c)
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const char *name = c->entries[i].hwcap_name;
 
-		if (name && hwcaps_find(h, name) == h->n)
-			h->v[h->n++] = name;
+		if (!name || hwcaps_find(h, name) < h->n)
+			continue;
+		h->v = arena_grow(h->arena, h->v, h->n, sizeof(h->v[0]));
+		h->v[h->n++] = name;
 	}
-	qsort(h->v, h->n, sizeof(h->v[0]), compare_strings);
+	if (h->n)
+		qsort(h->v, h->n, sizeof(h->v[0]), compare_strings);
+	h->offset = arena_alloc(h->arena, h->n * sizeof(h->offset[0]));
 }
 
 static uint32_t add_string(struct strbuf *b, const char *s)
@@ -327,6 +326,16 @@ static uint32_t add_string(struct strbuf *b, const char *s)
 
 	strbuf_add(b, s, strlen(s) + 1);
 	return offset;
+}
+
+/* About what it will take: a SONAME is nearly always a part of its path. */
+static size_t length_of(const struct ldcache *c)
+{
+	size_t len = 4096;
+
+	for (size_t i = 0; i < c->n_entries; i++)
+		len += sizeof(struct new_entry) + strlen(c->entries[i].path) + 1;
+	return len;
 }
 
 /* A SONAME is nearly always the end of its path and then needs no bytes of its own. */
@@ -371,26 +380,22 @@ void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 {
 	struct new_header h = { .magic = NEW_MAGIC, .n = (uint32_t)c->n_entries, .flags = ENDIAN_HERE };
 	cleanup_arena struct arena a = ARENA_INIT;
-	struct new_entry *entries = arena_alloc(&a, c->n_entries * sizeof(*entries));
-	struct hwcaps hwcaps = { .v = arena_alloc(&a, c->n_entries * sizeof(*hwcaps.v)),
-				 .offset = arena_alloc(&a, c->n_entries * sizeof(*hwcaps.offset)) };
-	size_t head = sizeof(h) + c->n_entries * sizeof(*entries);
+	struct hwcaps hwcaps = { .arena = &a };
+	size_t head = sizeof(h) + c->n_entries * sizeof(struct new_entry);
 	struct strbuf b = STRBUF_INIT;
 
-	/* Offsets count from the header, so it and the entries take their place now and their content at the end. */
-	strbuf_add(&b, &h, sizeof(h));
-	strbuf_add(&b, entries, head - sizeof(h));
+	/* Offsets count from the header, so it and the entries take their place now, and their content when it is known. */
+	strbuf_reserve(&b, length_of(c));
+	b.len = head;
 	hwcaps_collect(&hwcaps, c);
 	for (size_t i = 0; i < c->n_entries; i++) {
 		const struct ldcache_entry *e = &c->entries[i];
+		struct new_entry n = { .flags = e->flags, .osversion = e->osversion, .hwcap = e->hwcap };
 
-		entries[i].flags = e->flags;
-		entries[i].osversion = e->osversion;
-		entries[i].hwcap = e->hwcap;
 		if (e->hwcap_name)
-			entries[i].hwcap =
-				HWCAP_EXTENSION | (e->hwcap & HWCAP_ISA_LEVEL) | hwcaps_find(&hwcaps, e->hwcap_name);
-		add_strings(&b, e, &entries[i]);
+			n.hwcap = HWCAP_EXTENSION | (e->hwcap & HWCAP_ISA_LEVEL) | hwcaps_find(&hwcaps, e->hwcap_name);
+		add_strings(&b, e, &n);
+		memcpy(b.buf + sizeof(h) + i * sizeof(n), &n, sizeof(n));
 	}
 	for (uint32_t i = 0; i < hwcaps.n; i++)
 		hwcaps.offset[i] = add_string(&b, hwcaps.v[i]);
@@ -401,7 +406,6 @@ void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 		add_extension(&b, c, &hwcaps);
 	}
 	memcpy(b.buf, &h, sizeof(h));
-	memcpy(b.buf + sizeof(h), entries, c->n_entries * sizeof(*entries));
 	*ret_len = b.len;
 	*ret = strbuf_steal(&b);
 }

@@ -46,7 +46,7 @@ struct ldcache {
  */
 int32_t ldcache_flags(unsigned class, unsigned machine);
 
-/* Reads a cache; never fails: what it is stands in found. Entries point into the arena. */
+/* Reads a cache; never fails: what it is stands in found. Entries point into data, which must outlive them. */
 void ldcache_parse(struct ldcache *ret, const void *data, size_t len);
 void ldcache_free(struct ldcache *c);
 

@@ -27,6 +27,9 @@ int ldcache_compare_names(const char *a, const char *b)
 	const unsigned char *p = (const unsigned char *)a, *q = (const unsigned char *)b;
 
 	for (;;) {
+		/* Most of what names have in common. */
+		while (*p == *q && *p && !is_digit(*p))
+			p++, q++;
 		if (is_digit(*p) && is_digit(*q)) {
 			int32_t d = (int32_t)(take_number(&p) - take_number(&q));
 
@@ -70,9 +73,12 @@ struct list {
 /* Merges two ordered lists into one; what is equal keeps its order, a's first. */
 static struct list join(struct arena *arena, struct list a, struct list b)
 {
-	struct list out = { arena_alloc(arena, (a.n + b.n) * sizeof(*out.v)), 0 };
+	struct list out = { NULL, 0 };
 	size_t i = 0, j = 0;
 
+	if (!a.n || !b.n)
+		return a.n ? a : b;
+	out.v = arena_alloc(arena, (a.n + b.n) * sizeof(*out.v));
 	while (i < a.n && j < b.n)
 		out.v[out.n++] = compare_entries(&a.v[i], &b.v[j]) <= 0 ? a.v[i++] : b.v[j++];
 	while (i < a.n)
@@ -115,16 +121,20 @@ static void merge_runs(struct ldcache_entry *v, size_t from, size_t half, size_t
 
 /*
  * A stable sort of our own: the order of names is none that qsort may rely on where numbers wrap. A tree lists its
- * libraries by name, so that there are few runs to merge, and mostly one to turn round. ends[] has room for n.
+ * libraries by name, so that there are few runs to merge, and mostly one to turn round.
  */
-static void sort_into(struct ldcache_entry *v, size_t n, struct ldcache_entry *scratch, size_t *ends)
+static void sort(struct arena *arena, struct ldcache_entry *v, size_t n)
 {
-	size_t runs = 0;
+	struct ldcache_entry *scratch = NULL;
+	size_t *ends = NULL, runs = 0;
 
 	for (size_t i = 0; i < n; i = ends[runs - 1]) {
+		ends = arena_grow(arena, ends, runs, sizeof(*ends));
 		ends[runs] = end_of_run(v, i, n);
 		runs++;
 	}
+	if (runs > 1)
+		scratch = arena_alloc(arena, n * sizeof(*scratch));
 	/* Neighbours in pairs, until one is left. */
 	while (runs > 1) {
 		size_t kept = 0;
@@ -155,13 +165,12 @@ static bool same_hwcap(const struct ldcache_entry *a, const struct ldcache_entry
 /* What the caller gave, in order; of several for one library and hwcap the first one given stays. */
 static struct list sorted(struct arena *arena, const struct ldcache_entry *v, size_t n)
 {
-	struct ldcache_entry *scratch = arena_alloc(arena, n * sizeof(*scratch));
 	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), n };
 	size_t kept = 0;
 
 	if (n)
 		memcpy(out.v, v, n * sizeof(*v));
-	sort_into(out.v, n, scratch, arena_alloc(arena, n * sizeof(size_t)));
+	sort(arena, out.v, n);
 	for (size_t i = 0; i < out.n; i++)
 		if (!kept || !same_library(&out.v[kept - 1], &out.v[i]) || !same_hwcap(&out.v[kept - 1], &out.v[i]))
 			out.v[kept++] = out.v[i];

@@ -188,7 +188,7 @@ unsigned str_distance(const char *a, const char *b)
 	return row[lb];
 }
 
-static void strbuf_room(struct strbuf *b, size_t more)
+void strbuf_reserve(struct strbuf *b, size_t more)
 {
 	size_t need = b->len + more + 1;
 
@@ -204,7 +204,7 @@ static void strbuf_room(struct strbuf *b, size_t more)
 
 void strbuf_add(struct strbuf *b, const void *data, size_t len)
 {
-	strbuf_room(b, len);
+	strbuf_reserve(b, len);
 	if (len)
 		memcpy(b->buf + b->len, data, len);
 	b->len += len;

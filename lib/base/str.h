@@ -57,6 +57,8 @@ struct strbuf {
 		NULL, 0, 0 \
 	}
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
+/* Makes room for that many more bytes at once, which then come without a copy of what is there. */
+void strbuf_reserve(struct strbuf *b, size_t more);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) printf_format(2, 3);

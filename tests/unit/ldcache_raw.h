@@ -155,11 +155,13 @@ static inline const char *listing(const struct ldcache *c)
 /* Writes and reads again, so that the file is tested, not what stands in memory. */
 static inline void again(struct ldcache *c)
 {
-	cleanup_free char *data = NULL;
+	static char *data;
+	char *before = data;
 	size_t len;
 
 	ldcache_write(c, &data, &len);
 	ldcache_free(c);
+	free(before);
 	ldcache_parse(c, data, len);
 }
 
