@@ -60,8 +60,7 @@ bool cdihook_is_called(int argc, char **argv)
 /* From here on no program is started, no namespace entered, and what only our own starts need is given up. */
 static int confine(struct err *err)
 {
-	const unsigned phases = CAPS_BIT(CAPS_READ) | CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) |
-				CAPS_BIT(CAPS_WRITE);
+	const unsigned phases = CAPS_BIT(CAPS_READ) | CAPS_BIT(CAPS_MOUNT) | CAPS_BIT(CAPS_OWN) | CAPS_BIT(CAPS_WRITE);
 	int r = caps_limit(err);
 
 	if (r == 0)

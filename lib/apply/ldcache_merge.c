@@ -27,7 +27,7 @@ int ldcache_compare_names(const char *a, const char *b)
 	const unsigned char *p = (const unsigned char *)a, *q = (const unsigned char *)b;
 
 	for (;;) {
-		/* Most of what names have in common. */
+		/* What they have in common. */
 		while (*p == *q && *p && !is_digit(*p))
 			p++, q++;
 		if (is_digit(*p) && is_digit(*q)) {
@@ -42,10 +42,7 @@ int ldcache_compare_names(const char *a, const char *b)
 		/* A digit comes after whatever is none, except that a name that ends comes before all. */
 		if (*p && is_digit(*p) != is_digit(*q))
 			return is_digit(*p) ? 1 : -1;
-		if (*p != *q)
-			return (char)*p < (char)*q ? -1 : 1;
-		p++;
-		q++;
+		return (char)*p < (char)*q ? -1 : 1;
 	}
 }
 

@@ -284,7 +284,13 @@ TEST(what_is_not_asked_is_passed_over)
 		"{\"root\":{\"path\":\"r\"},\"l\\u0069nux\":{\"seccomp\":{},\"cgroups\\u0050ath\":\"/c\"}}",
 	};
 	static const char *const bad[] = {
-		AROUND("{"), AROUND("}"), AROUND("\""), AROUND(""), AROUND("{}}"), "{\"linux\":{\"cgroupsPath\"}}",
+		AROUND("{"),
+		AROUND("}"),
+		AROUND("\""),
+		AROUND(""),
+		AROUND("{}}"),
+		"{\"linux\":{\"cgroupsPath\"}}",
+		"{\"mounts\":[{} {}]}",
 	};
 #undef AROUND
 
