@@ -336,7 +336,8 @@ int inside_open(const struct container *c, const char *path, int flags, struct s
 		return fd;
 	if (fstat(fd, ret) < 0)
 		return -errno;
-	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY) : -EINVAL;
+	/* O_NONBLOCK: whoever holds a lease on it would make us wait for as long as the kernel lets him, 45 s. */
+	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY | O_NONBLOCK) : -EINVAL;
 }
 
 /* Whether nothing of that name stands in dir: then what is written there is new. */

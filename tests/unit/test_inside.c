@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -126,6 +127,32 @@ static int open_what_images_hold(const char *dir)
 TEST(only_files_of_the_image_are_opened)
 {
 	in_mount_namespace(open_what_images_hold, tap_tmpdir());
+}
+
+/* A process that shares the root may hold one on its own file: every open of it then waits until the kernel takes it away. */
+TEST(a_lease_is_not_waited_for)
+{
+	const char *dir = tap_tmpdir();
+	struct container c = container_at(dir);
+	struct stat st;
+	char path[4096];
+	int holder, fd;
+
+	c.proc_self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	tap_write(dir, "file", "");
+	snprintf(path, sizeof(path), "%s/file", dir);
+	holder = open(path, O_RDWR | O_CLOEXEC);
+	signal(SIGIO, SIG_IGN);
+	if (CHECK_INT(fcntl(holder, F_SETLEASE, F_WRLCK), 0)) {
+		/* What waits is ended by it. */
+		alarm(5);
+		fd = inside_open(&c, "/file", 0, &st);
+		alarm(0);
+		CHECK_INT(fd, -EAGAIN);
+		fd_close(fd);
+	}
+	fd_close(holder);
+	container_close(&c);
 }
 
 TEST(parents_that_are_links_stay_inside)
