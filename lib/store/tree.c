@@ -257,14 +257,15 @@ static int parse(struct tree *ret, const char *path, const char *text, size_t le
 	char why[160];
 	cleanup_json struct json *root = NULL;
 	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
-	size_t from, to;
+	const char *behind;
+	size_t from;
 	int r;
 
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	ret->path = arena_strdup(&ret->arena, path);
-	if (head ? treelist_skip(text, len, &from, &to) : treelist_read(ret, text, len, &from, &to)) {
+	if (head ? treelist_skip(text, len, &from, &behind) : treelist_read(ret, text, len, &from, &behind)) {
 		strbuf_add(&rest, text, from);
-		strbuf_add(&rest, text + to, len - to);
+		strbuf_puts(&rest, behind);
 		text = rest.buf;
 		len = rest.len;
 	}

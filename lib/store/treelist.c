@@ -7,8 +7,9 @@
 /* A driver's are followed by these; in a string every quote has a backslash before it. */
 #define PROGRAMS ",\"programs\":["
 #define LINKS ",\"links\":["
-#define BEHIND "]" PROGRAMS
 #define END "]}"
+/* What stands for them behind the first bracket, so that the JSON library finds a second one of the name. */
+#define EMPTY_LISTS "]" PROGRAMS "]" LINKS END
 
 /* A copy of the text, in which strings are ended where they stand. */
 struct scan {
@@ -146,40 +147,51 @@ static bool take_list(struct scan *s, struct tree *t, take_fn *one)
 	return take(s, "]");
 }
 
-static bool take_lists(struct scan *s, struct tree *t)
+static bool take_lists(struct scan *s, struct tree *t, bool *ret_driver)
 {
 	if (!take_list(s, t, take_library))
 		return false;
-	if (take(s, PROGRAMS) && !(take_list(s, t, take_program) && take(s, LINKS) && take_list(s, t, take_link)))
+	*ret_driver = take(s, PROGRAMS);
+	if (*ret_driver && !(take_list(s, t, take_program) && take(s, LINKS) && take_list(s, t, take_link)))
 		return false;
 	return take(s, "}") && s->p == s->end;
 }
 
-/* The list must be the file's own, not one in something deeper. */
+/* The list must be the file's own, not one in something deeper. A NUL would end a string of ours, and is none that JSON has. */
 static const char *find_list(const char *text, size_t len)
 {
 	const char *list = memmem(text, len, LIST, strlen(LIST));
 
-	if (!list || text[0] != '{' || memchr(text + 1, '{', (size_t)(list - text - 1)))
+	if (!list || text[0] != '{' || memchr(text + 1, '{', (size_t)(list - text - 1)) || memchr(text, '\0', len))
 		return NULL;
 	return list + strlen(LIST);
 }
 
-bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to)
+/* Behind the first bracket that closes, where that is what stands there; else NULL. */
+static const char *pass(const char *from, const char *end, const char *what)
 {
-	const char *from = find_list(text, len);
+	const char *at = from ? memchr(from, ']', (size_t)(end - from)) : NULL;
+	size_t n = strlen(what);
 
-	if (!from || !memmem(from, len - (size_t)(from - text), BEHIND, strlen(BEHIND)) ||
-	    memcmp(text + len - 2, END, 2) != 0)
+	return at && (size_t)(end - at) >= n && memcmp(at, what, n) == 0 ? at + n : NULL;
+}
+
+bool treelist_skip(const char *text, size_t len, size_t *ret_from, const char **ret_rest)
+{
+	const char *from = find_list(text, len), *end = text + len;
+
+	/* Whatever else stands there would be passed over too: another key, or a name with a bracket in it. */
+	if (pass(pass(pass(from, end, "]" PROGRAMS), end, "]" LINKS), end, END) != end)
 		return false;
 	*ret_from = (size_t)(from - text);
-	*ret_to = len - strlen(END);
+	*ret_rest = EMPTY_LISTS;
 	return true;
 }
 
-bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to)
+bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, const char **ret_rest)
 {
 	const char *list = find_list(text, len);
+	bool driver = false;
 	char *copy;
 	struct scan s;
 
@@ -187,11 +199,11 @@ bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_fro
 		return false;
 	copy = memcpy(arena_alloc(&t->arena, len + 1), text, len);
 	s = (struct scan){ copy + (list - text), copy + len };
-	if (!take_lists(&s, t)) {
+	if (!take_lists(&s, t, &driver)) {
 		t->n_libraries = t->n_programs = t->n_links = 0;
 		return false;
 	}
 	*ret_from = (size_t)(list - text);
-	*ret_to = len - strlen(END);
+	*ret_rest = driver ? EMPTY_LISTS : END;
 	return true;
 }

@@ -10,13 +10,13 @@
 #include "store/tree.h"
 
 /*
- * Reads the lists into t, which has none, and sets what lies between the bracket that opens the first and the one that closes the last,
- * [*ret_from, *ret_to) of the text. False, with none read, where they are not there, stand otherwise than tree_dump writes them, or hold
- * what a tree must not.
+ * Reads the lists into t, which has none, and sets how much of the text stands before what is in the first, and what stands for the rest:
+ * the same lists, empty. False, with none read, where they are not there, stand otherwise than tree_dump writes them, or hold what a tree
+ * must not.
  */
-bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, size_t *ret_to);
+bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, const char **ret_rest);
 
-/* Where a driver's stand, without a look at what is in them. False, where they stand otherwise than tree_dump writes them. */
-bool treelist_skip(const char *text, size_t len, size_t *ret_from, size_t *ret_to);
+/* The same of a driver's, without a look at what is in them. False, where they stand otherwise than tree_dump writes them. */
+bool treelist_skip(const char *text, size_t len, size_t *ret_from, const char **ret_rest);
 
 #endif

@@ -18,11 +18,12 @@
 
 static bool reads(const char *text, struct tree *t)
 {
-	size_t from = 0, to = 0;
+	const char *behind;
+	size_t from;
 
 	*t = (struct tree){ .arena = ARENA_INIT };
-	return treelist_read(t, text, strlen(text), &from, &to) && from <= to && text[from - 1] == '[' &&
-	       strcmp(text + to, TAIL) == 0;
+	return treelist_read(t, text, strlen(text), &from, &behind) && text[from - 1] == '[' &&
+	       str_starts(behind, "]") && str_eq(behind + strlen(behind) - strlen(TAIL), TAIL);
 }
 
 TEST(reads_what_is_written)
@@ -152,4 +153,11 @@ TEST(both_ways_are_one)
 	CHECK(tree_parse(&a, "/t", HEAD ONE "],\"libraries\":[" TWO "]}", strlen(HEAD ONE "],\"libraries\":[" TWO "]}"),
 			 &err) < 0);
 	CHECK(tree_parse(&a, "/t", HEAD ONE "]", strlen(HEAD ONE "]"), &err) < 0);
+#define TWICE \
+	"{\"format\":1,\"kind\":\"driver\",\"driver\":\"535.261.03\",\"os\":\"3975.2.0\",\"programs\":[],\"libraries\":[],\"programs\":[],\"links\":[" TAIL
+	CHECK(tree_parse(&a, "/t", TWICE, strlen(TWICE), &err) < 0);
+#undef TWICE
+#define NUL HEAD "{\"soname\":\"a\0b\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL
+	CHECK(tree_parse(&a, "/t", NUL, sizeof(NUL) - 1, &err) < 0);
+#undef NUL
 }
