@@ -101,8 +101,9 @@ class Disk:
         self.mounted = subprocess.run(["mount", "-o", "loop", self.image, directory], check=False).returncode == 0
 
     def end(self):
+        # With what a start that was stopped has left mounted on it: nothing here may hide why it was.
         if self.mounted:
-            subprocess.run(["umount", self.directory], check=True)
+            subprocess.run(["umount", "--recursive", "--lazy", self.directory], check=True)
         shutil.rmtree(self.directory, ignore_errors=True)
         os.unlink(self.image)
 
@@ -152,8 +153,8 @@ class Containers:
     def left_behind(self, variant, image, runc):
         """What a start leaves: ({path in the container's layer: what it is}, {mount: its options}, config.json). Files' contents are bytes."""
         bundle, name = self.prepare(variant, image)
-        timed(self.argv(variant, bundle, name), self.log)
         try:
+            timed(self.argv(variant, bundle, name), self.log)
             with open(config_path(bundle), encoding="utf-8") as f:
                 return layer(bundle + "/upper"), mounts(self.init(runc, name)), json.load(f)
         finally:

@@ -34,6 +34,31 @@ load bench
 	[[ $output == *'bench: /bin/false: status 256'* ]]
 }
 
+@test "what is stopped says so, and leaves nothing" {
+	cat >"$BATS_TEST_TMPDIR/stopped.py" <<-'EOF'
+		import sys
+		sys.path.insert(0, sys.argv[1])
+		from containers import Containers, Stop, Variant
+		own = Containers(sys.argv[2], "runc")
+		plain = Variant("", ["runc"], "create")
+		try:
+		    # As in front of a runtime that does nothing, where no one else takes it away.
+		    own.prepare(plain, sys.argv[3])
+		    held = open(own.directory + "/spec/config.json", encoding="utf-8")
+		    Stop.asked = True
+		    own.left_behind(plain, sys.argv[3], "runc")
+		finally:
+		    own.end()
+		    assert own.directory not in open("/proc/self/mountinfo", encoding="utf-8").read()
+	EOF
+	mkdir "$BATS_TEST_TMPDIR/image"
+	# What it leaves all the same goes with its namespace.
+	run -1 unshare -m --propagation private python3 -B "$BATS_TEST_TMPDIR/stopped.py" "$NVC_TESTS/bench" "$BATS_TEST_TMPDIR/containers" "$BATS_TEST_TMPDIR/image"
+	echo "$output"
+	[ "$output" = 'bench: stopped, no figures' ]
+	[ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'containers*' | wc -l)" = 0 ]
+}
+
 @test "the median's interval is the binomial one" {
 	run -0 python3 -B - "$NVC_TESTS/bench" <<-'EOF'
 		import sys
