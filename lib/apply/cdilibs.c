@@ -18,7 +18,7 @@
 struct search {
 	struct cdilibs *l;
 	const char *folder; /* in the arena */
-	int dir;
+	int dir, proc_self;
 	uint64_t root; /* the mount of the container's root */
 	bool own;
 };
@@ -42,15 +42,18 @@ static bool is_wanted(const struct search *s, const char *name)
 /* 0, or a reason why it is no library for the loader's cache. */
 static int read_facts(const struct search *s, const char *name, struct elf_facts *ret)
 {
-	cleanup_fd int fd = path_open(s->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	cleanup_fd int seen = path_open(s->dir, name, O_PATH | O_NOFOLLOW), fd = -EBADF;
 	struct stat st;
 	int r;
 
+	if (seen < 0)
+		return seen;
+	/* A volume's owner may have exchanged it meanwhile, and to open a device is to act on it. */
+	if (fstat(seen, &st) < 0 || !S_ISREG(st.st_mode))
+		return -EBADMSG;
+	fd = path_reopen(s->proc_self, seen, O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return fd;
-	/* A volume's owner may have exchanged it meanwhile. */
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -EBADMSG;
 	r = elf_read(fd, ret);
 	if (r == 0 && (ret->type != ET_DYN || ret->executable || !ldcache_flags(ret->class, ret->machine)))
 		r = -ENOEXEC;
@@ -111,7 +114,7 @@ static void read_names(struct search *s, DIR *dir)
 int cdilibs_add(struct cdilibs *l, const struct container *c, const char *folder, bool own, struct err *err)
 {
 	cleanup_fd int fd = path_open(c->rootfd, folder, O_RDONLY | O_DIRECTORY);
-	struct search s = { .l = l, .own = own };
+	struct search s = { .l = l, .proc_self = c->proc_self, .own = own };
 	DIR *dir;
 	int r;
 
