@@ -337,7 +337,7 @@ int inside_open(const struct container *c, const char *path, int flags, struct s
 	if (fstat(fd, ret) < 0)
 		return -errno;
 	/* O_NONBLOCK: whoever holds a lease on it would make us wait for as long as the kernel lets him, 45 s. */
-	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY | O_NONBLOCK) : -EINVAL;
+	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY | O_NONBLOCK) : -EMEDIUMTYPE;
 }
 
 /* Whether nothing of that name stands in dir: then what is written there is new. */

@@ -48,7 +48,7 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
 /*
  * Opens a file of the image to read it, on the root's own mount: a volume over it is another's. What it is is known before it is opened,
  * for that alone acts on a device or waits at a FIFO. flags: 0 or O_NOFOLLOW. The fd, and what it is in *ret; -errno: -EXDEV on another
- * mount, -EINVAL where it is no regular file, -EAGAIN where a process holds a lease on it.
+ * mount, -EMEDIUMTYPE where it is no regular file, -EAGAIN where a process holds a lease on it.
  */
 int inside_open(const struct container *c, const char *path, int flags, struct stat *ret) must_check;
 

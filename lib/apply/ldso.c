@@ -13,7 +13,7 @@
 /* What an image can have in the cache's place that is no cache, and would be none to its own loader either. */
 static bool is_no_cache(int r)
 {
-	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG || r == -EINVAL;
+	return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EXDEV || r == -ENAMETOOLONG || r == -EMEDIUMTYPE;
 }
 
 /*

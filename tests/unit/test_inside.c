@@ -81,14 +81,14 @@ static int open_what_images_hold(const char *dir)
 	} t[] = {
 		{ "/file", 0, 0 },
 		{ "/link", 0, 0 },
-		{ "/link", O_NOFOLLOW, -EINVAL },
+		{ "/link", O_NOFOLLOW, -EMEDIUMTYPE },
 		{ "/file", O_NOFOLLOW, 0 },
 		{ "/out", 0, -ENOENT },
-		{ "/directory", 0, -EINVAL },
+		{ "/directory", 0, -EMEDIUMTYPE },
 		/* Whoever opens it to read waits for whom writes. */
-		{ "/fifo", 0, -EINVAL },
+		{ "/fifo", 0, -EMEDIUMTYPE },
 		/* And who opens this one acts on a driver. */
-		{ "/device", 0, -EINVAL },
+		{ "/device", 0, -EMEDIUMTYPE },
 		{ "/volume/file", 0, -EXDEV },
 		{ "/over", 0, -EXDEV },
 		{ "/file/below", 0, -ENOTDIR },
