@@ -48,10 +48,8 @@ static int read_facts(const struct search *s, const char *name, struct elf_facts
 
 	if (seen < 0)
 		return seen;
-	/* A volume's owner may have exchanged it meanwhile, and to open a device is to act on it. */
-	if (fstat(seen, &st) < 0 || !S_ISREG(st.st_mode))
-		return -EBADMSG;
-	fd = path_reopen(s->proc_self, seen, O_RDONLY | O_NONBLOCK);
+	/* A volume's owner may have exchanged it meanwhile. */
+	fd = path_reopen(s->proc_self, seen, &st);
 	if (fd < 0)
 		return fd;
 	r = elf_read(fd, ret);

@@ -332,12 +332,7 @@ int inside_open(const struct container *c, const char *path, int flags, struct s
 {
 	cleanup_fd int fd = path_open_same_mount(c->rootfd, path, O_PATH | flags);
 
-	if (fd < 0)
-		return fd;
-	if (fstat(fd, ret) < 0)
-		return -errno;
-	/* O_NONBLOCK: whoever holds a lease on it would make us wait for as long as the kernel lets him, 45 s. */
-	return S_ISREG(ret->st_mode) ? path_reopen(c->proc_self, fd, O_RDONLY | O_NONBLOCK) : -EMEDIUMTYPE;
+	return fd < 0 ? fd : path_reopen(c->proc_self, fd, ret);
 }
 
 /* Whether nothing of that name stands in dir: then what is written there is new. */

@@ -46,9 +46,8 @@ int inside_target_ipc(const struct container *c, const char *path, mode_t mode, 
 		      struct err *err) must_check;
 
 /*
- * Opens a file of the image to read it, on the root's own mount: a volume over it is another's. What it is is known before it is opened,
- * for that alone acts on a device or waits at a FIFO. flags: 0 or O_NOFOLLOW. The fd, and what it is in *ret; -errno: -EXDEV on another
- * mount, -EMEDIUMTYPE where it is no regular file, -EAGAIN where a process holds a lease on it.
+ * Opens a regular file of the image to read it, by path_reopen, on the root's own mount: a volume over it is another's. flags: 0 or
+ * O_NOFOLLOW. The fd, and what it is in *ret; -errno: -EXDEV on another mount, and path_reopen's.
  */
 int inside_open(const struct container *c, const char *path, int flags, struct stat *ret) must_check;
 

@@ -331,7 +331,7 @@ static uint32_t add_string(struct strbuf *b, const char *s)
 /* About what it will take: a SONAME is nearly always a part of its path. */
 static size_t length_of(const struct ldcache *c)
 {
-	size_t len = 4096;
+	size_t len = 4096; /* header and extension */
 
 	for (size_t i = 0; i < c->n_entries; i++)
 		len += sizeof(struct new_entry) + strlen(c->entries[i].path) + 1;

@@ -68,13 +68,20 @@ int path_open_beneath(int rootfd, const char *path, int flags)
 	return open_resolved(rootfd, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 }
 
-int path_reopen(int proc_self, int fd, int flags)
+int path_reopen(int proc_self, int fd, struct stat *ret)
 {
-	/* The one magic link that is followed: our own. */
-	struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC) };
+	/*
+	 * The one magic link that is followed: our own. O_NONBLOCK: whoever holds a lease on the file would make us wait for as long as
+	 * the kernel lets him, 45 s.
+	 */
+	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC };
 	char name[32];
 	int r;
 
+	if (fstat(fd, ret) < 0)
+		return -errno;
+	if (!S_ISREG(ret->st_mode))
+		return -EMEDIUMTYPE;
 	snprintf(name, sizeof(name), "fd/%d", fd);
 	r = (int)syscall(SYS_openat2, proc_self, name, &how, sizeof(how));
 	return r < 0 ? -errno : r;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/attr.h"
@@ -28,10 +29,11 @@ int path_open_same_mount(int rootfd, const char *path, int flags) must_check;
 int path_open_beneath(int rootfd, const char *path, int flags) must_check;
 
 /*
- * Opens what fd (O_PATH) is of: once that has been looked at, nothing else can be opened in its place. proc_self: /proc/self. flags as for
- * open. fd or -errno.
+ * Opens the regular file that fd (O_PATH) is of, to read it: nothing else can come in its place any more, and nothing else is opened, for
+ * that alone acts on a device or waits at a FIFO. proc_self: /proc/self. The fd, and what it is in *ret; -errno: -EMEDIUMTYPE where it is
+ * no regular file, -EAGAIN where a process holds a lease on it.
  */
-int path_reopen(int proc_self, int fd, int flags) must_check;
+int path_reopen(int proc_self, int fd, struct stat *ret) must_check;
 
 /*
  * A new empty file at `name`, a single component of the directory fd, on that directory's mount: never what stands there
