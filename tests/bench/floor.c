@@ -12,6 +12,7 @@
  *   bundle FILE             reads it from the bundle
  *   visit                   rules: pins the container, holds its root (the bundle's rootfs) before anything is decided
  *   look DIR NAME...        rules: what stands there
+ *   inside FILE             reads it from the container's root; rules: when it is known to be a file
  *   clone SOURCE dir|node   a mount to be, read-only
  *   tmpfs                   another one, empty;  showdir NAME, show FROM NAME: what is in it;  seal
  *   join                    goes to the container's mount namespace
@@ -135,11 +136,11 @@ static void seen(int fd, const char *name)
 	statx(fd, name, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &sx);
 }
 
-static int clone_tree(int dir, const char *source, uint64_t flags)
+static int clone_tree(const char *source, uint64_t flags)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | flags,
 				   .propagation = MS_PRIVATE };
-	int tree = must(open_tree(dir, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH), source);
+	int tree = must(open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), source);
 	struct stat st;
 
 	must(mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)), source);
@@ -180,7 +181,6 @@ static void visit(char **field)
 	must(setns(now.ns, CLONE_NEWNS), "setns");
 	now.root = must(open(of_bundle("rootfs"), O_PATH | O_DIRECTORY | O_CLOEXEC), now.path);
 	seen(now.root, "");
-	clone_tree(now.root, "", MOUNT_ATTR_NODEV);
 	must(setns(here, CLONE_NEWNS), "setns");
 	rights();
 }
@@ -197,9 +197,8 @@ static void look(char **field)
 
 /* --- what is done --- */
 
-static void read_file(int dir, const char *path)
+static void read_all(int fd, const char *path)
 {
-	int fd = must(openat(dir, path, O_RDONLY | O_CLOEXEC), path);
 	struct stat st;
 	long n;
 
@@ -209,6 +208,24 @@ static void read_file(int dir, const char *path)
 	content[n] = '\0';
 	length = (size_t)n;
 	close(fd);
+}
+
+static void read_file(int dir, const char *path)
+{
+	read_all(must(openat(dir, path, O_RDONLY | O_CLOEXEC), path), path);
+}
+
+/* By the rules while /proc is still the host's. */
+static void read_inside(char **field)
+{
+	int fd = must(resolve(now.root, field[1], now.rules ? O_PATH : O_RDONLY), field[1]), known = fd;
+
+	if (now.rules) {
+		snprintf(now.path, sizeof(now.path), "/proc/self/fd/%d", known);
+		fd = must(open(now.path, O_RDONLY | O_CLOEXEC), now.path);
+		close(known);
+	}
+	read_all(fd, field[1]);
 }
 
 static void read_host(char **field)
@@ -249,7 +266,7 @@ static void clone_source(char **field)
 {
 	bool node = strcmp(field[2], "node") == 0;
 
-	now.tree[now.trees++] = clone_tree(AT_FDCWD, field[1], node ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV);
+	now.tree[now.trees++] = clone_tree(field[1], node ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV);
 }
 
 static void make_tmpfs(char **field)
@@ -439,7 +456,7 @@ static const struct {
 	{ "state", read_state }, { "read", read_host },   { "list", list_host }, { "bundle", read_bundle },
 	{ "clone", clone_source }, { "tmpfs", make_tmpfs }, { "showdir", show_dir }, { "show", show },
 	{ "seal", seal },	 { "join", join },	  { "place", place },	 { "node", node }, { "over", over },
-	{ "move", move },	 { "dir", make_dir },	  { "link", make_link }, { "put", put },
+	{ "inside", read_inside }, { "move", move },	 { "dir", make_dir },	  { "link", make_link }, { "put", put },
 	{ "rewrite", rewrite },	 { "become", become },
 }, of_rules[] = {
 	{ "confine", confine }, { "visit", visit }, { "look", look }, { "change", change },

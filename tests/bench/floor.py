@@ -7,6 +7,7 @@ import subprocess
 from containers import Variant
 
 PROC = "/proc/driver/nvidia"
+CACHE = "/etc/ld.so.cache"
 FLOORS = (("acts", False), ("with rules", True))
 
 
@@ -84,8 +85,10 @@ def hook_recipe(plan, host, left, image, rules):
     """By the rules rights change for the bundle, the visit and the looking, the clones, the places, the moves and the files."""
     lines = (["rules"] if rules else []) + ["confine", line("read", host.conf)] + host.facts()
     lines += ["state", "change", line("bundle", "config.json"), "change", "visit"]
-    lines += host.driver() + looked_at(plan, list(left)) + ["change"] + clones(plan, host) + proc(plan, host)
-    lines += ["join"] + places(plan) + ["change", "move"]
+    # The image's cache, which the new one is made of.
+    inside = [line("inside", CACHE)]
+    lines += host.driver() + looked_at(plan, list(left)) + (inside if rules else []) + ["change"] + clones(plan, host) + proc(plan, host)
+    lines += ["join"] + ([] if rules else inside) + places(plan) + ["change", "move"]
     return "\n".join(lines + made(plan, left, image)) + "\n"
 
 
