@@ -352,83 +352,49 @@ static int parse_all(struct spec *s, const struct json *top, struct err *err)
 	return r;
 }
 
-/* What is asked of the objects that hold most of what engines write. */
-static const struct asked {
-	const char *object, *members[4];
-} asked[] = {
-	{ "process", { "\"env\"", "\"capabilities\"" } },
-	{ "process.capabilities", { "\"bounding\"" } },
-	{ "linux", { "\"namespaces\"", "\"devices\"", "\"cgroupsPath\"" } },
+/*
+ * What is asked. The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. Of a
+ * mount's options it is asked whether they bind, of the capabilities whether one is there.
+ */
+static const struct splice_kept of_capabilities[] = { { "bounding", NULL, "SYS_ADMIN" }, { 0 } };
+static const struct splice_kept of_process[] = { { "env", NULL, NULL },
+						 { "capabilities", of_capabilities, NULL },
+						 { 0 } };
+static const struct splice_kept of_mount[] = {
+	{ "destination", NULL, NULL },
+	{ "type", NULL, NULL },
+	{ "source", NULL, NULL },
+	{ "options", NULL, "bind" },
+	{ 0 },
 };
-
-static bool is_asked(const struct asked *a, const char *member)
-{
-	/* Written with escapes it may be any. */
-	if (member[1 + strcspn(member + 1, "\\\"")] == '\\')
-		return true;
-	for (size_t i = 0; a->members[i]; i++)
-		if (str_starts(member, a->members[i]))
-			return true;
-	return false;
-}
-
-/* The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. */
-static void cut(struct strbuf *text, const struct asked *a)
-{
-	cleanup_free struct splice_span *items = NULL;
-	cleanup_free bool *gone = NULL;
-	struct splice_span object;
-	size_t n;
-
-	if (splice_find(text, a->object, '{', &object, NULL) <= 0 || splice_items(text, object, &items, &n) < 0)
-		return;
-	gone = mem_zalloc(n);
-	for (size_t i = 0; i < n; i++)
-		gone[i] = !is_asked(a, text->buf + items[i].start);
-	splice_remove(text, items, gone, n);
-}
-
-/* Of a mount's options it is asked whether they bind: those that cannot say so, or not plainly, are emptied. */
-static void cut_options(struct strbuf *text)
-{
-	cleanup_free struct splice_span *mounts = NULL;
-	struct splice_span list, options;
-	struct strbuf kept = STRBUF_INIT;
-	size_t n, from = 0;
-
-	if (splice_find(text, "mounts", '[', &list, NULL) <= 0 || splice_items(text, list, &mounts, &n) < 0)
-		return;
-	for (size_t i = 0; i < n; i++) {
-		const char *value;
-		size_t len;
-
-		if (splice_member(text, mounts[i], "options", &options) <= 0 || text->buf[options.start] != '[')
-			continue;
-		value = text->buf + options.start;
-		len = options.end - options.start;
-		if (memmem(value, len, "bind", 4) || memchr(value, '\\', len))
-			continue;
-		strbuf_add(&kept, text->buf + from, options.start + 1 - from);
-		from = options.end - 1;
-	}
-	strbuf_add(&kept, text->buf + from, text->len - from);
-	strbuf_free(text);
-	*text = kept;
-}
+static const struct splice_kept of_linux[] = {
+	{ "namespaces", NULL, NULL },
+	{ "devices", NULL, NULL },
+	{ "cgroupsPath", NULL, NULL },
+	{ 0 },
+};
+static const struct splice_kept of_spec[] = {
+	{ "process", of_process, NULL },
+	{ "mounts", of_mount, NULL },
+	{ "linux", of_linux, NULL },
+	{ SPLICE_REST, NULL, NULL },
+	{ 0 },
+};
 
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 {
-	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
+	/* Read, never changed. */
+	const struct strbuf whole = { .buf = (char *)text, .len = len };
+	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
 	cleanup_json struct json *top = NULL;
 	char why[256];
 	struct spec s;
 	int r;
 
-	strbuf_add(&rest, text, len);
-	for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
-		cut(&rest, &asked[i]);
-	cut_options(&rest);
-	top = json_parse(rest.buf, rest.len, why, sizeof(why));
+	if (splice_strain(&whole, of_spec, &asked) == 0)
+		top = json_parse(asked.buf, asked.len, why, sizeof(why));
+	else
+		top = json_parse(text, len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);
 	if (!json_is_object(top))

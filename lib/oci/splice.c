@@ -328,3 +328,92 @@ int splice_make(struct strbuf *b, const char *path, char open, struct splice_spa
 		make(b, *ret, path + start, len - start, path[len] ? '{' : open);
 	}
 }
+
+/* NULL: it is dropped. */
+static const struct splice_kept *find_kept(const struct strbuf *b, struct splice_span key,
+					   const struct splice_kept *kept)
+{
+	static const struct splice_kept whole = { .member = SPLICE_REST };
+	const char *name = b->buf + key.start + 1;
+	size_t len = key.end - key.start - 2;
+
+	for (; kept->member && *kept->member; kept++)
+		if (len == strlen(kept->member) && memcmp(name, kept->member, len) == 0)
+			return kept;
+	return kept->member || memchr(name, '\\', len) ? &whole : NULL;
+}
+
+static int strain(struct walk *w, const struct splice_kept *kept, struct strbuf *ret);
+
+/* The value that the walk stands at. */
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables. */
+static int strain_value(struct walk *w, const struct splice_kept *kept, struct strbuf *ret)
+{
+	const struct strbuf *b = w->b;
+	const char open = b->buf[w->value];
+	struct splice_span value;
+	struct walk inner;
+	int r;
+
+	if (kept->below && (open == '{' || (open == '[' && w->object))) {
+		r = walk_start(&inner, b, w->value);
+		r = r < 0 ? r : strain(&inner, open == '{' ? kept->below : kept, ret);
+		w->pos = inner.pos;
+		return r;
+	}
+	r = walk_value(w, &value);
+	if (r < 0)
+		return r;
+	const char *text = b->buf + value.start;
+	size_t len = value.end - value.start;
+
+	if (kept->word && open == '[' && !memmem(text, len, kept->word, strlen(kept->word)) && !memchr(text, '\\', len))
+		strbuf_puts(ret, "[]");
+	else
+		strbuf_add(ret, text, len);
+	return 0;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as above. */
+static int strain(struct walk *w, const struct splice_kept *kept, struct strbuf *ret)
+{
+	bool first = true;
+	int r;
+
+	strbuf_putc(ret, w->object ? '{' : '[');
+	while ((r = walk_next(w)) > 0) {
+		const struct splice_kept *k = w->object ? find_kept(w->b, w->key, kept) : kept;
+
+		if (!k)
+			continue;
+		if (!first)
+			strbuf_putc(ret, ',');
+		first = false;
+		if (w->object) {
+			strbuf_add(ret, w->b->buf + w->key.start, w->key.end - w->key.start);
+			strbuf_putc(ret, ':');
+		}
+		r = strain_value(w, k, ret);
+		if (r < 0)
+			return r;
+	}
+	strbuf_putc(ret, w->object ? '}' : ']');
+	return r;
+}
+
+int splice_strain(const struct strbuf *b, const struct splice_kept *kept, struct strbuf *ret)
+{
+	struct walk w;
+	int r = walk_start(&w, b, skip_space(b, 0));
+
+	if (r < 0 || !w.object)
+		return -EINVAL;
+	strbuf_reserve(ret, b->len);
+	r = strain(&w, kept, ret);
+	if (r < 0)
+		strbuf_free(ret);
+	else
+		/* What no text should have behind its end is kept too. */
+		strbuf_add(ret, b->buf + w.pos, b->len - w.pos);
+	return r;
+}

@@ -48,4 +48,23 @@ void splice_append(struct strbuf *b, struct splice_span container, const char *t
 /* Takes out those of the container's items that are marked; what stays keeps its bytes and the space around it. */
 void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n);
 
+/*
+ * A member that splice_strain keeps: as it is; or, where it is an object, what `below` names of it, where it is an array of objects, of
+ * each of them; or, where it is an array without this word in it, an empty one. A table ends with a member of NULL; with SPLICE_REST
+ * before it all others are kept as they are.
+ */
+#define SPLICE_REST ""
+
+struct splice_kept {
+	const char *member;
+	const struct splice_kept *below;
+	const char *word;
+};
+
+/*
+ * Writes the text to *ret without the members of its root object that no table names. What is written with a backslash is kept: it
+ * may be anything. 0; or -EINVAL where there is no object or it has no end, and then nothing is written.
+ */
+int splice_strain(const struct strbuf *b, const struct splice_kept *kept, struct strbuf *ret) must_check;
+
 #endif

@@ -49,6 +49,38 @@ static void check_array(const struct strbuf *b, struct splice_span root, const s
 	}
 }
 
+static void check_rubbish(const struct strbuf *b)
+{
+	static const struct splice_kept inner[] = { { "a", NULL, "b" }, { 0 } };
+	static const struct splice_kept few[] = { { "a", inner, NULL }, { "b", NULL, NULL }, { 0 } };
+	cleanup_strbuf struct strbuf out = STRBUF_INIT;
+
+	if (splice_strain(b, few, &out) == 0)
+		MUST(out.len <= b->len);
+	else
+		MUST(out.len == 0);
+}
+
+/* With a table that names nothing and keeps the rest, it is the same; with one that keeps less, it is JSON that has no more. */
+static void check_strain(const struct strbuf *b, struct json *j, const char *text)
+{
+	static const struct splice_kept all[] = { { SPLICE_REST, NULL, NULL }, { 0 } };
+	static const struct splice_kept inner[] = { { "a", NULL, "b" }, { 0 } };
+	static const struct splice_kept few[] = { { "a", inner, NULL }, { "b", NULL, NULL }, { 0 } };
+	cleanup_strbuf struct strbuf same = STRBUF_INIT, less = STRBUF_INIT;
+	cleanup_free char *again = NULL;
+	char why[160] = "";
+
+	MUST(splice_strain(b, all, &same) == 0 && splice_strain(b, few, &less) == 0);
+	cleanup_json struct json *parsed = json_parse(same.buf, same.len, why, sizeof(why)),
+				 *part = json_parse(less.buf, less.len, why, sizeof(why));
+	MUST(parsed && part);
+	again = json_dump(parsed, 0);
+	MUST(str_eq(again, text));
+	cleanup_free char *was = json_dump(json_get(j, "b"), 0), *is = json_dump(json_get(part, "b"), 0);
+	MUST(json_get(j, "b") ? str_eq(was, is) : !json_get(part, "b"));
+}
+
 FUZZ(json)
 {
 	cleanup_strbuf struct strbuf b = STRBUF_INIT;
@@ -67,6 +99,7 @@ FUZZ(json)
 		if (splice_root(&b, &root) == 0 && splice_items(&b, root, &items, &n) == 0)
 			for (size_t i = 0; i < n; i++)
 				MUST(items[i].start <= items[i].end && items[i].end <= b.len);
+		check_rubbish(&b);
 		return;
 	}
 	text = json_dump(j, 0);
@@ -77,8 +110,9 @@ FUZZ(json)
 	MUST(splice_root(&b, &root) == 0);
 	whole = dump_at(&b, root);
 	MUST(str_eq(whole, text));
-	if (json_is_object(j))
+	if (json_is_object(j)) {
 		check_object(&b, root, j);
-	else if (json_is_array(j))
+		check_strain(&b, j, text);
+	} else if (json_is_array(j))
 		check_array(&b, root, j);
 }

@@ -149,3 +149,45 @@ TEST(rubbish_stays_inside)
 		CHECK_INT(err.code, ERR_SPEC);
 	}
 }
+
+TEST(strain)
+{
+	static const struct splice_kept of_b[] = { { "c", NULL, "yes" }, { 0 } };
+	static const struct splice_kept few[] = { { "a", NULL, NULL }, { "b", of_b, NULL }, { 0 } };
+	static const struct splice_kept rest[] = { { "b", of_b, NULL }, { SPLICE_REST, NULL, NULL }, { 0 } };
+	static const struct {
+		const char *text, *few, *rest;
+	} rows[] = {
+		{ "{}", "{}", "{}" },
+		{ " { \"a\" : [ 1 ] , \"x\":{\"a\":2} } ", "{\"a\":[ 1 ]} ", "{\"a\":[ 1 ],\"x\":{\"a\":2}} " },
+		{ "{\"x\":\"}\",\"b\":{\"a\":1,\"c\":2},\"a\":3}", "{\"b\":{\"c\":2},\"a\":3}",
+		  "{\"x\":\"}\",\"b\":{\"c\":2},\"a\":3}" },
+		{ "{\"b\":[{\"a\":1},7,{\"c\":1},[{\"a\":1}]]}", "{\"b\":[{},7,{\"c\":1},[{\"a\":1}]]}", NULL },
+		{ "{\"b\":{\"c\":[\"no\",{}]}}", "{\"b\":{\"c\":[]}}", NULL },
+		{ "{\"b\":{\"c\":[\"yes\"]}}", "{\"b\":{\"c\":[\"yes\"]}}", NULL },
+		{ "{\"b\":{\"c\":[\"\\u0079es\"]}}", "{\"b\":{\"c\":[\"\\u0079es\"]}}", NULL },
+		{ "{\"b\":{\"c\":{\"d\":1}}}", "{\"b\":{\"c\":{\"d\":1}}}", NULL },
+		{ "{\"\\u0062\":{\"d\":1},\"b\":null}", "{\"\\u0062\":{\"d\":1},\"b\":null}", NULL },
+		{ "{\"a\":1,\"a\":2,\"b\":7}}", "{\"a\":1,\"a\":2,\"b\":7}}", NULL },
+		{ "{\"aa\":1,\"\":2}", "{}", "{\"aa\":1,\"\":2}" },
+	};
+	static const char *const bad[] = {
+		"", "[]", "7", "x{}", "{", "{\"a\":1", "{\"b\":{\"c\":[}", "{\"x\":1 \"a\":2}", "{\"b\":[{\"c\" 1}]}"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_strbuf struct strbuf b = buffer(rows[i].text), of_few = STRBUF_INIT, of_rest = STRBUF_INIT;
+
+		CHECK_INT(splice_strain(&b, few, &of_few), 0);
+		CHECK_STR(of_few.buf, rows[i].few);
+		CHECK_INT(splice_strain(&b, rest, &of_rest), 0);
+		CHECK_STR(of_rest.buf, rows[i].rest ? rows[i].rest : rows[i].few);
+		CHECK_STR(b.buf, rows[i].text);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_strbuf struct strbuf b = buffer(bad[i]), out = STRBUF_INIT;
+
+		CHECK_INT(splice_strain(&b, few, &out), -EINVAL);
+		CHECK_INT(out.len, 0);
+	}
+}
