@@ -130,7 +130,7 @@ static int find(struct cgroup_place *ret, bool v2, const char *path, const char 
 	r = open_levels(ret, mountinfo, v2, cgroup_paths_own(path, cgroups_path), err);
 	if (r == 0)
 		r = drop_foreign(ret, err);
-	if (r == 0 && self)
+	if (r == 0 && v2 && self)
 		ret->self = open_cgroup(mountinfo, v2, self, &unused);
 	return r;
 }

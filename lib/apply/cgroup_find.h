@@ -18,7 +18,7 @@ struct cgroup_place {
 	size_t n_levels;
 	pid_t pid; /* init's */
 	int pidfd; /* and as the process that it is; not owned */
-	int self;  /* the cgroup of this process; -EBADF where it cannot be opened */
+	int self;  /* v2: the cgroup of this process; -EBADF where it cannot be opened */
 };
 
 struct cgroup_places {
