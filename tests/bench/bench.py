@@ -3,13 +3,14 @@
 """bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B] [--check]: what nvcoreos adds to a container's start.
 
 SCENE is what scene.sh made; with --check only the arguments are looked at. In every round each variant of a group starts one container,
-forwards and backwards in turn, each on a root that no start has used before; a variant is compared with plain runc of the same round, and
+in an order by lot and then backwards, each on a root that no start has used before; a variant is compared with plain runc of the same round, and
 the second plain runc shows the noise.
 """
 import argparse
 import json
 import os
 import platform
+import random
 import signal
 import subprocess
 
@@ -51,10 +52,17 @@ class Bench:
         return [self.facts["hook"], "--config", os.path.join(self.host(host), "conf"), *options, "prestart"]
 
     def paired(self, group, variants, image, base=0):
-        """Rounds of them all; a row each, compared with variants[base]."""
+        """
+        Rounds of them all; a row each, compared with variants[base]. What a start leaves behind meets the next one, so each follows each
+        other as often: every second round has an order by lot, the same ones in each bench, and the next one its reverse.
+        """
         figures = [[] for _ in variants]
+        lots, order = random.Random(0), list(range(len(variants)))
         for n in range(self.rounds):
-            order = range(len(variants)) if n % 2 == 0 else reversed(range(len(variants)))
+            if n % 2 == 0:
+                lots.shuffle(order)
+            else:
+                order.reverse()
             for i in order:
                 figures[i].append(self.containers.start(variants[i], self.image(image), self.runc))
         for variant, own in zip(variants, figures):
