@@ -10,10 +10,10 @@ import argparse
 import json
 import os
 import platform
-import random
 import signal
 import subprocess
 
+import lots
 import processes
 import stats
 from containers import Containers, Stop, Variant, timed
@@ -52,17 +52,9 @@ class Bench:
         return [self.facts["hook"], "--config", os.path.join(self.host(host), "conf"), *options, "prestart"]
 
     def paired(self, group, variants, image, base=0):
-        """
-        Rounds of them all; a row each, compared with variants[base]. What a start leaves behind meets the next one, so each follows each
-        other as often: every second round has an order by lot, the same ones in each bench, and the next one its reverse.
-        """
+        """Rounds of them all; a row each, compared with variants[base]."""
         figures = [[] for _ in variants]
-        lots, order = random.Random(0), list(range(len(variants)))
-        for n in range(self.rounds):
-            if n % 2 == 0:
-                lots.shuffle(order)
-            else:
-                order.reverse()
+        for order in lots.rounds(self.rounds, range(len(variants))):
             for i in order:
                 figures[i].append(self.containers.start(variants[i], self.image(image), self.runc))
         for variant, own in zip(variants, figures):
@@ -132,8 +124,8 @@ class Bench:
         variant = Variant("create", self.shim("full"), "create", gpus="0")
         plain = Variant("runc", [self.runc], "create")
         own, base = {"small": [], "big": []}, {"small": [], "big": []}
-        for n in range(self.rounds):
-            for image in ("small", "big") if n % 2 == 0 else ("big", "small"):
+        for order in lots.rounds(self.rounds, own):
+            for image in order:
                 base[image].append(self.containers.start(plain, self.image(image), self.runc))
                 own[image].append(self.containers.start(variant, self.image(image), self.runc))
         self.row("images", "big", "plain runc, small to big", base["big"], base["small"])
@@ -165,8 +157,8 @@ class Bench:
         tail = ["--root", "/nowhere", "create", "--bundle", bundle, name]
         base, least, own = [], [], []
         pairs = ((base, [self.facts["idle"]]), (least, [self.facts["again"], self.facts["idle"]]), (own, self.shim("full", "conf-idle")))
-        for n in range(self.rounds * 25):
-            for figures, argv in pairs if n % 2 == 0 else reversed(pairs):
+        for order in lots.rounds(self.rounds * 25, pairs):
+            for figures, argv in order:
                 figures.append(timed(argv + tail, self.containers.log).wall)
         self.containers.clean(bundle, name, self.runc)
         say(f"\nin front of a runtime that does nothing ({stats.median(base):.2f} ms), nothing asked: ms added in {len(own)} rounds")

@@ -6,6 +6,7 @@ which leaves the device cgroup alone, and of the shim.
 """
 import os
 
+import lots
 import stats
 from containers import Variant, timed
 from floor import FLOORS
@@ -26,17 +27,19 @@ class Processes:
     def measure(self, program, kinds, start):
         """Rounds of them all, and one more for their system calls; start(what it is to run under, each of kinds' values)."""
         usages = {what: self.usage(program + " " + what) for what in kinds}
-        for n in range(self.bench.rounds + 1):
-            for what, kind in kinds.items():
-                traced = [self.facts["strace"], "-qq", "-o", usages[what] + ".calls"]
-                start([self.facts["rusage"], usages[what]] if n < self.bench.rounds else traced, kind)
+        for order in lots.rounds(self.bench.rounds, kinds):
+            for what in order:
+                start([self.facts["rusage"], usages[what]], kinds[what])
+        for what, kind in kinds.items():
+            start([self.facts["strace"], "-qq", "-o", usages[what] + ".calls"], kind)
         for what, usage in usages.items():
             self.row(program, what, usage)
 
-    def hook(self, kinds, image="small", gpus="0"):
-        """{what: argv}"""
-        def start(under, argv):
-            variant = Variant("", [self.bench.runc], "run", gpus=gpus, hook=under + argv)
+    def hook(self, kinds):
+        """{what: (image, argv)}"""
+        def start(under, kind):
+            image, argv = kind
+            variant = Variant("", [self.bench.runc], "run", gpus="0", hook=under + argv)
             self.containers.start(variant, self.bench.image(image), self.bench.runc)
         self.measure("hook", kinds, start)
 
@@ -73,10 +76,11 @@ def calls(trace):
 def measure(bench):
     own, floor = Processes(bench), bench.floor()
     say(f"\nour own processes: CPU, peak memory, system calls\n{'':46} {'CPU ms':>8} {'(low high)':>15} {'peak KiB':>9} {'calls':>6}")
-    own.hook({"one that does nothing": [bench.facts["idle"]]}, gpus=None)
-    hooks = {"behind the shim, floor: " + kind: floor.hook(rules) for kind, rules in FLOORS} if floor else {}
-    own.hook({"behind the shim, small full": bench.hook("full", "--device-cgroup=none"), **hooks})
-    for image in ("small", "big"):
-        own.hook({f"{image} {host}": bench.hook(host) for host in HOSTS}, image)
+    own.hook({
+        "one that does nothing": ("small", [bench.facts["idle"]]),
+        "behind the shim, small full": ("small", bench.hook("full", "--device-cgroup=none")),
+        **({"behind the shim, floor: " + kind: ("small", floor.hook(rules)) for kind, rules in FLOORS} if floor else {}),
+        **{f"{image} {host}": (image, bench.hook(host)) for image in ("small", "big") for host in HOSTS},
+    })
     shims = {"small full, floor: " + kind: floor.shim("", bench.facts["idle"], rules) for kind, rules in FLOORS} if floor else {}
     own.shim({**{f"small {host}": Variant("", bench.shim(host, "conf-idle"), "create", gpus="0") for host in HOSTS}, **shims})
