@@ -162,6 +162,35 @@ TEST(wrong_members_are_named)
 	}
 }
 
+/* Of capabilities it counts which are in the bounding set, however it is written. */
+TEST(privileged_is_by_the_bounding_set)
+{
+#define BOUNDING(list) "{\"process\":{\"capabilities\":{\"bounding\":" list "}}}"
+	static const struct {
+		const char *text;
+		bool privileged;
+	} rows[] = {
+		{ "{\"process\":{}}", false },
+		{ BOUNDING("null"), false },
+		{ BOUNDING("[\"CAP_CHOWN\"]"), false },
+		{ BOUNDING("[\"CAP_CHOWN\",\"CAP_SYS_ADMIN\",\"CAP_KILL\"]"), true },
+		{ BOUNDING("[\"CAP_SYS_\\u0041DMIN\"]"), true },
+		{ BOUNDING("[\"CAP_SYS_ADMINS\",\"NO_CAP_SYS_ADMIN\",\"SYS_ADMIN\"]"), false },
+		{ "{\"process\":{\"capabilities\":{\"bo\\u0075nding\":[\"CAP_SYS_ADMIN\"]}}}", true },
+		{ "{\"process\":{\"capabilities\":{\"effective\":[\"CAP_SYS_ADMIN\"],\"bounding\":[]}}}", false },
+	};
+#undef BOUNDING
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct err err = ERR_INIT;
+		struct spec s;
+
+		REQUIRE(parse(&s, rows[i].text, &err) == 0);
+		CHECK_INT(s.privileged, rows[i].privileged);
+		spec_free(&s);
+	}
+}
+
 TEST(flags)
 {
 	static const struct {
