@@ -143,8 +143,6 @@ static int serve(struct run *run, const struct hook_args *args, struct err *err)
 		r = caps_lower(err);
 	if (r < 0 || run->prepared.no_gpu_ignored)
 		return r;
-	for (size_t i = 0; i < run->prepared.plan.notes.n; i++)
-		log_info("container %s: %s", run->state.id, run->prepared.plan.notes.v[i]);
 	/* The shim's rules are in config.json already, whichever hook entry started us; and so are the engine's. */
 	if (run->conf.device_cgroup && !args->cgroup_by_shim && !run->spec.cgroup_by_shim && !args->cdi &&
 	    !apply.loader_only)
@@ -217,6 +215,28 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 	return r < 0 ? r : serve(run, args, err);
 }
 
+/* Of a line of the log; what is longer is cut off there. */
+#define LINE_MAX_LEN 2000
+
+/* What was done, or was to be done: in one line, where that is not too long, because each costs. */
+static void log_plan(const struct run *run, bool done)
+{
+	const struct plan *plan = &run->prepared.plan;
+	cleanup_strbuf struct strbuf line = STRBUF_INIT;
+
+	strbuf_printf(&line, "container %s: %sdriver %s, %zu mounts, %zu nodes.", run->state.id,
+		      done ? "" : "planned were ", plan->driver ? plan->driver : "none", plan->n_mounts, plan->n_nodes);
+	for (size_t i = 0; i < plan->notes.n; i++) {
+		if (line.len + strlen(plan->notes.v[i]) > LINE_MAX_LEN) {
+			log_info("%s", line.buf);
+			line.len = 0;
+			strbuf_printf(&line, "container %s:", run->state.id);
+		}
+		strbuf_printf(&line, " %s", plan->notes.v[i]);
+	}
+	log_info("%s", line.buf);
+}
+
 int main(int argc, char **argv)
 {
 	struct run run = { .host = HOSTROOT_INIT, .container = CONTAINER_INIT };
@@ -240,10 +260,8 @@ int main(int argc, char **argv)
 		return 0;
 	config_init(&run.conf);
 	r = hook(&run, &args, &err);
-	if (r >= 0 && run.request.wanted)
-		log_info("container %s: driver %s, %zu mounts, %zu nodes", run.state.id,
-			 run.prepared.plan.driver ? run.prepared.plan.driver : "none", run.prepared.plan.n_mounts,
-			 run.prepared.plan.n_nodes);
+	if (run.request.wanted && (r >= 0 || run.prepared.plan.notes.n))
+		log_plan(&run, r >= 0);
 	/* What it owns ends with it. */
 	return report_end(r, &err);
 }
