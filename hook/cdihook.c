@@ -300,11 +300,11 @@ static int pass_over(struct run *run)
 
 	(void)read_nothing(run);
 	if (!run->args.word) {
-		fputs(REPORT_PROG ": no verb: nothing is done\n", stderr);
+		report_note("no verb: nothing is done");
 		return 0;
 	}
 	str_escape(run->args.word, word, sizeof(word));
-	fprintf(stderr, REPORT_PROG ": the verb '%s' is not known: it is passed over\n", word);
+	report_note("the verb '%s' is not known: it is passed over", word);
 	return 0;
 }
 

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -32,23 +32,6 @@ static int open_standard_fds(struct err *err)
 	if (close_range(3, ~0U, 0) < 0)
 		return err_set(err, ERR_KERNEL, errno, "close_range");
 	return 0;
-}
-
-/*
- * What we have to say must not wait for a reader that never comes: a pipe is opened once more, not to block, so that the
- * engine's own description of it stays as it is. Where that cannot be done it stays.
- */
-static void unblock_stderr(void)
-{
-	struct stat st;
-	int fd = -1;
-
-	if (fstat(STDERR_FILENO, &st) == 0 && S_ISFIFO(st.st_mode))
-		fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	dup2(fd, STDERR_FILENO);
-	close(fd);
 }
 
 #define PROG "nvcoreos-hook: "
@@ -77,7 +60,7 @@ static void ended(int signal)
 	(void)signal;
 	if (finishing)
 		return;
-	(void)!write(STDERR_FILENO, said_ended, sizeof(said_ended) - 1);
+	fd_say(STDERR_FILENO, said_ended, sizeof(said_ended) - 1);
 	(void)!write(log_ended.fd, log_ended.text, log_ended.len);
 	_exit(1);
 }
@@ -111,7 +94,6 @@ int confine_process(struct err *err)
 
 	if (r < 0)
 		return r;
-	unblock_stderr();
 	/* Too late for a loader's variables alone; the program is static-pie, so no loader read them. */
 	clearenv();
 	umask(022);
@@ -126,7 +108,7 @@ int confine_process(struct err *err)
 
 static void too_late(int signal)
 {
-	(void)!write(STDERR_FILENO, said_late, sizeof(said_late) - 1);
+	fd_say(STDERR_FILENO, said_late, sizeof(said_late) - 1);
 	(void)!write(log_late.fd, log_late.text, log_late.len);
 	_exit(128 + signal);
 }

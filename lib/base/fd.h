@@ -44,6 +44,8 @@ int fd_read_file_at(int dirfd, const char *path, size_t max, char **ret_buf, siz
 ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset) must_check;
 /* Writes all of it. 0 or -errno. */
 int fd_write_all(int fd, const void *buf, size_t len) must_check;
+/* Writes a line of PIPE_BUF bytes at most, or drops it where nobody takes it now. For signal handlers too. */
+void fd_say(int fd, const char *line, size_t len);
 
 enum {
 	FD_REPLACE_SYNC = 1 << 0, /* file and directory are synced */

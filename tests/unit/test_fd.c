@@ -132,6 +132,31 @@ TEST(writing)
 	fd_close(p[0]);
 }
 
+TEST(what_is_said_waits_for_nobody)
+{
+	char full[4096] = { 0 }, got[8];
+	size_t fill = 0;
+	int ends[2];
+
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	fd_say(ends[1], "said\n", 5);
+	CHECK_INT(read(ends[0], got, sizeof(got)), 5);
+	REQUIRE(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+	while (write(ends[1], full, sizeof(full)) > 0)
+		fill += sizeof(full);
+	REQUIRE(fcntl(ends[1], F_SETFL, 0) == 0);
+	alarm(5);
+	fd_say(ends[1], "lost\n", 5);
+	alarm(0);
+	for (size_t n = 0; n < fill; n += sizeof(full))
+		CHECK_INT(read(ends[0], full, sizeof(full)), sizeof(full));
+	REQUIRE(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+	CHECK(read(ends[0], got, sizeof(got)) == -1 && errno == EAGAIN);
+	close(ends[0]);
+	close(ends[1]);
+	fd_say(ends[1], "nowhere\n", 8);
+}
+
 TEST(replacing_follows_no_link)
 {
 	const char *dir = tap_tmpdir();

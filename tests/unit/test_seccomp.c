@@ -67,20 +67,20 @@ static const long everywhere[] = {
 	SYS_munmap,	  SYS_openat2, SYS_read,    SYS_readlinkat,    SYS_renameat, SYS_restart_syscall,
 	SYS_rt_sigaction, SYS_seccomp, SYS_sendto,  SYS_rt_sigreturn,  SYS_setfsgid, SYS_rt_sigprocmask,
 	SYS_setfsuid,	  SYS_statx,   SYS_sysinfo, SYS_symlinkat,     SYS_tgkill,   SYS_newfstatat,
-	SYS_unlinkat,	  SYS_write,   SYS_writev,  SYS_flock,
+	SYS_unlinkat,	  SYS_write,   SYS_writev,  SYS_flock,	       SYS_ppoll,
 #ifdef SYS_time
 	SYS_time,
+#endif
+#ifdef SYS_poll
+	SYS_poll,
 #endif
 };
 static const long while_mounting[] = { SYS_mount_setattr, SYS_move_mount };
 static const long outside[] = {
-	SYS_fsconfig,	SYS_fsmount,	SYS_fsopen,
-	SYS_getdents64, SYS_open_tree,	SYS_openat,
-	SYS_ppoll,	SYS_pidfd_open, SYS_pidfd_send_signal,
-	SYS_uname,
+	SYS_fsconfig,	SYS_fsmount,	       SYS_fsopen, SYS_getdents64, SYS_open_tree, SYS_openat,
+	SYS_pidfd_open, SYS_pidfd_send_signal, SYS_uname,
 #ifdef SYS_open
-	SYS_open,	SYS_poll,	SYS_readlink,
-	SYS_stat,
+	SYS_open,	SYS_readlink,	       SYS_stat,
 #endif
 };
 
