@@ -135,7 +135,7 @@ static const char *mount_word(const struct spec_mount *m)
 
 	if (!rest)
 		rest = str_after(m->destination, "/run/nvidia-container-devices/");
-	return rest && str_eq(m->source, "/dev/null") ? rest : NULL;
+	return rest && str_eq(m->source, SPEC_NULL_SOURCE) ? rest : NULL;
 }
 
 static int read_mount(struct reader *x, const char *word)

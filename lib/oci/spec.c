@@ -354,30 +354,32 @@ static int parse_all(struct spec *s, const struct json *top, struct err *err)
 
 /*
  * What is asked. The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. Of a
- * mount's options it is asked whether they bind, of the capabilities whether one is there.
+ * mount's options it is asked whether they bind, of its source whether it is /dev/null, of the capabilities whether one is there.
  */
-static const struct splice_kept of_capabilities[] = { { "bounding", NULL, "SYS_ADMIN" }, { 0 } };
-static const struct splice_kept of_process[] = { { "env", NULL, NULL },
-						 { "capabilities", of_capabilities, NULL },
+static const struct splice_kept of_capabilities[] = { { .member = "bounding", .word = "SYS_ADMIN", .open = '[' },
+						      { 0 } };
+static const struct splice_kept of_process[] = { { .member = "env" },
+						 { .member = "capabilities", .below = of_capabilities },
 						 { 0 } };
 static const struct splice_kept of_mount[] = {
-	{ "destination", NULL, NULL },
-	{ "type", NULL, NULL },
-	{ "source", NULL, NULL },
-	{ "options", NULL, "bind" },
+	{ .member = "destination" },
+	{ .member = "type" },
+	{ .member = "source", .word = SPEC_NULL_SOURCE, .open = '"' },
+	{ .member = "options", .word = "bind", .open = '[' },
 	{ 0 },
 };
+static const struct splice_kept of_namespace[] = { { .member = SPLICE_REST }, { 0 } };
 static const struct splice_kept of_linux[] = {
-	{ "namespaces", NULL, NULL },
-	{ "devices", NULL, NULL },
-	{ "cgroupsPath", NULL, NULL },
+	{ .member = "namespaces", .below = of_namespace, .word = "mount", .open = '{' },
+	{ .member = "devices" },
+	{ .member = "cgroupsPath" },
 	{ 0 },
 };
 static const struct splice_kept of_spec[] = {
-	{ "process", of_process, NULL },
-	{ "mounts", of_mount, NULL },
-	{ "linux", of_linux, NULL },
-	{ SPLICE_REST, NULL, NULL },
+	{ .member = "process", .below = of_process },
+	{ .member = "mounts", .below = of_mount },
+	{ .member = "linux", .below = of_linux },
+	{ .member = SPLICE_REST },
 	{ 0 },
 };
 

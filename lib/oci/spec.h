@@ -21,10 +21,14 @@
 /* The argument of the hook entry that our CDI specifications bring: the engine gives the nodes. */
 #define SPEC_HOOK_BY_CDI "--cdi"
 
+/* What device lists are mounts of. */
+#define SPEC_NULL_SOURCE "/dev/null"
+
 struct spec_mount {
-	const char *destination;   /* normalized, absolute */
-	const char *type, *source; /* "" where absent */
-	bool bind;		   /* type bind, or options bind/rbind */
+	const char *destination; /* normalized, absolute */
+	const char *type;	 /* "" where absent */
+	const char *source;	 /* "" where absent, and where SPEC_NULL_SOURCE is no part of it */
+	bool bind;		 /* type bind, or options bind/rbind */
 };
 
 struct spec_node {

@@ -343,35 +343,52 @@ static const struct splice_kept *find_kept(const struct strbuf *b, struct splice
 	return kept->member || memchr(name, '\\', len) ? &whole : NULL;
 }
 
+/* Whether the word is not in it, however it is written. */
+static bool lacks(const struct strbuf *b, struct splice_span value, const char *word)
+{
+	const char *text = b->buf + value.start;
+	size_t len = value.end - value.start;
+
+	return !memmem(text, len, word, strlen(word)) && !memchr(text, '\\', len);
+}
+
+/* Whether the value that the walk stands at is not asked for: 1 where it is not, and it is passed; 0, -EINVAL. */
+static int pass_unasked(struct walk *w, const struct splice_kept *kept)
+{
+	struct splice_span value;
+	size_t pos = w->pos;
+	int r;
+
+	if (!kept->word || w->b->buf[w->value] != kept->open || (kept->below && w->object))
+		return 0;
+	r = walk_value(w, &value);
+	if (r < 0 || lacks(w->b, value, kept->word))
+		return r < 0 ? r : 1;
+	w->pos = pos;
+	return 0;
+}
+
 static int strain(struct walk *w, const struct splice_kept *kept, struct strbuf *ret);
 
 /* The value that the walk stands at. */
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the tables. */
 static int strain_value(struct walk *w, const struct splice_kept *kept, struct strbuf *ret)
 {
-	const struct strbuf *b = w->b;
-	const char open = b->buf[w->value];
+	const char open = w->b->buf[w->value];
 	struct splice_span value;
 	struct walk inner;
 	int r;
 
 	if (kept->below && (open == '{' || (open == '[' && w->object))) {
-		r = walk_start(&inner, b, w->value);
+		r = walk_start(&inner, w->b, w->value);
 		r = r < 0 ? r : strain(&inner, open == '{' ? kept->below : kept, ret);
 		w->pos = inner.pos;
 		return r;
 	}
 	r = walk_value(w, &value);
-	if (r < 0)
-		return r;
-	const char *text = b->buf + value.start;
-	size_t len = value.end - value.start;
-
-	if (kept->word && open == '[' && !memmem(text, len, kept->word, strlen(kept->word)) && !memchr(text, '\\', len))
-		strbuf_puts(ret, "[]");
-	else
-		strbuf_add(ret, text, len);
-	return 0;
+	if (r == 0)
+		strbuf_add(ret, w->b->buf + value.start, value.end - value.start);
+	return r;
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as above. */
@@ -383,12 +400,19 @@ static int strain(struct walk *w, const struct splice_kept *kept, struct strbuf 
 	strbuf_putc(ret, w->object ? '{' : '[');
 	while ((r = walk_next(w)) > 0) {
 		const struct splice_kept *k = w->object ? find_kept(w->b, w->key, kept) : kept;
+		int unasked = k ? pass_unasked(w, k) : 1;
 
-		if (!k)
+		if (unasked < 0)
+			return unasked;
+		if (unasked && w->object)
 			continue;
 		if (!first)
 			strbuf_putc(ret, ',');
 		first = false;
+		if (unasked) {
+			strbuf_puts(ret, "{}");
+			continue;
+		}
 		if (w->object) {
 			strbuf_add(ret, w->b->buf + w->key.start, w->key.end - w->key.start);
 			strbuf_putc(ret, ':');

@@ -49,9 +49,9 @@ void splice_append(struct strbuf *b, struct splice_span container, const char *t
 void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n);
 
 /*
- * A member that splice_strain keeps: as it is; or, where it is an object, what `below` names of it, where it is an array of objects, of
- * each of them; or, where it is an array without this word in it, an empty one. A table ends with a member of NULL; with SPLICE_REST
- * before it all others are kept as they are.
+ * A member that splice_strain keeps: as it is; or, with `below`, of an object what that table names, and so of each object in an array.
+ * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it does not hold that word; an object in an array
+ * becomes an empty one. A table ends with a member of NULL; with SPLICE_REST before it all others are kept as they are.
  */
 #define SPLICE_REST ""
 
@@ -59,6 +59,7 @@ struct splice_kept {
 	const char *member;
 	const struct splice_kept *below;
 	const char *word;
+	char open;
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "oci/json.h"
+#include "oci/splice.h"
 
 #define STATE_MAX (1u << 20)
 #define STATE_TIMEOUT_MS 2000
@@ -61,10 +62,26 @@ static int check_pid(const struct json *j, int64_t *ret, struct err *err)
 	return err_hint(err, "use the prestart or createRuntime stage");
 }
 
+/* Without the annotations, which are those of config.json, and long where there is an orchestrator. */
+static struct json *parse_text(const char *text, size_t len, char *why, size_t size)
+{
+	static const struct splice_kept nothing[] = { { 0 } };
+	static const struct splice_kept of_state[] = { { .member = "annotations", .below = nothing },
+						       { .member = SPLICE_REST },
+						       { 0 } };
+	/* Read, never changed. */
+	const struct strbuf whole = { .buf = (char *)text, .len = len };
+	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
+
+	if (splice_strain(&whole, of_state, &asked) < 0)
+		return json_parse(text, len, why, size);
+	return json_parse(asked.buf, asked.len, why, size);
+}
+
 static int parse(struct state *ret, const char *text, size_t len, bool inside, struct err *err)
 {
 	char why[256];
-	cleanup_json struct json *j = json_parse(text, len, why, sizeof(why));
+	cleanup_json struct json *j = parse_text(text, len, why, sizeof(why));
 	const char *bundle = json_get_str(j, "bundle", NULL);
 	int64_t pid = 0;
 	int r = 0;

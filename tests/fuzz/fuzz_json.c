@@ -51,8 +51,8 @@ static void check_array(const struct strbuf *b, struct splice_span root, const s
 
 static void check_rubbish(const struct strbuf *b)
 {
-	static const struct splice_kept inner[] = { { "a", NULL, "b" }, { 0 } };
-	static const struct splice_kept few[] = { { "a", inner, NULL }, { "b", NULL, NULL }, { 0 } };
+	static const struct splice_kept inner[] = { { .member = "a", .word = "b", .open = '[' }, { 0 } };
+	static const struct splice_kept few[] = { { .member = "a", .below = inner }, { .member = "b" }, { 0 } };
 	cleanup_strbuf struct strbuf out = STRBUF_INIT;
 
 	if (splice_strain(b, few, &out) == 0)
@@ -64,9 +64,9 @@ static void check_rubbish(const struct strbuf *b)
 /* With a table that names nothing and keeps the rest, it is the same; with one that keeps less, it is JSON that has no more. */
 static void check_strain(const struct strbuf *b, struct json *j, const char *text)
 {
-	static const struct splice_kept all[] = { { SPLICE_REST, NULL, NULL }, { 0 } };
-	static const struct splice_kept inner[] = { { "a", NULL, "b" }, { 0 } };
-	static const struct splice_kept few[] = { { "a", inner, NULL }, { "b", NULL, NULL }, { 0 } };
+	static const struct splice_kept all[] = { { .member = SPLICE_REST }, { 0 } };
+	static const struct splice_kept inner[] = { { .member = "a", .word = "b", .open = '[' }, { 0 } };
+	static const struct splice_kept few[] = { { .member = "a", .below = inner }, { .member = "b" }, { 0 } };
 	cleanup_strbuf struct strbuf same = STRBUF_INIT, less = STRBUF_INIT;
 	cleanup_free char *again = NULL;
 	char why[160] = "";

@@ -144,7 +144,8 @@ TEST(wrong_members_are_named)
 		{ "{\"linux\":7}", "linux is no object" },
 		{ "{\"linux\":{\"namespaces\":{}}}", "linux.namespaces is no array" },
 		{ "{\"linux\":{\"namespaces\":[\"mount\"]}}", "linux.namespaces[0] is no object" },
-		{ "{\"linux\":{\"namespaces\":[{\"type\":1}]}}", "linux.namespaces[0].type is no string" },
+		{ "{\"linux\":{\"namespaces\":[{\"type\":1,\"path\":\"mount\"}]}}",
+		  "linux.namespaces[0].type is no string" },
 		{ "{\"hooks\":[]}", "hooks is no object" },
 		{ "{\"hooks\":{\"prestart\":{}}}", "hooks.prestart is no array" },
 		{ "{\"hooks\":{\"createRuntime\":[[]]}}", "hooks.createRuntime[0] is no object" },
@@ -262,14 +263,14 @@ TEST(mounts)
 
 	REQUIRE(parse(&s,
 		      "{\"mounts\":[{\"destination\":\"/\"},{\"destination\":\"etc//./x/..\",\"options\":[\"ro\",\"rbind\"]},"
-		      "{\"destination\":\"/etc/ld\",\"source\":\"one\"},{\"destination\":\"/etc/ld/\",\"source\":\"two\",\"type\":\"bind\"}]}",
+		      "{\"destination\":\"/etc/ld\",\"source\":\"one\"},{\"destination\":\"/etc/ld/\",\"source\":\"/dev/null\",\"type\":\"bind\"}]}",
 		      &err) == 0);
 	CHECK_STR(s.mounts[1].destination, "/etc");
 	CHECK(s.mounts[1].bind && s.mounts[3].bind && !s.mounts[2].bind);
 	REQUIRE(spec_mount_at(&s, "/etc/ld"));
-	CHECK_STR(spec_mount_at(&s, "/etc/ld")->source, "two");
+	CHECK_STR(spec_mount_at(&s, "/etc/ld")->source, SPEC_NULL_SOURCE);
 	REQUIRE(spec_mount_over(&s, "/etc/ld/so") && spec_mount_over(&s, "/etc/ld.so.cache"));
-	CHECK_STR(spec_mount_over(&s, "/etc/ld/so")->source, "two");
+	CHECK_STR(spec_mount_over(&s, "/etc/ld/so")->source, SPEC_NULL_SOURCE);
 	CHECK_STR(spec_mount_over(&s, "/etc/ld.so.cache")->destination, "/etc");
 	CHECK(!spec_mount_over(&s, "/etcetera"));
 	CHECK(!spec_mount_over(&s, "/usr"));

@@ -152,9 +152,9 @@ TEST(rubbish_stays_inside)
 
 TEST(strain)
 {
-	static const struct splice_kept of_b[] = { { "c", NULL, "yes" }, { 0 } };
-	static const struct splice_kept few[] = { { "a", NULL, NULL }, { "b", of_b, NULL }, { 0 } };
-	static const struct splice_kept rest[] = { { "b", of_b, NULL }, { SPLICE_REST, NULL, NULL }, { 0 } };
+	static const struct splice_kept of_b[] = { { .member = "c", .word = "yes", .open = '[' }, { 0 } };
+	static const struct splice_kept few[] = { { .member = "a" }, { .member = "b", .below = of_b }, { 0 } };
+	static const struct splice_kept rest[] = { { .member = "b", .below = of_b }, { .member = SPLICE_REST }, { 0 } };
 	static const struct {
 		const char *text, *few, *rest;
 	} rows[] = {
@@ -163,7 +163,7 @@ TEST(strain)
 		{ "{\"x\":\"}\",\"b\":{\"a\":1,\"c\":2},\"a\":3}", "{\"b\":{\"c\":2},\"a\":3}",
 		  "{\"x\":\"}\",\"b\":{\"c\":2},\"a\":3}" },
 		{ "{\"b\":[{\"a\":1},7,{\"c\":1},[{\"a\":1}]]}", "{\"b\":[{},7,{\"c\":1},[{\"a\":1}]]}", NULL },
-		{ "{\"b\":{\"c\":[\"no\",{}]}}", "{\"b\":{\"c\":[]}}", NULL },
+		{ "{\"b\":{\"c\":[\"no\",{}]}}", "{\"b\":{}}", NULL },
 		{ "{\"b\":{\"c\":[\"yes\"]}}", "{\"b\":{\"c\":[\"yes\"]}}", NULL },
 		{ "{\"b\":{\"c\":[\"\\u0079es\"]}}", "{\"b\":{\"c\":[\"\\u0079es\"]}}", NULL },
 		{ "{\"b\":{\"c\":{\"d\":1}}}", "{\"b\":{\"c\":{\"d\":1}}}", NULL },
@@ -188,6 +188,41 @@ TEST(strain)
 		cleanup_strbuf struct strbuf b = buffer(bad[i]), out = STRBUF_INIT;
 
 		CHECK_INT(splice_strain(&b, few, &out), -EINVAL);
+		CHECK_INT(out.len, 0);
+	}
+}
+
+TEST(strain_by_words)
+{
+	static const struct splice_kept all[] = { { .member = SPLICE_REST }, { 0 } };
+	static const struct splice_kept kept[] = {
+		{ .member = "list", .below = all, .word = "yes", .open = '{' },
+		{ .member = "text", .word = "yes", .open = '"' },
+		{ .member = "n" },
+		{ 0 },
+	};
+	static const char *const rows[][2] = {
+		{ "{\"list\":[{\"a\":\"no\"},{\"b\":\"yes\"},7,\"no\",[\"no\"],{\"\\u0079es\":1}]}",
+		  "{\"list\":[{},{\"b\":\"yes\"},7,\"no\",[\"no\"],{\"\\u0079es\":1}]}" },
+		{ "{\"list\":{\"a\":\"no\"},\"n\":1}", "{\"list\":{\"a\":\"no\"},\"n\":1}" },
+		{ "{\"text\":\"no\",\"n\":1}", "{\"n\":1}" },
+		{ "{\"n\":1,\"text\":\"no\"}", "{\"n\":1}" },
+		{ "{\"text\":\"a yes\"}", "{\"text\":\"a yes\"}" },
+		{ "{\"text\":[\"no\"]}", "{\"text\":[\"no\"]}" },
+		{ "{\"text\":null}", "{\"text\":null}" },
+	};
+	static const char *const bad[] = { "{\"text\":\"no", "{\"list\":[{\"a\":1]}", "{\"list\":[{\"a\":1}" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		cleanup_strbuf struct strbuf b = buffer(rows[i][0]), out = STRBUF_INIT;
+
+		CHECK_INT(splice_strain(&b, kept, &out), 0);
+		CHECK_STR(out.buf, rows[i][1]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		cleanup_strbuf struct strbuf b = buffer(bad[i]), out = STRBUF_INIT;
+
+		CHECK_INT(splice_strain(&b, kept, &out), -EINVAL);
 		CHECK_INT(out.len, 0);
 	}
 }
