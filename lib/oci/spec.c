@@ -395,7 +395,8 @@ int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 
 	if (splice_strain(&whole, of_spec, &asked) == 0)
 		top = json_parse(asked.buf, asked.len, why, sizeof(why));
-	else
+	/* What is wrong is told of the text that somebody can look at. */
+	if (!top)
 		top = json_parse(text, len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);

@@ -43,6 +43,9 @@ static size_t skip_nested(const struct strbuf *b, size_t pos)
 			pos = skip_string(b, pos);
 			continue;
 		}
+		/* crun takes comments, where JSON has none: what stands in one must not be read here. */
+		if (c == '/')
+			break;
 		pos++;
 		if (c == '{' || c == '[')
 			depth++;
@@ -54,7 +57,7 @@ static size_t skip_nested(const struct strbuf *b, size_t pos)
 
 static size_t skip_scalar(const struct strbuf *b, size_t pos)
 {
-	while (pos < b->len && !is_space(b->buf[pos]) && !memchr(",:[]{}\"", b->buf[pos], 7))
+	while (pos < b->len && !is_space(b->buf[pos]) && !memchr(",:[]{}\"/", b->buf[pos], 8))
 		pos++;
 	return pos;
 }

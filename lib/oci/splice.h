@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where things stand in the bytes of a JSON text, and changes of those bytes alone. Not a parser: it takes
- * valid JSON, and on anything else stays inside the text and says -EINVAL or gives spans of no use. No
- * recursion.
+ * valid JSON, and on anything else stays inside the text and says -EINVAL or gives spans of no use. No text
+ * makes it recurse.
  */
 #ifndef NVCOREOS_OCI_SPLICE_H
 #define NVCOREOS_OCI_SPLICE_H

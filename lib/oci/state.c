@@ -72,10 +72,12 @@ static struct json *parse_text(const char *text, size_t len, char *why, size_t s
 	/* Read, never changed. */
 	const struct strbuf whole = { .buf = (char *)text, .len = len };
 	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
+	struct json *j = NULL;
 
-	if (splice_strain(&whole, of_state, &asked) < 0)
-		return json_parse(text, len, why, size);
-	return json_parse(asked.buf, asked.len, why, size);
+	if (splice_strain(&whole, of_state, &asked) == 0)
+		j = json_parse(asked.buf, asked.len, why, size);
+	/* What is wrong is told of the text that was sent. */
+	return j ? j : json_parse(text, len, why, size);
 }
 
 static int parse(struct state *ret, const char *text, size_t len, bool inside, struct err *err)

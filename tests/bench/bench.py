@@ -3,7 +3,7 @@
 """bench.py SCENE OUTPUT.json [--rounds N] [--groups A,B] [--check]: what nvcoreos adds to a container's start.
 
 SCENE is what scene.sh made; with --check only the arguments are looked at. In every round each variant of a group starts one container,
-in an order by lot and then backwards, each on a root that no start has used before; a variant is compared with plain runc of the same round, and
+in an order by lot, each on a root that no start has used before; a variant is compared with plain runc of the same round, and
 the second plain runc shows the noise.
 """
 import argparse
@@ -115,7 +115,7 @@ class Bench:
 
     def growth(self):
         """The same start where host, driver or image hold more."""
-        heading("growth: create with 1 GPU asked, paired with the first of each")
+        heading("growth: create, paired with the first of each")
         self.paired("driver", [Variant(f"driver of {n} libraries", self.shim(f"driver{n}"), "create", gpus="0") for n in (40, 400)], "small")
         self.paired("gpus", [Variant(f"all of {n} GPUs", self.shim(f"gpus{n}"), "create", gpus="all") for n in (1, 8, 64)], "small")
         self.images()

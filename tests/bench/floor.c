@@ -197,14 +197,17 @@ static void look(char **field)
 
 /* --- what is done --- */
 
-static void read_all(int fd, const char *path)
+static void known_file(int fd, const char *path)
 {
 	struct stat st;
-	long n;
 
 	if (now.rules)
 		must(fstat(fd, &st), path);
-	n = must(read(fd, content, sizeof(content) - 1), path);
+}
+
+static void read_all(int fd, const char *path)
+{
+	long n = must(read(fd, content, sizeof(content) - 1), path);
 	content[n] = '\0';
 	length = (size_t)n;
 	close(fd);
@@ -212,7 +215,10 @@ static void read_all(int fd, const char *path)
 
 static void read_file(int dir, const char *path)
 {
-	read_all(must(openat(dir, path, O_RDONLY | O_CLOEXEC), path), path);
+	int fd = must(openat(dir, path, O_RDONLY | O_CLOEXEC), path);
+
+	known_file(fd, path);
+	read_all(fd, path);
 }
 
 /* By the rules while /proc is still the host's. */
@@ -221,8 +227,9 @@ static void read_inside(char **field)
 	int fd = must(resolve(now.root, field[1], now.rules ? O_PATH : O_RDONLY), field[1]), known = fd;
 
 	if (now.rules) {
+		known_file(known, field[1]);
 		snprintf(now.path, sizeof(now.path), "/proc/self/fd/%d", known);
-		fd = must(open(now.path, O_RDONLY | O_CLOEXEC), now.path);
+		fd = must(open(now.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), now.path);
 		close(known);
 	}
 	read_all(fd, field[1]);

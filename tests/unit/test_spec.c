@@ -322,6 +322,10 @@ TEST(what_is_not_asked_is_passed_over)
 		AROUND("{}}"),
 		"{\"linux\":{\"cgroupsPath\"}}",
 		"{\"mounts\":[{} {}]}",
+		/* crun takes comments: there other members would count. */
+		"{\"process\":{\"x\":[/*],\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"]},\"z\":[*/]}}",
+		"{\"process\":{\"x\":[/*\"*/],\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"]},\"y\":[/*\"*/]}}",
+		"{\"process\":{\"x\":1/*,\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"]},\"z\":*/}}",
 	};
 #undef AROUND
 
