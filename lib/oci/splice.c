@@ -332,18 +332,27 @@ int splice_make(struct strbuf *b, const char *path, char open, struct splice_spa
 	}
 }
 
-/* NULL: it is dropped. */
-static const struct splice_kept *find_kept(const struct strbuf *b, struct splice_span key,
-					   const struct splice_kept *kept)
+/* The entry of the member that the walk stands at; NULL: it is dropped. */
+static const struct splice_kept *find_kept(const struct walk *w, const struct splice_kept *kept)
 {
-	static const struct splice_kept whole = { .member = SPLICE_REST };
-	const char *name = b->buf + key.start + 1;
-	size_t len = key.end - key.start - 2;
+	const char *name = w->b->buf + w->key.start + 1;
+	size_t len = w->key.end - w->key.start - 2;
 
 	for (; kept->member && *kept->member; kept++)
 		if (len == strlen(kept->member) && memcmp(name, kept->member, len) == 0)
 			return kept;
-	return kept->member || memchr(name, '\\', len) ? &whole : NULL;
+	return kept->member ? kept : NULL;
+}
+
+/* A name that is written with escapes may be any; one that stands there twice is the one or the other to who reads it. */
+static bool is_plain(const struct walk *w, const struct splice_kept *kept, const struct splice_kept *found,
+		     unsigned *seen)
+{
+	const unsigned bit = found && *found->member ? 1u << (found - kept) : 0;
+	const bool twice = *seen & bit;
+
+	*seen |= bit;
+	return !twice && !memchr(w->b->buf + w->key.start, '\\', w->key.end - w->key.start);
 }
 
 /* Whether the word is not in it, however it is written. */
@@ -398,15 +407,16 @@ static int strain_value(struct walk *w, const struct splice_kept *kept, struct s
 static int strain(struct walk *w, const struct splice_kept *kept, struct strbuf *ret)
 {
 	bool first = true;
+	unsigned seen = 0;
 	int r;
 
 	strbuf_putc(ret, w->object ? '{' : '[');
 	while ((r = walk_next(w)) > 0) {
-		const struct splice_kept *k = w->object ? find_kept(w->b, w->key, kept) : kept;
+		const struct splice_kept *k = w->object ? find_kept(w, kept) : kept;
 		int unasked = k ? pass_unasked(w, k) : 1;
 
-		if (unasked < 0)
-			return unasked;
+		if (unasked < 0 || (w->object && !is_plain(w, kept, k, &seen)))
+			return -EINVAL;
 		if (unasked && w->object)
 			continue;
 		if (!first)

@@ -63,8 +63,9 @@ struct splice_kept {
 };
 
 /*
- * Writes the text to *ret without the members of its root object that no table names. What is written with a backslash is kept: it
- * may be anything. 0; or -EINVAL where there is no object or it has no end, and then nothing is written.
+ * Writes the text to *ret without the members of its root object that no table names. A value with a backslash is kept: it may be
+ * anything. 0; or -EINVAL where there is no object or it has no end, where a name in an object that has a table is written with a
+ * backslash, or where one of the table's is there twice; then nothing is written. At most 32 names a table.
  */
 int splice_strain(const struct strbuf *b, const struct splice_kept *kept, struct strbuf *ret) must_check;
 

@@ -285,7 +285,7 @@ TEST(mounts)
 	/* Of options that cannot say so nothing is read; written with escapes they may. */
 	REQUIRE(parse(&s,
 		      "{\"mounts\":[{\"options\":[7,{\"a\":[\"]\"]}],\"destination\":\"/a\"},{\"destination\":\"/b\",\"options\":[]},"
-		      "{\"destination\":\"/c\",\"\\u006fptions\":[\"r\\u0062ind\"]},{\"destination\":\"/d\",\"options\":[\"rw\",\"bind\"]}]}",
+		      "{\"destination\":\"/c\",\"options\":[\"r\\u0062ind\"]},{\"destination\":\"/d\",\"options\":[\"rw\",\"bind\"]}]}",
 		      &err) == 0);
 	REQUIRE(s.n_mounts == 4);
 	CHECK_STR(s.mounts[0].destination, "/a");
@@ -322,6 +322,11 @@ TEST(what_is_not_asked_is_passed_over)
 		AROUND("{}}"),
 		"{\"linux\":{\"cgroupsPath\"}}",
 		"{\"mounts\":[{} {}]}",
+		/* Of two the runtimes take the last one, or the first. */
+		"{\"process\":{\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"],\"bounding\":[]}}}",
+		"{\"process\":{\"capabilities\":{\"bo\\u0075nding\":[\"CAP_SYS_ADMIN\"],\"bounding\":[]}}}",
+		"{\"mounts\":[{\"destination\":\"/a\",\"options\":[\"ro\"],\"options\":[\"bind\"]}]}",
+		"{\"mounts\":[{\"destination\":\"/a\",\"source\":\"/b\",\"sourc\\u0065\":\"/dev/null\"}]}",
 		/* crun takes comments: there other members would count. */
 		"{\"process\":{\"x\":[/*],\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"]},\"z\":[*/]}}",
 		"{\"process\":{\"x\":[/*\"*/],\"capabilities\":{\"bounding\":[\"CAP_SYS_ADMIN\"]},\"y\":[/*\"*/]}}",
