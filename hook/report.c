@@ -24,7 +24,7 @@ void report_out_of_memory(void)
 
 void report_note(const char *fmt, ...)
 {
-	char line[2 * ERR_MSG_MAX + sizeof(REPORT_PROG) + 4];
+	char line[2UL * ERR_MSG_MAX + sizeof(REPORT_PROG) + 4];
 	va_list ap;
 	int n;
 

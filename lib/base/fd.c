@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,15 +109,6 @@ ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset)
 		done += (size_t)n;
 	}
 	return (ssize_t)done;
-}
-
-void fd_say(int fd, const char *line, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-
-	/* A pipe that says so takes as much as that in one piece. */
-	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
-		(void)!write(fd, line, len);
 }
 
 int fd_write_all(int fd, const void *buf, size_t len)

@@ -4,11 +4,13 @@
 #define NVCOREOS_BASE_FD_H
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -45,7 +47,14 @@ ssize_t fd_read_at(int fd, void *buf, size_t max, uint64_t offset) must_check;
 /* Writes all of it. 0 or -errno. */
 int fd_write_all(int fd, const void *buf, size_t len) must_check;
 /* Writes a line of PIPE_BUF bytes at most, or drops it where nobody takes it now. For signal handlers too. */
-void fd_say(int fd, const char *line, size_t len);
+static inline void fd_say(int fd, const char *line, size_t len)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	/* A pipe that says so takes as much as that in one piece. */
+	if (poll(&p, 1, 0) > 0 && (p.revents & POLLOUT))
+		(void)!write(fd, line, len);
+}
 
 enum {
 	FD_REPLACE_SYNC = 1 << 0, /* file and directory are synced */
