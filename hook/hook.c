@@ -215,7 +215,7 @@ static int hook(struct run *run, const struct hook_args *args, struct err *err)
 	return r < 0 ? r : serve(run, args, err);
 }
 
-/* Of a line of the log; what is longer is cut off there. */
+/* Well below what the log cuts off. */
 #define LINE_MAX_LEN 2000
 
 /* What was done, or was to be done: in one line, where that is not too long, because each costs. */
