@@ -144,7 +144,7 @@ static int enter(struct run *run, struct err *err)
 
 static int look_at_root(struct run *run, struct err *err)
 {
-	const struct strlist none = { NULL, 0 };
+	const struct rootfacts_ask none = { 0 };
 	int r = caps_raise(CAPS_READ, err);
 
 	if (r == 0)

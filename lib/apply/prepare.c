@@ -96,15 +96,15 @@ static void forget_own_toolkit(struct prepared *p, const struct prepare_input *i
 static int look_at_root(struct prepared *p, const struct prepare_input *in, struct err *err)
 {
 	cleanup_arena struct arena a = ARENA_INIT;
-	struct strlist candidates = { NULL, 0 };
+	struct rootfacts_ask ask = { .cuda = choose_cuda_minds_image(&p->store, in->conf, in->request) };
 	int r;
 
-	plan_candidates(&a, &candidates, &p->driver, in->request->capabilities, in->request->features);
+	plan_candidates(&a, &ask.paths, &p->driver, in->request->capabilities, in->request->features);
 	if (in->rootfd < 0) {
-		rootfacts_assume(&p->facts, in->spec, &candidates);
+		rootfacts_assume(&p->facts, in->spec, &ask);
 		return 0;
 	}
-	r = rootfacts_collect(&p->facts, in->rootfd, in->spec, &candidates, err);
+	r = rootfacts_collect(&p->facts, in->rootfd, in->spec, &ask, err);
 	if (r == 0)
 		forget_own_toolkit(p, in);
 	return r;

@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "host/rootfacts_parts.h"
 
-#define CANDIDATES_MAX 256
+#define PATHS_MAX 256
 #define ANOTHER_MOUNT "another mount"
 #define READ_ONLY_ROOT "the read-only root"
 
@@ -279,16 +279,16 @@ static void add_path(struct rootfacts *f, const char *path)
 	f->paths[f->n_paths++].path = arena_strdup(&f->arena, path);
 }
 
-static void add_paths(struct rootfacts *f, const struct strlist *candidates)
+static void add_paths(struct rootfacts *f, const struct rootfacts_ask *ask)
 {
 	*f = (struct rootfacts){ .libc = ROOTFACTS_NO_LIBC };
 	for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
 		add_path(f, fixed[i]);
-	for (size_t i = 0; i < candidates->n; i++)
-		add_path(f, candidates->v[i]);
+	for (size_t i = 0; i < ask->paths.n; i++)
+		add_path(f, ask->paths.v[i]);
 }
 
-static int collect(struct probe *p, struct err *err)
+static int collect(struct probe *p, const struct rootfacts_ask *ask, struct err *err)
 {
 	int r = path_mount_id(p->root, &p->root_mount);
 
@@ -297,13 +297,13 @@ static int collect(struct probe *p, struct err *err)
 	for (size_t i = 0; i < p->facts->n_paths && r == 0; i++)
 		r = probe_path(p, &p->facts->paths[i], err);
 	if (r == 0)
-		r = rootfacts_image_look(p->facts, p->root, err);
+		r = rootfacts_image_look(p->facts, p->root, ask->cuda, err);
 	if (r == 0)
 		r = check_dev(p, err);
 	return r;
 }
 
-int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct strlist *candidates,
+int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct rootfacts_ask *ask,
 		      struct err *err)
 {
 	struct probe p = { .facts = ret, .spec = spec, .root = rootfd, .parent = { .fd = -EBADF } };
@@ -311,23 +311,23 @@ int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec
 	int r;
 
 	*ret = (struct rootfacts){ 0 };
-	if (candidates->n > CANDIDATES_MAX)
-		return err_set(err, ERR_ROOTFS, E2BIG, "%zu paths to look at", candidates->n);
+	if (ask->paths.n > PATHS_MAX)
+		return err_set(err, ERR_ROOTFS, E2BIG, "%zu paths to look at", ask->paths.n);
 	if (fstatvfs(rootfd, &vfs) < 0)
 		return err_set(err, ERR_ROOTFS, errno, "the container's root");
 	p.read_only = vfs.f_flag & ST_RDONLY;
-	add_paths(ret, candidates);
+	add_paths(ret, ask);
 	ret->known = true;
-	r = collect(&p, err);
+	r = collect(&p, ask, err);
 	fd_close(p.parent.fd);
 	if (r < 0)
 		rootfacts_free(ret);
 	return r;
 }
 
-void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const struct strlist *candidates)
+void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const struct rootfacts_ask *ask)
 {
-	add_paths(ret, candidates);
+	add_paths(ret, ask);
 	ret->libc = ROOTFACTS_GLIBC;
 	for (size_t i = 0; i < ret->n_paths; i++) {
 		struct rootfacts_path *f = &ret->paths[i];

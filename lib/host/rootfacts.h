@@ -38,11 +38,11 @@ enum rootfacts_libc { ROOTFACTS_NO_LIBC, ROOTFACTS_GLIBC, ROOTFACTS_MUSL };
 struct rootfacts {
 	struct arena arena;
 	bool known; /* false: no root was looked at (the shim); only what config.json tells is filled in */
-	struct rootfacts_path *paths; /* the candidates asked for and the fixed ones below, in no order */
+	struct rootfacts_path *paths; /* the paths asked for and the fixed ones below, in no order */
 	size_t n_paths;
-	enum rootfacts_libc
-		libc; /* by the loaders that are there: /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1 */
-	bool has_cuda; /* /usr/local/cuda or a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
+	/* By the loaders that are there, /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1, or by glibc's cache. */
+	enum rootfacts_libc libc;
+	bool has_cuda; /* /usr/local/cuda or, where asked, a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
 	/*
 	 * The <version> of /usr/local/cuda/compat/libcuda.so.<version> to which libcuda.so.1 there leads, the newest where
 	 * it is a copy. NULL where there is none, or no libcuda.so.1.
@@ -61,15 +61,21 @@ struct rootfacts {
 #define ROOTFACTS_LDCONFIG "/sbin/ldconfig"
 #define ROOTFACTS_PROC "/proc/driver/nvidia"
 
+/* What else is asked for. */
+struct rootfacts_ask {
+	struct strlist paths; /* at most 256 */
+	bool cuda;	      /* all of the image's toolkits, not only what /usr/local/cuda leads to */
+};
+
 /*
- * Probes the root `rootfd` for the fixed paths and the candidates. At most 256 candidates; the walk through
- * /usr/local and the compat directory reads at most 4096 entries. -errno with ERR_ROOTFS or ERR_KERNEL.
+ * Probes the root `rootfd` for the fixed paths and for what is asked. The walk through /usr/local and the compat directory reads
+ * at most 4096 entries. -errno with ERR_ROOTFS or ERR_KERNEL.
  */
-int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct strlist *candidates,
+int rootfacts_collect(struct rootfacts *ret, int rootfd, const struct spec *spec, const struct rootfacts_ask *ask,
 		      struct err *err) must_check;
 /* What can be told without a root: nothing covered but by the spec's mounts; known is false, libc glibc. */
-void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const struct strlist *candidates);
-/* The entry of a path that was asked for; never NULL for the fixed ones and the candidates. */
+void rootfacts_assume(struct rootfacts *ret, const struct spec *spec, const struct rootfacts_ask *ask);
+/* The entry of a path that was asked for; never NULL for the fixed ones and those. */
 const struct rootfacts_path *rootfacts_get(const struct rootfacts *f, const char *path);
 void rootfacts_free(struct rootfacts *f);
 

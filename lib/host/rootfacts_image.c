@@ -80,19 +80,34 @@ static int find_loader(struct probe *p, const struct loaders *l, struct err *err
 	return 1;
 }
 
+/* Those first that there are drivers for. */
+static const struct loaders machines[] = {
+	{ { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2" }, "/lib/ld-musl-x86_64.so.1" },
+	{ { "/lib/ld-linux-aarch64.so.1" }, "/lib/ld-musl-aarch64.so.1" },
+#define WITH_DRIVERS 2
+	{ { "/lib/ld-linux.so.2" }, "/lib/ld-musl-i386.so.1" },
+	{ { "/lib/ld-linux-armhf.so.3" }, "/lib/ld-musl-armhf.so.1" },
+	{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
+	{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
+};
+
+/* 1 where it is glibc's system for its ldconfig has made a cache, and no musl is there; that spares the walk along the links to a loader. */
+static int has_glibc_cache(const struct probe *p, struct err *err)
+{
+	int musl = 0;
+
+	if (rootfacts_get(p->facts, ROOTFACTS_CACHE)->kind != ROOTFACTS_FILE)
+		return 0;
+	for (size_t i = 0; i < WITH_DRIVERS && musl == 0; i++)
+		musl = leads_to(p, machines[i].musl, S_IFREG, err);
+	return musl < 0 ? musl : !musl;
+}
+
 static int find_libc(struct probe *p, struct err *err)
 {
-	static const struct loaders machines[] = {
-		{ { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2" }, "/lib/ld-musl-x86_64.so.1" },
-		{ { "/lib/ld-linux-aarch64.so.1" }, "/lib/ld-musl-aarch64.so.1" },
-		{ { "/lib/ld-linux.so.2" }, "/lib/ld-musl-i386.so.1" },
-		{ { "/lib/ld-linux-armhf.so.3" }, "/lib/ld-musl-armhf.so.1" },
-		{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
-		{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
-	};
-	int r = 0;
+	int r = has_glibc_cache(p, err);
 
-	p->facts->libc = ROOTFACTS_NO_LIBC;
+	p->facts->libc = r > 0 ? ROOTFACTS_GLIBC : ROOTFACTS_NO_LIBC;
 	for (size_t i = 0; i < ARRAY_SIZE(machines) && r == 0; i++)
 		r = find_loader(p, &machines[i], err);
 	return r < 0 ? r : 0;
@@ -166,11 +181,11 @@ static bool is_absent(const struct probe *p, const char *path)
 	return f && f->kind == ROOTFACTS_ABSENT && !f->unseen;
 }
 
-static int find_cuda(struct probe *p, struct err *err)
+static int find_cuda(struct probe *p, bool every_toolkit, struct err *err)
 {
 	int r = is_absent(p, ROOTFACTS_CUDA) ? 0 : is_toolkit(p, ROOTFACTS_CUDA, err);
 
-	if (r == 0)
+	if (r == 0 && every_toolkit)
 		r = each_entry(p, USR_LOCAL, check_cuda_dir, err);
 	p->facts->has_cuda = r > 0;
 	return r < 0 ? r : 0;
@@ -210,12 +225,12 @@ static int find_compat(struct probe *p, struct err *err)
 	return r < 0 ? r : 0;
 }
 
-int rootfacts_image_look(struct rootfacts *facts, int rootfd, struct err *err)
+int rootfacts_image_look(struct rootfacts *facts, int rootfd, bool every_toolkit, struct err *err)
 {
 	struct probe p = { .facts = facts, .root = rootfd, .entries_left = ENTRIES_MAX };
 	int r = find_libc(&p, err);
 
 	if (r == 0)
-		r = find_cuda(&p, err);
+		r = find_cuda(&p, every_toolkit, err);
 	return r < 0 ? r : find_compat(&p, err);
 }

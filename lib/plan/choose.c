@@ -129,11 +129,23 @@ static const char *reason_for_none(const struct request *req, const struct rootf
 	return "No CUDA toolkit: /usr/local/cuda in the image is no directory.";
 }
 
+static const char *wanted_cuda(const struct config *conf, const struct request *req)
+{
+	return req->cuda ? req->cuda : conf->cuda;
+}
+
+bool choose_cuda_minds_image(const struct store *s, const struct config *conf, const struct request *req)
+{
+	const char *wanted = wanted_cuda(conf, req);
+
+	return !str_eq(wanted, "none") && (s->n_toolkits || !str_eq(wanted, "auto"));
+}
+
 int choose_cuda(const struct store *s, const struct config *conf, const struct request *req,
 		const struct rootfacts *facts, const char *driver_cuda, const char **ret, const char **why,
 		struct err *err)
 {
-	const char *wanted = req->cuda ? req->cuda : conf->cuda;
+	const char *wanted = wanted_cuda(conf, req);
 
 	*ret = NULL;
 	*why = NULL;

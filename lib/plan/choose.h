@@ -29,4 +29,10 @@ int choose_cuda(const struct store *s, const struct config *conf, const struct r
 		const struct rootfacts *facts, const char *driver_cuda, const char **ret, const char **why,
 		struct err *err) must_check;
 
+/*
+ * Whether that can depend on toolkits of the image's that /usr/local/cuda does not lead to: not where none is installed, nor
+ * a version configured.
+ */
+bool choose_cuda_minds_image(const struct store *s, const struct config *conf, const struct request *req) must_check;
+
 #endif

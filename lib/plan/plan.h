@@ -166,7 +166,7 @@ int plan_host_check(const struct inventory *inv, const struct request *req, stru
 
 /*
  * Paths that the planner wants to know of in the container's root: the programs' links and the share links of
- * these trees, and what else a request with these capabilities and features (REQUEST_*) touches. Added to l in the arena.
+ * this tree, and what else a request with these capabilities and features (REQUEST_*) touches. Added to l in the arena.
  */
 void plan_candidates(struct arena *a, struct strlist *l, const struct tree *driver, unsigned capabilities,
 		     unsigned features);

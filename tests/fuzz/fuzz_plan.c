@@ -60,12 +60,12 @@ static void set_facts(struct rootfacts *f, const char *line, const char *kinds, 
 		      const struct tree *driver, const struct request *request, const struct spec *spec)
 {
 	static const char *const compat[] = { NULL, "550.54.15", "535.54.03", "470.256.02" };
-	struct strlist candidates = { NULL, 0 };
+	struct rootfacts_ask ask = { 0 };
 	unsigned facts = digit(line, 5, 8);
 
 	*f = (struct rootfacts){ 0 };
-	plan_candidates(a, &candidates, driver, request->capabilities, request->features);
-	rootfacts_assume(f, spec, &candidates);
+	plan_candidates(a, &ask.paths, driver, request->capabilities, request->features);
+	rootfacts_assume(f, spec, &ask);
 	f->libc = (enum rootfacts_libc)digit(line, 2, 3);
 	f->compat = compat[digit(line, 3, ARRAY_SIZE(compat))];
 	f->has_cuda = facts & 2;

@@ -254,7 +254,7 @@ void oracle_plan_all(const struct inventory *host, const struct tree *driver, co
 				    .capabilities = CAP_ALL };
 	struct request_device all = { .kind = REQUEST_ALL, .text = "all" };
 	const struct request request = { .wanted = true, .devices = &all, .n_devices = 1, .capabilities = CAP_ALL };
-	struct strlist candidates = { NULL, 0 };
+	struct rootfacts_ask ask = { 0 };
 	struct rootfacts facts = { 0 };
 	struct config conf;
 	struct spec spec;
@@ -264,8 +264,8 @@ void oracle_plan_all(const struct inventory *host, const struct tree *driver, co
 	in.toolkit = toolkit;
 	config_init(&conf);
 	spec_init(&spec);
-	plan_candidates(&a, &candidates, in.driver, CAP_ALL, 0);
-	rootfacts_assume(&facts, &spec, &candidates);
+	plan_candidates(&a, &ask.paths, in.driver, CAP_ALL, 0);
+	rootfacts_assume(&facts, &spec, &ask);
 	oracle_plan(&in, !driver && !toolkit);
 	rootfacts_free(&facts);
 	spec_free(&spec);

@@ -14,7 +14,7 @@ struct fixture {
 	const char *dir;
 	int root;
 	struct arena arena;
-	struct strlist candidates;
+	struct rootfacts_ask ask;
 	struct spec spec;
 	struct rootfacts facts;
 	struct err err;
@@ -45,6 +45,7 @@ static inline void make_fixture(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	f->dir = tap_tmpdir();
 	f->root = fd_open_dir(f->dir);
+	f->ask.cuda = true;
 	CHECK(f->root >= 0);
 	set_mounts(f, "");
 }
@@ -53,7 +54,7 @@ static inline int collect(struct fixture *f)
 {
 	rootfacts_free(&f->facts);
 	f->err = (struct err)ERR_INIT;
-	return rootfacts_collect(&f->facts, f->root, &f->spec, &f->candidates, &f->err);
+	return rootfacts_collect(&f->facts, f->root, &f->spec, &f->ask, &f->err);
 }
 
 static inline void add_dir(struct fixture *f, const char *path)
@@ -68,7 +69,7 @@ static inline void add_link(struct fixture *f, const char *target, const char *p
 
 static inline void ask(struct fixture *f, const char *path)
 {
-	strlist_add(&f->arena, &f->candidates, path);
+	strlist_add(&f->arena, &f->ask.paths, path);
 }
 
 #endif

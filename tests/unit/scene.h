@@ -278,12 +278,12 @@ static inline void scene_facts(struct scene *s)
 {
 	const struct json *facts = scene_get(s, "facts");
 	const char *libc = json_get_str(facts, "libc", "glibc");
-	struct strlist candidates = { NULL, 0 };
+	struct rootfacts_ask ask = { 0 };
 	struct spec empty;
 
 	spec_init(&empty);
-	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities, s->request.features);
-	rootfacts_assume(&s->facts, &empty, &candidates);
+	plan_candidates(&s->arena, &ask.paths, &s->driver, s->request.capabilities, s->request.features);
+	rootfacts_assume(&s->facts, &empty, &ask);
 	spec_free(&empty);
 	s->facts.known = json_bool(json_get(facts, "known"), true);
 	s->facts.libc = str_eq(libc, "musl")   ? ROOTFACTS_MUSL

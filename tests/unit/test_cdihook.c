@@ -67,7 +67,7 @@ static char *below(const struct root *r, const char *path)
 
 static void look(struct root *r)
 {
-	const struct strlist none = { NULL, 0 };
+	const struct rootfacts_ask none = { 0 };
 
 	rootfacts_free(&r->facts);
 	CHECK_INT(rootfacts_collect(&r->facts, r->c.rootfd, &r->spec, &none, &r->err), 0);

@@ -132,6 +132,40 @@ TEST(toolkits)
 		check_cuda(&all[i]);
 }
 
+static int chosen(const struct store *s, const struct config *conf, const struct request *req, bool has_cuda,
+		  const char **ret)
+{
+	struct rootfacts_path target = { .path = ROOTFACTS_CUDA, .kind = ROOTFACTS_ABSENT, .on_root = true };
+	const struct rootfacts facts = { .known = true, .has_cuda = has_cuda, .paths = &target, .n_paths = 1 };
+	const char *why;
+
+	*ret = NULL;
+	return choose_cuda(s, conf, req, &facts, "12.2", ret, &why, NULL);
+}
+
+/* What the image has need not be looked for only where no answer depends on it. */
+TEST(when_the_image_is_minded)
+{
+	static const char *const words[] = { NULL, "auto", "none", "12.2" };
+	unsigned unminded = 0;
+
+	for (unsigned i = 0; i < 2 * 3 * 4; i++) {
+		struct store s = full_store();
+		const struct config conf = { .cuda = words[1 + i / 2 % 3] };
+		const struct request req = { .cuda = words[i / 6], .capabilities = CAP_COMPUTE };
+		const char *with, *without;
+
+		s.n_toolkits = i % 2 ? 4 : 0;
+		if (choose_cuda_minds_image(&s, &conf, &req))
+			continue;
+		unminded++;
+		CHECK_INT(chosen(&s, &conf, &req, true, &with), chosen(&s, &conf, &req, false, &without));
+		CHECK_STR(with, without);
+	}
+	/* Without a toolkit: none, auto, and a version that a container overrules; with some: none. */
+	CHECK_INT(unminded, 12);
+}
+
 TEST(auto_never_makes_a_start_fail)
 {
 	static const enum rootfacts_kind bad[] = { ROOTFACTS_FILE, ROOTFACTS_LINK, ROOTFACTS_LINK_OURS, ROOTFACTS_OTHER,

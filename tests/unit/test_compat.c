@@ -132,7 +132,7 @@ static struct json *make_input(const struct row *r)
 /* The scene's own root is replaced by one of files, its driver and its GPU by those of the row. */
 static int open_row(struct scene *s, const struct row *r, const char *root)
 {
-	struct strlist candidates = { NULL, 0 };
+	struct rootfacts_ask ask = { .cuda = true };
 	char *driver, *cuda;
 	int fd, e;
 
@@ -148,9 +148,9 @@ static int open_row(struct scene *s, const struct row *r, const char *root)
 	rootfacts_free(&s->facts);
 	tree_free(&s->toolkit);
 	s->in.toolkit = NULL;
-	plan_candidates(&s->arena, &candidates, &s->driver, s->request.capabilities, s->request.features);
+	plan_candidates(&s->arena, &ask.paths, &s->driver, s->request.capabilities, s->request.features);
 	fd = fd_open_dir(root);
-	e = rootfacts_collect(&s->facts, fd, &s->spec, &candidates, &s->err);
+	e = rootfacts_collect(&s->facts, fd, &s->spec, &ask, &s->err);
 	fd_close(fd);
 	if (e == 0)
 		e = scene_toolkit(s);

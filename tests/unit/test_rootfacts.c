@@ -131,17 +131,17 @@ TEST(refused)
 	CHECK_INT(collect(&f), -E2BIG);
 	CHECK_INT(f.err.code, ERR_ROOTFS);
 	CHECK(!f.facts.paths);
-	f.candidates.n = 0;
+	f.ask.paths.n = 0;
 	ask(&f, "relative");
 	CHECK_INT(collect(&f), -EINVAL);
 	CHECK_INT(f.err.code, ERR_ROOTFS);
-	f.candidates.n = 0;
+	f.ask.paths.n = 0;
 	for (size_t i = 0; i < sizeof(deep) - 1; i++)
 		deep[i] = i % 2 ? 'a' : '/';
 	deep[sizeof(deep) - 1] = '\0';
 	ask(&f, deep);
 	CHECK_INT(collect(&f), -ENAMETOOLONG);
-	f.candidates.n = 0;
+	f.ask.paths.n = 0;
 	/* A component that no file system takes can be resolved by nobody. */
 	memset(deep, 'a', 300);
 	deep[0] = '/';
@@ -149,7 +149,7 @@ TEST(refused)
 	ask(&f, deep);
 	REQUIRE(collect(&f) == 0);
 	CHECK_INT(rootfacts_get(&f.facts, deep)->kind, ROOTFACTS_BLOCKED);
-	f.candidates.n = 0;
+	f.ask.paths.n = 0;
 	fd_close(f.root);
 	f.root = -EBADF;
 	CHECK_INT(collect(&f), -EBADF);
@@ -176,6 +176,14 @@ static const struct {
 	  ROOTFACTS_GLIBC },
 	{ { "lib64/ld-linux-x86-64.so.2/dir" }, { 0 }, ROOTFACTS_NO_LIBC },
 	{ { "x" }, { "/lib64/ld-linux-x86-64.so.2", "ld" }, ROOTFACTS_NO_LIBC },
+	/* The cache is glibc's, wherever its loader is, unless musl is there. */
+	{ { "etc/ld.so.cache" }, { 0 }, ROOTFACTS_GLIBC },
+	{ { "etc/ld.so.cache/dir" }, { 0 }, ROOTFACTS_NO_LIBC },
+	{ { "etc/ld.so.cache", "lib/ld-musl-x86_64.so.1" }, { 0 }, ROOTFACTS_MUSL },
+	{ { "etc/ld.so.cache", "lib/ld-musl-aarch64.so.1" }, { 0 }, ROOTFACTS_MUSL },
+	{ { "etc/ld.so.cache", "usr/lib/musl/libc.so" },
+	  { "/usr/lib/musl/libc.so", "lib/ld-musl-x86_64.so.1" },
+	  ROOTFACTS_MUSL },
 	/* A loader that leads to the host's, were it followed from there. */
 	{ { "lib64/x" }, { "/proc/self/exe", "lib64/ld-linux-x86-64.so.2" }, ROOTFACTS_NO_LIBC },
 };
@@ -239,6 +247,21 @@ TEST(toolkits_of_images)
 		if (!CHECK_INT(f.facts.has_cuda, toolkits[i].want))
 			printf("# row %zu\n", i);
 	}
+}
+
+/* Where only what /usr/local/cuda leads to is asked for. */
+TEST(toolkit_at_its_place)
+{
+	struct fixture f cleanup_fixture;
+
+	make_fixture(&f);
+	f.ask.cuda = false;
+	add_dir(&f, "usr/local/cuda-12.4/targets");
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.has_cuda);
+	add_link(&f, "cuda-12.4", "usr/local/cuda");
+	REQUIRE(collect(&f) == 0);
+	CHECK(f.facts.has_cuda);
 }
 
 TEST(forward_compatibility)
@@ -310,7 +333,7 @@ TEST(assumed)
 	set_mounts(&f, "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
 		       "{\"destination\":\"/etc/\",\"type\":\"bind\",\"source\":\"/etc\"},"
 		       "{\"destination\":\"/data\",\"type\":\"bind\",\"source\":\"/data\"}");
-	rootfacts_assume(&f.facts, &f.spec, &f.candidates);
+	rootfacts_assume(&f.facts, &f.spec, &f.ask);
 	CHECK(!f.facts.known && !f.facts.has_cuda && !f.facts.compat);
 	CHECK_INT(f.facts.libc, ROOTFACTS_GLIBC);
 	p = rootfacts_get(&f.facts, ROOTFACTS_CACHE);
@@ -325,6 +348,6 @@ TEST(assumed)
 	rootfacts_free(&f.facts);
 	set_mounts(&f, "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"},"
 		       "{\"destination\":\"/dev\",\"type\":\"bind\",\"source\":\"/dev\"}");
-	rootfacts_assume(&f.facts, &f.spec, &f.candidates);
+	rootfacts_assume(&f.facts, &f.spec, &f.ask);
 	CHECK(!f.facts.dev_mount);
 }
