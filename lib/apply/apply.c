@@ -158,7 +158,7 @@ static int clone_all(struct sources *s, const struct apply_input *in, struct err
 
 		if (tree < 0)
 			return tree;
-		add_source(s, (struct source){ .kind = SOURCE_PROC, .tree = tree, .target = ROOTFACTS_PROC });
+		add_source(s, (struct source){ .kind = SOURCE_PROC, .tree = tree, .target = PLAN_PROC_DIR });
 	}
 	return r;
 }

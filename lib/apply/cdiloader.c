@@ -146,12 +146,7 @@ static int put(const struct container *c, const char *path, const char *text, st
 /* For an image that has an ldconfig and nothing that would make it read our file. */
 static int put_top(const struct container *c, const struct rootfacts *facts, struct err *err)
 {
-	const struct rootfacts_path *conf = rootfacts_get(facts, ROOTFACTS_CONF);
-
-	if (conf->kind != ROOTFACTS_ABSENT || !conf->on_root ||
-	    rootfacts_get(facts, ROOTFACTS_LDCONFIG)->kind == ROOTFACTS_ABSENT)
-		return 0;
-	return put(c, ROOTFACTS_CONF, PLAN_CONF_INCLUDE "\n", err);
+	return facts->lacks_conf ? put(c, ROOTFACTS_CONF, PLAN_CONF_INCLUDE "\n", err) : 0;
 }
 
 static int put_file(const struct cdiloader *l, const struct container *c, const struct rootfacts *facts,

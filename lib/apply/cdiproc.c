@@ -18,7 +18,7 @@
 /* A directory of that name that is not the kernel's is not it: an image's, or the tmpfs that an earlier hook put there. */
 static int open_place(const struct container *c)
 {
-	cleanup_fd int fd = path_open(c->rootfd, ROOTFACTS_PROC, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	cleanup_fd int fd = path_open(c->rootfd, PLAN_PROC_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	struct statfs fs;
 
 	if (fd < 0 || fstatfs(fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
@@ -67,8 +67,8 @@ static int contain(const struct container *c, int place, struct err *err)
 		r = mnt_is_shared(c->proc_self, own);
 	if (r > 0)
 		return err_set(err, ERR_FOREIGN_MOUNT, EPERM, "%s lies on a mount that is shared with the host",
-			       ROOTFACTS_PROC);
-	return r < 0 ? err_set(err, ERR_KERNEL, -r, "mount of %s", ROOTFACTS_PROC) : 0;
+			       PLAN_PROC_DIR);
+	return r < 0 ? err_set(err, ERR_KERNEL, -r, "mount of %s", PLAN_PROC_DIR) : 0;
 }
 
 int cdiproc_show(const struct container *c, int tree, struct err *err)
@@ -77,11 +77,11 @@ int cdiproc_show(const struct container *c, int tree, struct err *err)
 	int r;
 
 	if (place < 0)
-		return err_set(err, ERR_TARGET, EBUSY, "%s is another one than a moment ago", ROOTFACTS_PROC);
+		return err_set(err, ERR_TARGET, EBUSY, "%s is another one than a moment ago", PLAN_PROC_DIR);
 	r = caps_raise(CAPS_MOUNT, err);
 	if (r == 0)
 		r = contain(c, place, err);
 	if (r == 0)
-		r = mnt_move(tree, place, ROOTFACTS_PROC, err);
+		r = mnt_move(tree, place, PLAN_PROC_DIR, err);
 	return r < 0 ? r : caps_lower(err);
 }

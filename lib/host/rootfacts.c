@@ -22,8 +22,7 @@
 #define READ_ONLY_ROOT "the read-only root"
 
 static const char *const fixed[] = {
-	ROOTFACTS_NVIDIA, ROOTFACTS_CUDA,     ROOTFACTS_CONF_D, ROOTFACTS_CONF,
-	ROOTFACTS_CACHE,  ROOTFACTS_LDCONFIG, ROOTFACTS_PROC,
+	ROOTFACTS_NVIDIA, ROOTFACTS_CUDA, ROOTFACTS_CONF_D, ROOTFACTS_CONF, ROOTFACTS_CACHE,
 };
 
 /* The directory of the path that was looked at last: most have it in common with the next. */

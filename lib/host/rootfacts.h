@@ -43,6 +43,7 @@ struct rootfacts {
 	/* By the loaders that are there, /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1, or by glibc's cache. */
 	enum rootfacts_libc libc;
 	bool has_cuda; /* /usr/local/cuda or, where asked, a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
+	bool lacks_conf; /* it has an /sbin/ldconfig, and no ROOTFACTS_CONF that would have it read ROOTFACTS_CONF_D */
 	/*
 	 * The <version> of /usr/local/cuda/compat/libcuda.so.<version> to which libcuda.so.1 there leads, the newest where
 	 * it is a copy. NULL where there is none, or no libcuda.so.1.
@@ -58,8 +59,6 @@ struct rootfacts {
 #define ROOTFACTS_CONF_D "/etc/ld.so.conf.d"
 #define ROOTFACTS_CONF "/etc/ld.so.conf"
 #define ROOTFACTS_CACHE "/etc/ld.so.cache"
-#define ROOTFACTS_LDCONFIG "/sbin/ldconfig"
-#define ROOTFACTS_PROC "/proc/driver/nvidia"
 
 /* What else is asked for. */
 struct rootfacts_ask {

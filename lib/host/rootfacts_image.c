@@ -12,6 +12,7 @@
 #include "host/rootfacts_parts.h"
 
 #define ENTRIES_MAX 4096
+#define LDCONFIG "/sbin/ldconfig"
 #define USR_LOCAL "/usr/local"
 #define COMPAT ROOTFACTS_CUDA "/compat"
 
@@ -110,6 +111,15 @@ static int find_libc(struct probe *p, struct err *err)
 	p->facts->libc = r > 0 ? ROOTFACTS_GLIBC : ROOTFACTS_NO_LIBC;
 	for (size_t i = 0; i < ARRAY_SIZE(machines) && r == 0; i++)
 		r = find_loader(p, &machines[i], err);
+	return r < 0 ? r : 0;
+}
+
+static int find_ldconfig(struct probe *p, struct err *err)
+{
+	const struct rootfacts_path *conf = rootfacts_get(p->facts, ROOTFACTS_CONF);
+	int r = conf->kind == ROOTFACTS_ABSENT && conf->on_root ? leads_to(p, LDCONFIG, 0, err) : 0;
+
+	p->facts->lacks_conf = r > 0;
 	return r < 0 ? r : 0;
 }
 
@@ -230,6 +240,8 @@ int rootfacts_image_look(struct rootfacts *facts, int rootfd, bool every_toolkit
 	struct probe p = { .facts = facts, .root = rootfd, .entries_left = ENTRIES_MAX };
 	int r = find_libc(&p, err);
 
+	if (r == 0)
+		r = find_ldconfig(&p, err);
 	if (r == 0)
 		r = find_cuda(&p, every_toolkit, err);
 	return r < 0 ? r : find_compat(&p, err);

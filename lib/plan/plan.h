@@ -20,6 +20,7 @@
 
 #define PLAN_NVIDIA_DIR "/usr/local/nvidia"
 #define PLAN_CUDA_DIR "/usr/local/cuda"
+#define PLAN_PROC_DIR "/proc/driver/nvidia"
 #define PLAN_CONF_FILE "/etc/ld.so.conf.d/00-nvcoreos.conf"
 #define PLAN_CUDA_CONF_FILE "/etc/ld.so.conf.d/zz-nvcoreos-cuda.conf"
 #define PLAN_CONF_HEAD "# Written by nvcoreos; replaced at each start.\n"

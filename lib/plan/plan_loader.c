@@ -101,7 +101,6 @@ static bool conf_dir_usable(const struct plan_work *w)
 static bool make_files(struct plan_work *w)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
-	struct rootfacts_path conf = plan_work_fact(w, ROOTFACTS_CONF);
 
 	if (!conf_dir_usable(w) || !replaceable(w, PLAN_CONF_FILE) || !replaceable(w, PLAN_CUDA_CONF_FILE))
 		return false;
@@ -118,8 +117,7 @@ static bool make_files(struct plan_work *w)
 		cuda_dirs(w, '\n', &text);
 		add_file(w, PLAN_CUDA_CONF_FILE, text.buf);
 	}
-	if (conf.kind == ROOTFACTS_ABSENT && conf.on_root &&
-	    plan_work_fact(w, ROOTFACTS_LDCONFIG).kind != ROOTFACTS_ABSENT) {
+	if (w->in->facts->lacks_conf) {
 		add_file(w, ROOTFACTS_CONF, PLAN_CONF_INCLUDE "\n");
 		plan_work_note(w, "The image has an ldconfig and no %s: one is written.", ROOTFACTS_CONF);
 	}

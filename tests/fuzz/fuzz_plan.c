@@ -77,6 +77,8 @@ static void set_facts(struct rootfacts *f, const char *line, const char *kinds, 
 		p->resolves_to_dir = p->kind == ROOTFACTS_DIR;
 		p->on_root = kinds[i] >= 'a';
 		p->volume = p->on_root ? NULL : "/etc";
+		if (str_eq(p->path, ROOTFACTS_CONF) && p->kind == ROOTFACTS_ABSENT && p->on_root)
+			f->lacks_conf = facts & 1;
 	}
 }
 

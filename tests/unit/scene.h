@@ -256,7 +256,6 @@ static inline void scene_path(const struct json *facts, struct rootfacts_path *p
 		{ "/etc/ld.so.conf.d", "dir" },
 		{ "/etc/ld.so.conf", "file" },
 		{ "/etc/ld.so.cache", "file" },
-		{ "/sbin/ldconfig", "file" },
 	};
 	const struct json *said = json_get(json_get(facts, "paths"), p->path), *volumes = json_get(facts, "volumes");
 	const char *word = said ? json_str(said) : "absent";
@@ -279,6 +278,7 @@ static inline void scene_facts(struct scene *s)
 	const struct json *facts = scene_get(s, "facts");
 	const char *libc = json_get_str(facts, "libc", "glibc");
 	struct rootfacts_ask ask = { 0 };
+	const struct rootfacts_path *conf;
 	struct spec empty;
 
 	spec_init(&empty);
@@ -293,6 +293,8 @@ static inline void scene_facts(struct scene *s)
 	s->facts.compat = json_get_str(facts, "compat", NULL);
 	for (size_t i = 0; i < s->facts.n_paths; i++)
 		scene_path(facts, &s->facts.paths[i]);
+	conf = rootfacts_get(&s->facts, ROOTFACTS_CONF);
+	s->facts.lacks_conf = conf->kind == ROOTFACTS_ABSENT && conf->on_root;
 }
 
 static inline int scene_toolkit(struct scene *s)

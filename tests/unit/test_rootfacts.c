@@ -14,8 +14,7 @@
 TEST(empty_root)
 {
 	static const char *const all[] = {
-		ROOTFACTS_NVIDIA, ROOTFACTS_CUDA,     ROOTFACTS_CONF_D, ROOTFACTS_CONF,
-		ROOTFACTS_CACHE,  ROOTFACTS_LDCONFIG, ROOTFACTS_PROC,
+		ROOTFACTS_NVIDIA, ROOTFACTS_CUDA, ROOTFACTS_CONF_D, ROOTFACTS_CONF, ROOTFACTS_CACHE,
 	};
 	struct fixture f cleanup_fixture;
 
@@ -84,7 +83,7 @@ TEST(kinds_of_paths)
 		ask(&f, kinds[i].path);
 	ask(&f, "/k/dir");
 	REQUIRE(collect(&f) == 0);
-	CHECK_INT(f.facts.n_paths, ARRAY_SIZE(kinds) + 7);
+	CHECK_INT(f.facts.n_paths, ARRAY_SIZE(kinds) + 5);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const struct rootfacts_path *p = rootfacts_get(&f.facts, kinds[i].path);
 
@@ -204,6 +203,27 @@ TEST(c_libraries)
 		if (!CHECK_INT(f.facts.libc, libcs[i].want))
 			printf("# row %zu\n", i);
 	}
+}
+
+TEST(ldconfig_without_conf)
+{
+	struct fixture f cleanup_fixture;
+
+	make_fixture(&f);
+	add_dir(&f, "sbin");
+	add_link(&f, "/usr/sbin/ldconfig", "sbin/ldconfig");
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.lacks_conf);
+	tap_write(f.dir, "usr/sbin/ldconfig", "x");
+	REQUIRE(collect(&f) == 0);
+	CHECK(f.facts.lacks_conf);
+	set_mounts(&f, "{\"destination\":\"/etc\",\"type\":\"bind\",\"source\":\"/etc\"}");
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.lacks_conf);
+	set_mounts(&f, "");
+	tap_write(f.dir, "etc/ld.so.conf", "x");
+	REQUIRE(collect(&f) == 0);
+	CHECK(!f.facts.lacks_conf);
 }
 
 static const struct {
