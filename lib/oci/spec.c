@@ -13,15 +13,31 @@
 #include "oci/json.h"
 #include "oci/splice.h"
 
-static int wrong(struct err *err, const char *member, const char *want)
+/* What a member belongs to: "" for the file itself, an object, or an element of a list. It is text only where something is wrong. */
+struct place {
+	const char *name;
+	bool element;
+	size_t i;
+};
+
+#define TOP ((struct place){ "", false, 0 })
+#define OBJECT(name) ((struct place){ name, false, 0 })
+#define ELEMENT(list, i) ((struct place){ list, true, i })
+
+/* key: "" for the place itself. */
+static int wrong(struct err *err, struct place at, const char *key, const char *what)
 {
-	return err_set(err, ERR_SPEC, 0, "%s is no %s", member, want);
+	char index[32] = "";
+
+	if (at.element)
+		snprintf(index, sizeof(index), "[%zu]", at.i);
+	return err_set(err, ERR_SPEC, 0, "%s%s%s%s is %s", at.name, index, *at.name && *key ? "." : "", key, what);
 }
 
 /*
  * A member that may be absent or null (*ret is NULL then). Engines write Go's nil slices as null.
  */
-static int get_object(const struct json *parent, const char *key, const char *name, struct json **ret, struct err *err)
+static int get_object(const struct json *parent, const char *key, struct place at, struct json **ret, struct err *err)
 {
 	struct json *j = json_get(parent, key);
 
@@ -29,12 +45,12 @@ static int get_object(const struct json *parent, const char *key, const char *na
 	if (!j || json_is_null(j))
 		return 0;
 	if (!json_is_object(j))
-		return wrong(err, name, "object");
+		return wrong(err, at, key, "no object");
 	*ret = j;
 	return 0;
 }
 
-static int get_array(const struct json *parent, const char *key, const char *name, struct json **ret, struct err *err)
+static int get_array(const struct json *parent, const char *key, struct place at, struct json **ret, struct err *err)
 {
 	struct json *j = json_get(parent, key);
 
@@ -42,13 +58,13 @@ static int get_array(const struct json *parent, const char *key, const char *nam
 	if (!j || json_is_null(j))
 		return 0;
 	if (!json_is_array(j))
-		return wrong(err, name, "array");
+		return wrong(err, at, key, "no array");
 	*ret = j;
 	return 0;
 }
 
 /* A string that may be absent or null (*ret is "" then). */
-static int get_string(const struct json *parent, const char *key, const char *name, const char **ret, struct err *err)
+static int get_string(const struct json *parent, const char *key, struct place at, const char **ret, struct err *err)
 {
 	struct json *j = json_get(parent, key);
 
@@ -56,18 +72,22 @@ static int get_string(const struct json *parent, const char *key, const char *na
 	if (!j || json_is_null(j))
 		return 0;
 	if (!json_is_string(j))
-		return err_set(err, ERR_SPEC, 0, "%s.%s is no string", name, key);
+		return wrong(err, at, key, "no string");
 	*ret = json_str(j);
 	return 0;
 }
 
-/* The i-th string of an array. */
-static int get_item(const struct json *array, size_t i, const char *name, const char **ret, struct err *err)
+/* The i-th string of the array under key. */
+static int get_item(const struct json *array, size_t i, const char *key, struct place at, const char **ret,
+		    struct err *err)
 {
+	char item[64];
+
 	*ret = json_str(json_at(array, i));
-	if (!*ret)
-		return err_set(err, ERR_SPEC, 0, "%s[%zu] is no string", name, i);
-	return 0;
+	if (*ret)
+		return 0;
+	snprintf(item, sizeof(item), "%s[%zu]", key, i);
+	return wrong(err, at, item, "no string");
 }
 
 void spec_init(struct spec *ret)
@@ -87,12 +107,12 @@ static int parse_capabilities(struct spec *s, const struct json *process, struct
 	const char *name;
 	int r;
 
-	r = get_object(process, "capabilities", "process.capabilities", &caps, err);
+	r = get_object(process, "capabilities", OBJECT("process"), &caps, err);
 	if (r < 0)
 		return r;
-	r = get_array(caps, "bounding", "process.capabilities.bounding", &bounding, err);
+	r = get_array(caps, "bounding", OBJECT("process.capabilities"), &bounding, err);
 	for (size_t i = 0; r == 0 && i < json_len(bounding); i++) {
-		r = get_item(bounding, i, "process.capabilities.bounding", &name, err);
+		r = get_item(bounding, i, "bounding", OBJECT("process.capabilities"), &name, err);
 		if (r == 0 && str_eq(name, "CAP_SYS_ADMIN"))
 			s->privileged = true;
 	}
@@ -105,13 +125,13 @@ static int parse_process(struct spec *s, const struct json *top, struct err *err
 	const char *entry;
 	int r;
 
-	r = get_object(top, "process", "process", &process, err);
+	r = get_object(top, "process", TOP, &process, err);
 	if (r < 0 || !process)
 		return r;
 	s->has_process = true;
-	r = get_array(process, "env", "process.env", &env, err);
+	r = get_array(process, "env", OBJECT("process"), &env, err);
 	for (size_t i = 0; r == 0 && i < json_len(env); i++) {
-		r = get_item(env, i, "process.env", &entry, err);
+		r = get_item(env, i, "env", OBJECT("process"), &entry, err);
 		if (r == 0)
 			spec_add_env(s, entry);
 	}
@@ -136,12 +156,12 @@ static int parse_annotations(struct spec *s, const struct json *top, struct err 
 	const char *key;
 	int r;
 
-	r = get_object(top, "annotations", "annotations", &annotations, err);
+	r = get_object(top, "annotations", TOP, &annotations, err);
 	if (r < 0)
 		return r;
 	while (json_next(annotations, &iter, &key, &value)) {
 		if (!json_is_string(value))
-			return err_set(err, ERR_SPEC, 0, "annotations.%s is no string", key);
+			return wrong(err, OBJECT("annotations"), key, "no string");
 		s->annotations = arena_grow(&s->arena, s->annotations, s->n_annotations, sizeof(*s->annotations));
 		s->annotations[s->n_annotations++] = (struct spec_pair){
 			.key = arena_strdup(&s->arena, key),
@@ -154,46 +174,46 @@ static int parse_annotations(struct spec *s, const struct json *top, struct err 
 }
 
 /* Normalized; a relative destination counts from the root, as runc takes it. */
-static int parse_destination(struct spec *s, const struct json *mount, const char *name, const char **ret,
+static int parse_destination(struct spec *s, const struct json *mount, struct place at, const char **ret,
 			     struct err *err)
 {
 	const char *written = json_get_str(mount, "destination", "");
-	cleanup_free char *absolute = mem_printf("/%s", written);
+	cleanup_free char *absolute = *written == '/' ? NULL : mem_printf("/%s", written);
+	const char *path = absolute ? absolute : written;
 	char norm[PATH_MAX];
-	int r = strlen(absolute) < PATH_MAX ? path_normalize(absolute, norm, sizeof(norm)) : -ENAMETOOLONG;
+	int r = strlen(path) < PATH_MAX ? path_normalize(path, norm, sizeof(norm)) : -ENAMETOOLONG;
 
 	if (!*written)
-		return err_set(err, ERR_SPEC, 0, "%s.destination is no path", name);
+		return wrong(err, at, "destination", "no path");
 	if (r < 0)
-		return err_set(err, ERR_SPEC, 0, "%s.destination is too long", name);
+		return wrong(err, at, "destination", "too long");
 	*ret = arena_strdup(&s->arena, norm);
 	return 0;
 }
 
-static int parse_mount(struct spec *s, const struct json *j, const char *name, struct spec_mount *ret, struct err *err)
+static int parse_mount(struct spec *s, const struct json *j, struct place at, struct spec_mount *ret, struct err *err)
 {
-	cleanup_free char *options_name = mem_printf("%s.options", name);
 	struct json *options;
 	const char *text;
 	int r;
 
 	if (!json_is_object(j))
-		return wrong(err, name, "object");
-	r = parse_destination(s, j, name, &ret->destination, err);
+		return wrong(err, at, "", "no object");
+	r = parse_destination(s, j, at, &ret->destination, err);
 	if (r < 0)
 		return r;
-	r = get_string(j, "type", name, &text, err);
+	r = get_string(j, "type", at, &text, err);
 	if (r < 0)
 		return r;
 	ret->type = arena_strdup(&s->arena, text);
-	r = get_string(j, "source", name, &text, err);
+	r = get_string(j, "source", at, &text, err);
 	if (r < 0)
 		return r;
 	ret->source = arena_strdup(&s->arena, text);
 	ret->bind = str_eq(ret->type, "bind");
-	r = get_array(j, "options", options_name, &options, err);
+	r = get_array(j, "options", at, &options, err);
 	for (size_t i = 0; r == 0 && i < json_len(options); i++) {
-		r = get_item(options, i, options_name, &text, err);
+		r = get_item(options, i, "options", at, &text, err);
 		if (r == 0 && (str_eq(text, "bind") || str_eq(text, "rbind")))
 			ret->bind = true;
 	}
@@ -203,14 +223,12 @@ static int parse_mount(struct spec *s, const struct json *j, const char *name, s
 static int parse_mounts(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *mounts;
-	char name[48];
 	int r;
 
-	r = get_array(top, "mounts", "mounts", &mounts, err);
+	r = get_array(top, "mounts", TOP, &mounts, err);
 	for (size_t i = 0; r == 0 && i < json_len(mounts); i++) {
 		s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
-		snprintf(name, sizeof(name), "mounts[%zu]", i);
-		r = parse_mount(s, json_at(mounts, i), name, &s->mounts[s->n_mounts++], err);
+		r = parse_mount(s, json_at(mounts, i), ELEMENT("mounts", i), &s->mounts[s->n_mounts++], err);
 	}
 	return r;
 }
@@ -222,17 +240,17 @@ static int parse_root(struct spec *s, const struct json *top, struct err *err)
 	const char *path;
 	int r;
 
-	r = get_object(top, "root", "root", &root, err);
+	r = get_object(top, "root", TOP, &root, err);
 	if (r < 0 || !root)
 		return r;
-	r = get_string(root, "path", "root", &path, err);
+	r = get_string(root, "path", OBJECT("root"), &path, err);
 	if (r < 0)
 		return r;
 	if (!*path || strlen(path) >= PATH_MAX)
-		return err_set(err, ERR_SPEC, 0, "root.path is %s", *path ? "too long" : "missing or empty");
+		return wrong(err, OBJECT("root"), "path", *path ? "too long" : "missing or empty");
 	/* The host's own root is no container's. */
 	if (path_normalize(path, norm, sizeof(norm)) == 0 && str_eq(norm, "/"))
-		return err_set(err, ERR_SPEC, 0, "root.path is %s", path);
+		return wrong(err, OBJECT("root"), "path", path);
 	s->root_path = arena_strdup(&s->arena, path);
 	s->root_readonly = json_bool(json_get(root, "readonly"), false);
 	return 0;
@@ -242,17 +260,17 @@ static int parse_namespaces(struct spec *s, const struct json *linux_, struct er
 {
 	struct json *list;
 	const char *type, *path;
-	char name[48];
 	int r;
 
-	r = get_array(linux_, "namespaces", "linux.namespaces", &list, err);
+	r = get_array(linux_, "namespaces", OBJECT("linux"), &list, err);
 	for (size_t i = 0; r == 0 && i < json_len(list); i++) {
-		snprintf(name, sizeof(name), "linux.namespaces[%zu]", i);
+		const struct place at = ELEMENT("linux.namespaces", i);
+
 		if (!json_is_object(json_at(list, i)))
-			return wrong(err, name, "object");
-		r = get_string(json_at(list, i), "type", name, &type, err);
+			return wrong(err, at, "", "no object");
+		r = get_string(json_at(list, i), "type", at, &type, err);
 		if (r == 0)
-			r = get_string(json_at(list, i), "path", name, &path, err);
+			r = get_string(json_at(list, i), "path", at, &path, err);
 		if (r == 0 && str_eq(type, "mount"))
 			s->own_mount_ns = !*path;
 	}
@@ -282,14 +300,14 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 {
 	struct json *linux_;
 	const char *cgroup = "";
-	int r = get_object(top, "linux", "linux", &linux_, err);
+	int r = get_object(top, "linux", TOP, &linux_, err);
 
 	if (r < 0 || !linux_)
 		return r;
 	s->has_linux = true;
 	r = parse_namespaces(s, linux_, err);
 	if (r == 0)
-		r = get_string(linux_, "cgroupsPath", "linux", &cgroup, err);
+		r = get_string(linux_, "cgroupsPath", OBJECT("linux"), &cgroup, err);
 	if (r < 0)
 		return r;
 	s->cgroups_path = *cgroup ? arena_strdup(&s->arena, cgroup) : NULL;
@@ -297,22 +315,21 @@ static int parse_linux(struct spec *s, const struct json *top, struct err *err)
 	return 0;
 }
 
-static int parse_hook(struct spec *s, const struct json *hook, const char *name, struct err *err)
+static int parse_hook(struct spec *s, const struct json *hook, struct place at, struct err *err)
 {
-	cleanup_free char *args_name = mem_printf("%s.args", name);
 	struct json *args;
 	const char *path, *arg;
 	int r;
 
 	if (!json_is_object(hook))
-		return wrong(err, name, "object");
-	r = get_string(hook, "path", name, &path, err);
+		return wrong(err, at, "", "no object");
+	r = get_string(hook, "path", at, &path, err);
 	if (r == 0)
-		r = get_array(hook, "args", args_name, &args, err);
+		r = get_array(hook, "args", at, &args, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < json_len(args); i++) {
-		r = get_item(args, i, args_name, &arg, err);
+		r = get_item(args, i, "args", at, &arg, err);
 		if (r < 0 || !str_eq(path_base(path), SPEC_HOOK_NAME))
 			continue;
 		s->cgroup_by_shim |= str_eq(arg, SPEC_HOOK_BY_SHIM);
@@ -323,19 +340,17 @@ static int parse_hook(struct spec *s, const struct json *hook, const char *name,
 
 static int parse_hooks(struct spec *s, const struct json *top, struct err *err)
 {
-	static const char *const stages[] = { "prestart", "createRuntime" };
+	static const struct {
+		const char *stage, *list;
+	} stages[] = { { "prestart", "hooks.prestart" }, { "createRuntime", "hooks.createRuntime" } };
 	struct json *hooks, *list;
-	char name[64];
 	int r;
 
-	r = get_object(top, "hooks", "hooks", &hooks, err);
-	for (size_t stage = 0; r == 0 && stage < ARRAY_SIZE(stages); stage++) {
-		snprintf(name, sizeof(name), "hooks.%s", stages[stage]);
-		r = get_array(hooks, stages[stage], name, &list, err);
-		for (size_t i = 0; r == 0 && i < json_len(list); i++) {
-			snprintf(name, sizeof(name), "hooks.%s[%zu]", stages[stage], i);
-			r = parse_hook(s, json_at(list, i), name, err);
-		}
+	r = get_object(top, "hooks", TOP, &hooks, err);
+	for (size_t k = 0; r == 0 && k < ARRAY_SIZE(stages); k++) {
+		r = get_array(hooks, stages[k].stage, OBJECT("hooks"), &list, err);
+		for (size_t i = 0; r == 0 && i < json_len(list); i++)
+			r = parse_hook(s, json_at(list, i), ELEMENT(stages[k].list, i), err);
 	}
 	return r;
 }
