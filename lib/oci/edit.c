@@ -156,7 +156,7 @@ static bool is_docker_hook(const struct json *hook)
 	return str_eq(path_base(json_get_str(hook, "path", "")), DOCKER_HOOK);
 }
 
-/* Where no program of that name can be in the item's bytes, it need not be parsed. */
+/* Where no program of that name can be in these bytes, they need not be looked through. */
 static bool may_name(const struct strbuf *b, struct splice_span item, const char *program)
 {
 	const char *text = b->buf + item.start;
@@ -172,8 +172,11 @@ static int remove_hooks(struct strbuf *b, const char *path, const char *program,
 	cleanup_free bool *gone = NULL;
 	bool any = false;
 	size_t n;
-	int r = find_items(b, path, '[', &items, &n, err);
+	int r;
 
+	if (!may_name(b, (struct splice_span){ 0, b->len }, program))
+		return 0;
+	r = find_items(b, path, '[', &items, &n, err);
 	if (r < 0)
 		return r;
 	gone = mem_zalloc(n);

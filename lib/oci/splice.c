@@ -212,18 +212,28 @@ void splice_replace(struct strbuf *b, struct splice_span span, const char *text,
 	*b = new;
 }
 
-void splice_append(struct strbuf *b, struct splice_span container, const char *text)
+/* Returns where what was added ends. */
+static size_t append(struct strbuf *b, struct splice_span container, const struct strbuf *item)
 {
+	size_t pos = container.end - 1, old_len = b->len;
 	cleanup_strbuf struct strbuf added = STRBUF_INIT;
-	size_t pos = container.end - 1;
 
 	while (pos > container.start + 1 && is_space(b->buf[pos - 1]))
 		pos--;
 	/* Behind the bracket of an empty one the first item goes without a comma. */
 	if (pos > container.start + 1)
 		strbuf_putc(&added, ',');
-	strbuf_puts(&added, text);
+	strbuf_add(&added, item->buf, item->len);
 	splice_replace(b, (struct splice_span){ pos, pos }, added.buf, added.len);
+	return pos + (b->len - old_len);
+}
+
+void splice_append(struct strbuf *b, struct splice_span container, const char *text)
+{
+	/* Read, never changed. */
+	const struct strbuf item = { .buf = (char *)text, .len = strlen(text) };
+
+	append(b, container, &item);
 }
 
 void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n)
@@ -247,15 +257,38 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 	*b = new;
 }
 
-/* `at` is the object that lacks the member, or the null that stands for it. */
-static void make(struct strbuf *b, struct splice_span at, const char *name, size_t name_len, char open)
+/* Adds the objects of a dotted path, one in the other, and the empty container in them; returns how many brackets stand behind it. */
+static size_t nest(struct strbuf *to, const char *path, char open)
 {
-	cleanup_free char *member = mem_printf("\"%.*s\":%s", (int)name_len, name, open == '{' ? "{}" : "[]");
+	size_t depth = 0, n;
 
-	if (b->buf[at.start] == '{')
-		splice_append(b, at, member);
-	else
-		splice_replace(b, at, open == '{' ? "{}" : "[]", 2);
+	for (; *path; path += n + (path[n] == '.'), depth++) {
+		n = strcspn(path, ".");
+		strbuf_printf(to, "{\"%.*s\":", (int)n, path);
+	}
+	strbuf_puts(to, open == '{' ? "{}" : "[]");
+	for (size_t i = 0; i < depth; i++)
+		strbuf_putc(to, '}');
+	return depth;
+}
+
+/* Makes the containers of a dotted path; `at` is the object that lacks the first of them, or the null that stands for it. Returns the last. */
+static struct splice_span make(struct strbuf *b, struct splice_span at, const char *path, char open)
+{
+	cleanup_strbuf struct strbuf text = STRBUF_INIT;
+	bool member = b->buf[at.start] == '{';
+	size_t n = strcspn(path, "."), behind, end;
+
+	if (member)
+		strbuf_printf(&text, "\"%.*s\":", (int)n, path);
+	behind = nest(&text, path + n + (path[n] == '.'), open);
+	if (member) {
+		end = append(b, at, &text);
+	} else {
+		splice_replace(b, at, text.buf, text.len);
+		end = at.start + text.len;
+	}
+	return (struct splice_span){ end - behind - 2, end - behind };
 }
 
 static bool is_null(const struct strbuf *b, size_t at)
@@ -318,18 +351,18 @@ int splice_find(struct strbuf *b, const char *path, char open, struct splice_spa
 
 int splice_make(struct strbuf *b, const char *path, char open, struct splice_span *ret, struct err *err)
 {
-	for (;;) {
-		size_t len, start;
-		int r = walk_path(b, path, open, ret, &len);
+	size_t len;
+	int r = walk_path(b, path, open, ret, &len);
 
-		if (r < 0)
-			return wrong(err, path, len, open);
-		if (r > 0)
-			return 1;
-		for (start = len; start > 0 && path[start - 1] != '.'; start--)
-			;
-		make(b, *ret, path + start, len - start, path[len] ? '{' : open);
-	}
+	if (r < 0)
+		return wrong(err, path, len, open);
+	if (r > 0)
+		return 1;
+	/* From the name that the walk has come to. */
+	while (len > 0 && path[len - 1] != '.')
+		len--;
+	*ret = make(b, *ret, path + len, open);
+	return 1;
 }
 
 /* The entry of the member that the walk stands at; NULL: it is dropped. */

@@ -120,15 +120,18 @@ TEST(paths)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		cleanup_strbuf struct strbuf b = buffer(rows[i].text);
 		struct err err = ERR_INIT;
-		struct splice_span s;
+		struct splice_span s, again;
 
 		CHECK_INT(splice_find(&b, "a.b.c", '[', &s, &err), rows[i].found);
 		CHECK_STR(b.buf, rows[i].text);
 		CHECK_INT(splice_make(&b, "a.b.c", '[', &s, &err), rows[i].made ? 1 : -EINVAL);
-		if (rows[i].made)
-			CHECK_STR(b.buf, rows[i].made);
-		else
+		if (!rows[i].made) {
 			CHECK_STR(err.what, rows[i].what);
+			continue;
+		}
+		CHECK_STR(b.buf, rows[i].made);
+		CHECK_INT(splice_find(&b, "a.b.c", '[', &again, &err), 1);
+		CHECK(again.start == s.start && again.end == s.end);
 	}
 }
 
