@@ -390,10 +390,17 @@ static const struct splice_kept of_linux[] = {
 	{ .member = "cgroupsPath" },
 	{ 0 },
 };
+static const struct splice_kept of_hook[] = { { .member = "path" }, { .member = "args" }, { 0 } };
+static const struct splice_kept of_hooks[] = {
+	{ .member = "prestart", .below = of_hook },
+	{ .member = "createRuntime", .below = of_hook },
+	{ 0 },
+};
 static const struct splice_kept of_spec[] = {
 	{ .member = "process", .below = of_process },
 	{ .member = "mounts", .below = of_mount },
 	{ .member = "linux", .below = of_linux },
+	{ .member = "hooks", .below = of_hooks },
 	{ .member = SPLICE_REST },
 	{ 0 },
 };
