@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
@@ -114,21 +115,29 @@ int caps_restore(struct err *err)
 	return r < 0 ? err_set(err, ERR_PRIVILEGE, -r, "restoring capabilities") : 0;
 }
 
-static bool is_needed(cap_value_t v, unsigned set)
+/* The capabilities that none of these phases needs; at most CAP_LAST_CAP + 1 of them. Returns how many. */
+static int list_unneeded(unsigned set, cap_value_t *ret)
 {
+	uint64_t needed = 0;
+	int n = 0;
+
 	for (size_t p = 0; p < ARRAY_SIZE(phases); p++)
 		for (int i = 0; set & CAPS_BIT(p) && phases[p].caps[i] != CAP_END; i++)
-			if (phases[p].caps[i] == v)
-				return true;
-	return false;
+			needed |= UINT64_C(1) << phases[p].caps[i];
+	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
+		if (!(needed >> v & 1))
+			ret[n++] = v;
+	return n;
 }
 
 /* Makes the permitted set what these phases need of it, and the effective and inheritable ones empty. 0 or -1. */
 static int narrow(cap_t c, unsigned set)
 {
-	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
-		if (!is_needed(v, set) && cap_set_flag(c, CAP_PERMITTED, 1, &v, CAP_CLEAR) < 0)
-			return -1;
+	cap_value_t unneeded[CAP_LAST_CAP + 1];
+	int n = list_unneeded(set, unneeded);
+
+	if (cap_set_flag(c, CAP_PERMITTED, n, unneeded, CAP_CLEAR) < 0)
+		return -1;
 	return cap_clear_flag(c, CAP_EFFECTIVE) < 0 || cap_clear_flag(c, CAP_INHERITABLE) < 0 ? -1 : 0;
 }
 
@@ -143,7 +152,8 @@ static bool is_effective(cap_t c, cap_value_t v)
 static int drop_bounding(cap_t c, unsigned set, struct err *err)
 {
 	static const cap_value_t setpcap = CAP_SETPCAP;
-	int r = 0;
+	cap_value_t unneeded[CAP_LAST_CAP + 1];
+	int r = 0, n = list_unneeded(set, unneeded);
 
 	/* Without SETPCAP the bounding set stays; permitted is narrowed all the same. */
 	if (!is_permitted(c, setpcap))
@@ -153,8 +163,8 @@ static int drop_bounding(cap_t c, unsigned set, struct err *err)
 	if (r < 0)
 		return err_set(err, ERR_PRIVILEGE, -r, "raising CAP_SETPCAP");
 	/* Old kernels know fewer capabilities: EINVAL ends the row. */
-	for (cap_value_t v = 0; v <= CAP_LAST_CAP; v++)
-		if (!is_needed(v, set) && cap_drop_bound(v) < 0 && errno != EINVAL)
+	for (int i = 0; i < n; i++)
+		if (cap_drop_bound(unneeded[i]) < 0 && errno != EINVAL)
 			return err_set(err, ERR_PRIVILEGE, errno, "dropping a bounding capability");
 	return 0;
 }
