@@ -215,7 +215,7 @@ static bool spec_has_tmpfs_dev(const struct spec *spec)
 {
 	const struct spec_mount *m = spec_mount_at(spec, "/dev");
 
-	return m && str_eq(m->type, "tmpfs");
+	return m && m->tmpfs;
 }
 
 /* Whether one of the volumes leads to the directory's mount, by whatever links of the image; what is no directory cannot be it. */

@@ -205,12 +205,12 @@ static int parse_mount(struct spec *s, const struct json *j, struct place at, st
 	r = get_string(j, "type", at, &text, err);
 	if (r < 0)
 		return r;
-	ret->type = arena_strdup(&s->arena, text);
+	ret->bind = str_eq(text, "bind");
+	ret->tmpfs = str_eq(text, "tmpfs");
 	r = get_string(j, "source", at, &text, err);
 	if (r < 0)
 		return r;
 	ret->source = arena_strdup(&s->arena, text);
-	ret->bind = str_eq(ret->type, "bind");
 	r = get_array(j, "options", at, &options, err);
 	for (size_t i = 0; r == 0 && i < json_len(options); i++) {
 		r = get_item(options, i, "options", at, &text, err);
@@ -369,7 +369,7 @@ static int parse_all(struct spec *s, const struct json *top, struct err *err)
 
 /*
  * What is asked. The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. Of a
- * mount's options it is asked whether they bind, of its source whether it is /dev/null, of the capabilities whether one is there.
+ * mount's type and options it is asked whether they bind, of its source whether it is /dev/null, of the capabilities whether one is there.
  */
 static const struct splice_kept of_capabilities[] = { { .member = "bounding", .word = "SYS_ADMIN", .open = '[' },
 						      { 0 } };
@@ -378,7 +378,7 @@ static const struct splice_kept of_process[] = { { .member = "env" },
 						 { 0 } };
 static const struct splice_kept of_mount[] = {
 	{ .member = "destination" },
-	{ .member = "type" },
+	{ .member = "type", .word = "bind", .or = "tmpfs", .open = '"' },
 	{ .member = "source", .word = SPEC_NULL_SOURCE, .open = '"' },
 	{ .member = "options", .word = "bind", .open = '[' },
 	{ 0 },
@@ -407,19 +407,11 @@ static const struct splice_kept of_spec[] = {
 
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err)
 {
-	/* Read, never changed. */
-	const struct strbuf whole = { .buf = (char *)text, .len = len };
-	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
-	cleanup_json struct json *top = NULL;
 	char why[256];
+	cleanup_json struct json *top = splice_parse(text, len, of_spec, why, sizeof(why));
 	struct spec s;
 	int r;
 
-	if (splice_strain(&whole, of_spec, &asked) == 0)
-		top = json_parse(asked.buf, asked.len, why, sizeof(why));
-	/* What is wrong is told of the text that somebody can look at. */
-	if (!top)
-		top = json_parse(text, len, why, sizeof(why));
 	if (!top)
 		return err_set(err, ERR_SPEC, 0, "%s", why);
 	if (!json_is_object(top))

@@ -26,9 +26,9 @@
 
 struct spec_mount {
 	const char *destination; /* normalized, absolute */
-	const char *type;	 /* "" where absent */
 	const char *source;	 /* "" where absent, and where SPEC_NULL_SOURCE is no part of it */
 	bool bind;		 /* type bind, or options bind/rbind */
+	bool tmpfs;		 /* type tmpfs */
 };
 
 struct spec_node {

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "oci/json.h"
-
 static bool is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -388,13 +386,14 @@ static bool is_plain(const struct walk *w, const struct splice_kept *kept, const
 	return !twice && !memchr(w->b->buf + w->key.start, '\\', w->key.end - w->key.start);
 }
 
-/* Whether the word is not in it, however it is written. */
-static bool lacks(const struct strbuf *b, struct splice_span value, const char *word)
+/* Whether none of the words is in it, however it is written. */
+static bool lacks(const struct strbuf *b, struct splice_span value, const struct splice_kept *kept)
 {
 	const char *text = b->buf + value.start;
 	size_t len = value.end - value.start;
 
-	return !memmem(text, len, word, strlen(word)) && !memchr(text, '\\', len);
+	return !memmem(text, len, kept->word, strlen(kept->word)) && !memchr(text, '\\', len) &&
+	       !(kept->or &&memmem(text, len, kept->or, strlen(kept->or)));
 }
 
 /* Whether the value that the walk stands at is not asked for: 1 where it is not, and it is passed; 0, -EINVAL. */
@@ -407,7 +406,7 @@ static int pass_unasked(struct walk *w, const struct splice_kept *kept)
 	if (!kept->word || w->b->buf[w->value] != kept->open || (kept->below && w->object))
 		return 0;
 	r = walk_value(w, &value);
-	if (r < 0 || lacks(w->b, value, kept->word))
+	if (r < 0 || lacks(w->b, value, kept))
 		return r < 0 ? r : 1;
 	w->pos = pos;
 	return 0;
@@ -486,4 +485,17 @@ int splice_strain(const struct strbuf *b, const struct splice_kept *kept, struct
 		/* What no text should have behind its end is kept too. */
 		strbuf_add(ret, b->buf + w.pos, b->len - w.pos);
 	return r;
+}
+
+struct json *splice_parse(const char *text, size_t len, const struct splice_kept *kept, char *why, size_t size)
+{
+	/* Read, never changed. */
+	const struct strbuf whole = { .buf = (char *)text, .len = len };
+	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
+	struct json *j = NULL;
+
+	if (splice_strain(&whole, kept, &asked) == 0)
+		j = json_parse(asked.buf, asked.len, why, size);
+	/* What is wrong is told of the text that somebody can look at. */
+	return j ? j : json_parse(text, len, why, size);
 }

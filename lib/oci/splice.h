@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "oci/json.h"
 
 /* The bytes from start up to end, which is not among them. */
 struct splice_span {
@@ -50,7 +51,7 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 
 /*
  * A member that splice_strain keeps: as it is; or, with `below`, of an object what that table names, and so of each object in an array.
- * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it does not hold that word; an object in an array
+ * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it holds neither that word nor `or`; an object in an array
  * becomes an empty one. A table ends with a member of NULL; with SPLICE_REST before it all others are kept as they are.
  */
 #define SPLICE_REST ""
@@ -58,7 +59,7 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 struct splice_kept {
 	const char *member;
 	const struct splice_kept *below;
-	const char *word;
+	const char *word, * or ; /* or: NULL where that one is the only word */
 	char open;
 };
 
@@ -68,5 +69,12 @@ struct splice_kept {
  * backslash, or where one of the table's is there twice; then nothing is written. At most 32 names a table.
  */
 int splice_strain(const struct strbuf *b, const struct splice_kept *kept, struct strbuf *ret) must_check;
+
+/*
+ * Parses what the table keeps, or where splice_strain cannot tell, all of it. The caller owns what is returned; NULL as json_parse
+ * says it of the text, with a sentence in why (of `size` bytes).
+ */
+struct json *splice_parse(const char *text, size_t len, const struct splice_kept *kept, char *why,
+			  size_t size) must_check;
 
 #endif

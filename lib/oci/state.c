@@ -63,27 +63,15 @@ static int check_pid(const struct json *j, int64_t *ret, struct err *err)
 }
 
 /* Without the annotations, which are those of config.json, and long where there is an orchestrator. */
-static struct json *parse_text(const char *text, size_t len, char *why, size_t size)
-{
-	static const struct splice_kept nothing[] = { { 0 } };
-	static const struct splice_kept of_state[] = { { .member = "annotations", .below = nothing },
-						       { .member = SPLICE_REST },
-						       { 0 } };
-	/* Read, never changed. */
-	const struct strbuf whole = { .buf = (char *)text, .len = len };
-	cleanup_strbuf struct strbuf asked = STRBUF_INIT;
-	struct json *j = NULL;
-
-	if (splice_strain(&whole, of_state, &asked) == 0)
-		j = json_parse(asked.buf, asked.len, why, size);
-	/* What is wrong is told of the text that was sent. */
-	return j ? j : json_parse(text, len, why, size);
-}
+static const struct splice_kept nothing[] = { { 0 } };
+static const struct splice_kept of_state[] = { { .member = "annotations", .below = nothing },
+					       { .member = SPLICE_REST },
+					       { 0 } };
 
 static int parse(struct state *ret, const char *text, size_t len, bool inside, struct err *err)
 {
 	char why[256];
-	cleanup_json struct json *j = parse_text(text, len, why, sizeof(why));
+	cleanup_json struct json *j = splice_parse(text, len, of_state, why, sizeof(why));
 	const char *bundle = json_get_str(j, "bundle", NULL);
 	int64_t pid = 0;
 	int r = 0;

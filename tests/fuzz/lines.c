@@ -25,7 +25,7 @@ static void add_mount(struct spec *s, const char *text)
 		return;
 	s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
 	s->mounts[s->n_mounts++] = (struct spec_mount){
-		.destination = arena_strdup(&s->arena, norm), .type = "bind", .source = "/dev/null", .bind = true
+		.destination = arena_strdup(&s->arena, norm), .source = "/dev/null", .bind = true
 	};
 }
 

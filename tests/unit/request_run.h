@@ -40,8 +40,7 @@ static inline void add_mount(struct run *t, const char *destination, const char 
 	struct spec *s = &t->spec;
 
 	s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
-	s->mounts[s->n_mounts++] =
-		(struct spec_mount){ .destination = destination, .type = "bind", .source = source, .bind = true };
+	s->mounts[s->n_mounts++] = (struct spec_mount){ .destination = destination, .source = source, .bind = true };
 }
 
 static inline void add_annotation(struct run *t, const char *key, const char *value)

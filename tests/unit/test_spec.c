@@ -54,7 +54,7 @@ TEST(docker)
 	CHECK(!spec_mount_at(&s, "/etc"));
 	REQUIRE(spec_mount_at(&s, "/etc/hosts"));
 	CHECK(spec_mount_at(&s, "/etc/hosts")->bind && !spec_mount_at(&s, "/proc")->bind);
-	CHECK_STR(spec_mount_at(&s, "/proc")->type, "proc");
+	CHECK(!spec_mount_at(&s, "/proc")->tmpfs);
 	spec_free(&s);
 }
 
@@ -263,10 +263,11 @@ TEST(mounts)
 
 	REQUIRE(parse(&s,
 		      "{\"mounts\":[{\"destination\":\"/\"},{\"destination\":\"etc//./x/..\",\"options\":[\"ro\",\"rbind\"]},"
-		      "{\"destination\":\"/etc/ld\",\"source\":\"one\"},{\"destination\":\"/etc/ld/\",\"source\":\"/dev/null\",\"type\":\"bind\"}]}",
+		      "{\"destination\":\"/etc/ld\",\"source\":\"one\",\"type\":\"tmpfs\"},{\"destination\":\"/etc/ld/\",\"source\":\"/dev/null\",\"type\":\"bind\"}]}",
 		      &err) == 0);
 	CHECK_STR(s.mounts[1].destination, "/etc");
 	CHECK(s.mounts[1].bind && s.mounts[3].bind && !s.mounts[2].bind);
+	CHECK(s.mounts[2].tmpfs && !s.mounts[1].tmpfs && !s.mounts[3].tmpfs);
 	REQUIRE(spec_mount_at(&s, "/etc/ld"));
 	CHECK_STR(spec_mount_at(&s, "/etc/ld")->source, SPEC_NULL_SOURCE);
 	REQUIRE(spec_mount_over(&s, "/etc/ld/so") && spec_mount_over(&s, "/etc/ld.so.cache"));

@@ -211,6 +211,7 @@ TEST(strain_by_words)
 		{ .member = "list", .below = all, .word = "yes", .open = '{' },
 		{ .member = "text", .word = "yes", .open = '"' },
 		{ .member = "n" },
+		{ .member = "two", .word = "yes", .or = "perhaps", .open = '"' },
 		{ 0 },
 	};
 	static const char *const rows[][2] = {
@@ -222,6 +223,9 @@ TEST(strain_by_words)
 		{ "{\"text\":\"a yes\"}", "{\"text\":\"a yes\"}" },
 		{ "{\"text\":[\"no\"]}", "{\"text\":[\"no\"]}" },
 		{ "{\"text\":null}", "{\"text\":null}" },
+		{ "{\"two\":\"no\",\"n\":1}", "{\"n\":1}" },
+		{ "{\"two\":\"a yes\",\"n\":1}", "{\"two\":\"a yes\",\"n\":1}" },
+		{ "{\"two\":\"perhaps\",\"n\":1}", "{\"two\":\"perhaps\",\"n\":1}" },
 	};
 	static const char *const bad[] = { "{\"text\":\"no", "{\"list\":[{\"a\":1]}", "{\"list\":[{\"a\":1}" };
 
