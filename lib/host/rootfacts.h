@@ -40,7 +40,7 @@ struct rootfacts {
 	bool known; /* false: no root was looked at (the shim); only what config.json tells is filled in */
 	struct rootfacts_path *paths; /* the paths asked for and the fixed ones below, in no order */
 	size_t n_paths;
-	/* By the loaders that are there, /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1, or by glibc's cache. */
+	/* glibc's where ROOTFACTS_CACHE is a file; else by the loaders: /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1. */
 	enum rootfacts_libc libc;
 	bool has_cuda; /* /usr/local/cuda or, where asked, a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
 	bool lacks_conf; /* it has an /sbin/ldconfig, and no ROOTFACTS_CONF that would have it read ROOTFACTS_CONF_D */

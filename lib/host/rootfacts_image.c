@@ -81,32 +81,18 @@ static int find_loader(struct probe *p, const struct loaders *l, struct err *err
 	return 1;
 }
 
-/* Those first that there are drivers for. */
-static const struct loaders machines[] = {
-	{ { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2" }, "/lib/ld-musl-x86_64.so.1" },
-	{ { "/lib/ld-linux-aarch64.so.1" }, "/lib/ld-musl-aarch64.so.1" },
-#define WITH_DRIVERS 2
-	{ { "/lib/ld-linux.so.2" }, "/lib/ld-musl-i386.so.1" },
-	{ { "/lib/ld-linux-armhf.so.3" }, "/lib/ld-musl-armhf.so.1" },
-	{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
-	{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
-};
-
-/* 1 where it is glibc's system for its ldconfig has made a cache, and no musl is there; that spares the walk along the links to a loader. */
-static int has_glibc_cache(const struct probe *p, struct err *err)
-{
-	int musl = 0;
-
-	if (rootfacts_get(p->facts, ROOTFACTS_CACHE)->kind != ROOTFACTS_FILE)
-		return 0;
-	for (size_t i = 0; i < WITH_DRIVERS && musl == 0; i++)
-		musl = leads_to(p, machines[i].musl, S_IFREG, err);
-	return musl < 0 ? musl : !musl;
-}
-
+/* Where a cache is, glibc's ldconfig has made it, and that is what its loader reads, wherever it is; musl's takes no notice of it. */
 static int find_libc(struct probe *p, struct err *err)
 {
-	int r = has_glibc_cache(p, err);
+	static const struct loaders machines[] = {
+		{ { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-x86-64.so.2" }, "/lib/ld-musl-x86_64.so.1" },
+		{ { "/lib/ld-linux-aarch64.so.1" }, "/lib/ld-musl-aarch64.so.1" },
+		{ { "/lib/ld-linux.so.2" }, "/lib/ld-musl-i386.so.1" },
+		{ { "/lib/ld-linux-armhf.so.3" }, "/lib/ld-musl-armhf.so.1" },
+		{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
+		{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
+	};
+	int r = rootfacts_get(p->facts, ROOTFACTS_CACHE)->kind == ROOTFACTS_FILE;
 
 	p->facts->libc = r > 0 ? ROOTFACTS_GLIBC : ROOTFACTS_NO_LIBC;
 	for (size_t i = 0; i < ARRAY_SIZE(machines) && r == 0; i++)

@@ -175,14 +175,10 @@ static const struct {
 	  ROOTFACTS_GLIBC },
 	{ { "lib64/ld-linux-x86-64.so.2/dir" }, { 0 }, ROOTFACTS_NO_LIBC },
 	{ { "x" }, { "/lib64/ld-linux-x86-64.so.2", "ld" }, ROOTFACTS_NO_LIBC },
-	/* The cache is glibc's, wherever its loader is, unless musl is there. */
+	/* The cache is glibc's, wherever its loader is. */
 	{ { "etc/ld.so.cache" }, { 0 }, ROOTFACTS_GLIBC },
 	{ { "etc/ld.so.cache/dir" }, { 0 }, ROOTFACTS_NO_LIBC },
-	{ { "etc/ld.so.cache", "lib/ld-musl-x86_64.so.1" }, { 0 }, ROOTFACTS_MUSL },
-	{ { "etc/ld.so.cache", "lib/ld-musl-aarch64.so.1" }, { 0 }, ROOTFACTS_MUSL },
-	{ { "etc/ld.so.cache", "usr/lib/musl/libc.so" },
-	  { "/usr/lib/musl/libc.so", "lib/ld-musl-x86_64.so.1" },
-	  ROOTFACTS_MUSL },
+	{ { "etc/ld.so.cache", "lib/ld-musl-x86_64.so.1" }, { 0 }, ROOTFACTS_GLIBC },
 	/* A loader that leads to the host's, were it followed from there. */
 	{ { "lib64/x" }, { "/proc/self/exe", "lib64/ld-linux-x86-64.so.2" }, ROOTFACTS_NO_LIBC },
 };
