@@ -168,21 +168,24 @@ static void temp_name(char *buf, size_t size, const char *name, bool tidy, unsig
 	snprintf(buf, size, ".%.200s.%x-%lx%x", name, (unsigned)getpid(), (unsigned long)t.tv_nsec, attempt);
 }
 
-/* The umask or the directory's default ACL may have taken its part from open's mode. */
-static int settle_mode(int fd, mode_t mode)
+/* The umask or the directory's default ACL may have taken its part of the mode that it was opened with. */
+static int settle_mode(int fd, mode_t opened, mode_t mode)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || ((st.st_mode & ALLPERMS) != mode && fchmod(fd, mode) < 0))
+	if (opened == mode && fstat(fd, &st) < 0)
 		return -errno;
-	return 0;
+	if (opened == mode && (st.st_mode & ALLPERMS) == mode)
+		return 0;
+	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
 static int write_new(int dirfd, const char *temp, const void *buf, size_t len, mode_t mode, unsigned flags,
 		     const struct stat *like)
 {
 	/* Nobody reads it before it has its owner. */
-	cleanup_fd int fd = open_beneath(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL, like ? 0600 : mode);
+	const mode_t opened = like ? 0600 : mode;
+	cleanup_fd int fd = open_beneath(dirfd, temp, O_WRONLY | O_CREAT | O_EXCL, opened);
 	int r;
 
 	if (fd < 0)
@@ -191,7 +194,7 @@ static int write_new(int dirfd, const char *temp, const void *buf, size_t len, m
 	if (r == 0 && like && fchown(fd, like->st_uid, like->st_gid) < 0 && errno != EPERM)
 		r = -errno;
 	if (r == 0)
-		r = settle_mode(fd, mode);
+		r = settle_mode(fd, opened, mode);
 	if (r == 0 && (flags & FD_REPLACE_SYNC) && fsync(fd) < 0)
 		r = -errno;
 	if (r < 0)
