@@ -24,9 +24,9 @@ static void add_mount(struct spec *s, const char *text)
 	if (path_normalize(absolute, norm, sizeof(norm)) < 0)
 		return;
 	s->mounts = arena_grow(&s->arena, s->mounts, s->n_mounts, sizeof(*s->mounts));
-	s->mounts[s->n_mounts++] = (struct spec_mount){
-		.destination = arena_strdup(&s->arena, norm), .source = "/dev/null", .bind = true
-	};
+	s->mounts[s->n_mounts++] = (struct spec_mount){ .destination = arena_strdup(&s->arena, norm),
+							.source = "/dev/null",
+							.bind = true };
 }
 
 void lines_read(struct fuzz_input *in, struct spec *spec, struct config *conf)

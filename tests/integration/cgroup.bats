@@ -189,6 +189,7 @@ on_v2() {
 	[ "$status" != 0 ]
 	[[ $output == *"nvcoreos-hook: E36: device cgroup cannot be changed: c 195:"*" rw into /$parent/child/devices.allow: Operation not permitted: "* ]]
 	[[ $output != *started* ]]
+	grep -q "container $parent: planned were driver " "$HOST/host/nvcoreos.log"
 }
 
 @test "hostile 90: what was opened ends with the container" {

@@ -402,6 +402,27 @@ run_shim() {
 	grep -q 'nvcoreos-hook.*driver 535.261.03' "$HOST/debug.log"
 }
 
+@test "all that a start did is in the log, in as few lines as hold it" {
+	local start lines names
+	start=$(echo "$HOST"/store/535.261.03/*/start.json)
+	names=$(printf 'a-program-of-the-image-whose-name-is-rather-long-%02d\n' {1..60})
+	cp "$start" "$BATS_TEST_TMPDIR/start.json"
+	(cd "$B/rootfs/usr/bin" && xargs touch <<<"$names")
+	bundle_env "$B" NVIDIA_VISIBLE_DEVICES=0
+	bundle_args "$B" /bin/true
+	jq -c --arg names "$names" '.programs += [$names | split("\n")[] | { name: ., capability: "utility" }]' "$BATS_TEST_TMPDIR/start.json" >"$start"
+	run gpu_run "$HOST" "$B"
+	cp "$BATS_TEST_TMPDIR/start.json" "$start"
+	echo "$output"
+	[ "$status" = 0 ]
+	lines=$(grep "nvcoreos-hook.*container $(bundle_id "$B"):" "$HOST/host/nvcoreos.log")
+	echo "$lines" | cut -c1-120
+	[ "$(wc -l <<<"$lines")" = 3 ]
+	[ "$(grep -o "image's own /usr/bin/a-program[^ ]*" <<<"$lines" | sort -u | wc -l)" = 60 ]
+	[[ $(head -1 <<<"$lines") == *': driver 535.261.03, '*' nodes. '* ]]
+	[[ $lines != *'planned were'* ]]
+}
+
 @test "a broken configuration fails a GPU container only" {
 	echo 'no-such-key=1' >"$BATS_TEST_TMPDIR/conf"
 	bundle_args "$B" /bin/echo fine
