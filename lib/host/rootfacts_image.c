@@ -81,7 +81,10 @@ static int find_loader(struct probe *p, const struct loaders *l, struct err *err
 	return 1;
 }
 
-/* Where a cache is, glibc's ldconfig has made it, and that is what its loader reads, wherever it is; musl's takes no notice of it. */
+/*
+ * A cache in the image itself is glibc's: its loader reads it, wherever that is, and musl's takes no notice of it. That spares the
+ * walk along the links to the loaders.
+ */
 static int find_libc(struct probe *p, struct err *err)
 {
 	static const struct loaders machines[] = {
@@ -92,7 +95,8 @@ static int find_libc(struct probe *p, struct err *err)
 		{ { "/lib64/ld64.so.2" }, "/lib/ld-musl-powerpc64le.so.1" },
 		{ { "/lib/ld-linux-riscv64-lp64d.so.1" }, "/lib/ld-musl-riscv64.so.1" },
 	};
-	int r = rootfacts_get(p->facts, ROOTFACTS_CACHE)->kind == ROOTFACTS_FILE;
+	const struct rootfacts_path *cache = rootfacts_get(p->facts, ROOTFACTS_CACHE);
+	int r = cache->kind == ROOTFACTS_FILE && cache->on_root;
 
 	p->facts->libc = r > 0 ? ROOTFACTS_GLIBC : ROOTFACTS_NO_LIBC;
 	for (size_t i = 0; i < ARRAY_SIZE(machines) && r == 0; i++)
@@ -181,7 +185,7 @@ static int find_cuda(struct probe *p, bool every_toolkit, struct err *err)
 {
 	int r = is_absent(p, ROOTFACTS_CUDA) ? 0 : is_toolkit(p, ROOTFACTS_CUDA, err);
 
-	if (r == 0 && every_toolkit)
+	if (r == 0 && (every_toolkit || !is_absent(p, ROOTFACTS_CUDA)))
 		r = each_entry(p, USR_LOCAL, check_cuda_dir, err);
 	p->facts->has_cuda = r > 0;
 	return r < 0 ? r : 0;

@@ -30,8 +30,8 @@ int choose_cuda(const struct store *s, const struct config *conf, const struct r
 		struct err *err) must_check;
 
 /*
- * Whether that can depend on toolkits of the image's that /usr/local/cuda does not lead to: not where none is installed, nor
- * a version configured.
+ * Whether that, or what the plan says of it, can depend on toolkits of an image that has nothing at /usr/local/cuda: not where "none" is
+ * asked for or configured, nor where "auto" is and none is installed.
  */
 bool choose_cuda_minds_image(const struct store *s, const struct config *conf, const struct request *req) must_check;
 

@@ -278,6 +278,11 @@ TEST(toolkit_at_its_place)
 	add_link(&f, "cuda-12.4", "usr/local/cuda");
 	REQUIRE(collect(&f) == 0);
 	CHECK(f.facts.has_cuda);
+	/* What is there may be a part of the other: the loader's cache is not to lose it. */
+	REQUIRE(unlinkat(f.root, "usr/local/cuda", 0) == 0);
+	add_dir(&f, "usr/local/cuda/extras");
+	REQUIRE(collect(&f) == 0);
+	CHECK(f.facts.has_cuda);
 }
 
 TEST(forward_compatibility)

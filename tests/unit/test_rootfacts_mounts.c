@@ -79,7 +79,9 @@ static void volumes_in_child(struct fixture *f)
 	bind(f, "file", "usr/bin/program");
 	MUST(collect(f) == 0);
 	check_volume(f, ROOTFACTS_NVIDIA, ROOTFACTS_ABSENT, NULL);
-	check_volume(f, ROOTFACTS_CACHE, ROOTFACTS_ABSENT, "/etc");
+	check_volume(f, ROOTFACTS_CACHE, ROOTFACTS_FILE, "/etc");
+	/* A cache that is not the image's says nothing of it. */
+	MUST(f->facts.libc == ROOTFACTS_NO_LIBC);
 	check_volume(f, ROOTFACTS_CONF_D, ROOTFACTS_DIR, "/etc");
 	check_volume(f, "/hidden/x/y", ROOTFACTS_ABSENT, "another mount");
 	/* A volume on the very place is one too. */
@@ -107,6 +109,7 @@ TEST(volumes)
 	add_dir(&f, "hidden");
 	add_dir(&f, "usr/local/cuda");
 	add_dir(&f, "vol/ld.so.conf.d");
+	tap_write(f.dir, "vol/ld.so.cache", "x");
 	tap_write(f.dir, "usr/bin/program", "x");
 	tap_write(f.dir, "file", "x");
 	tap_write(f.dir, "notmounted/x", "x");
