@@ -165,6 +165,17 @@ static bool may_name(const struct strbuf *b, struct splice_span item, const char
 	return memmem(text, len, program, strlen(program)) || memchr(text, '\\', len);
 }
 
+/* Whether it is an entry that `match` knows: 1, 0; -EINVAL where that cannot be told. */
+static int is_hook(const struct strbuf *b, struct splice_span item, bool (*match)(const struct json *), struct err *err)
+{
+	static const struct splice_kept kept[] = { { .member = "path" }, { .member = "args" }, { 0 } };
+	char why[128];
+	cleanup_json struct json *hook =
+		splice_parse(b->buf + item.start, item.end - item.start, kept, why, sizeof(why));
+
+	return hook ? match(hook) : err_set(err, ERR_SPEC, 0, "%s", why);
+}
+
 static int remove_hooks(struct strbuf *b, const char *path, const char *program, bool (*match)(const struct json *),
 			struct err *err)
 {
@@ -181,9 +192,10 @@ static int remove_hooks(struct strbuf *b, const char *path, const char *program,
 		return r;
 	gone = mem_zalloc(n);
 	for (size_t i = 0; i < n; i++) {
-		cleanup_json struct json *hook = may_name(b, items[i], program) ? parse_at(b, items[i]) : NULL;
-
-		gone[i] = hook && match(hook);
+		r = may_name(b, items[i], program) ? is_hook(b, items[i], match, err) : 0;
+		if (r < 0)
+			return err_wrap(err, "%s[%zu]", path, i);
+		gone[i] = r > 0;
 		any |= gone[i];
 	}
 	if (any)

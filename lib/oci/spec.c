@@ -369,7 +369,8 @@ static int parse_all(struct spec *s, const struct json *top, struct err *err)
 
 /*
  * What is asked. The rest, system calls, paths and limits, is long: the runtime reads it, and refuses what is no JSON there. Of a
- * mount's type and options it is asked whether they bind, of its source whether it is /dev/null, of the capabilities whether one is there.
+ * mount's type and options it is asked whether they bind, of its source whether it is /dev/null, of the capabilities whether one is there,
+ * of hooks whether they are ours.
  */
 static const struct splice_kept of_capabilities[] = { { .member = "bounding", .word = "SYS_ADMIN", .open = '[' },
 						      { 0 } };
@@ -378,7 +379,7 @@ static const struct splice_kept of_process[] = { { .member = "env" },
 						 { 0 } };
 static const struct splice_kept of_mount[] = {
 	{ .member = "destination" },
-	{ .member = "type", .word = "bind", .or = "tmpfs", .open = '"' },
+	{ .member = "type", .word = "bind", .other = "tmpfs", .open = '"' },
 	{ .member = "source", .word = SPEC_NULL_SOURCE, .open = '"' },
 	{ .member = "options", .word = "bind", .open = '[' },
 	{ 0 },

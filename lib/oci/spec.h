@@ -61,8 +61,8 @@ struct spec {
 };
 
 /*
- * Parses config.json; of process, its capabilities, mounts and linux only what is asked for here, the rest can be anything: other
- * members, capabilities without CAP_SYS_ADMIN, options that do not bind, namespaces that are not mount's. -EINVAL with ERR_SPEC
+ * Parses config.json; of process, its capabilities, mounts, linux and hooks only what is asked for here, the rest can be anything: other
+ * members, capabilities without CAP_SYS_ADMIN, types and options that do not bind, namespaces that are not mount's. -EINVAL with ERR_SPEC
  * naming the member that is wrong.
  */
 int spec_parse(struct spec *ret, const char *text, size_t len, struct err *err) must_check;

@@ -393,7 +393,7 @@ static bool lacks(const struct strbuf *b, struct splice_span value, const struct
 	size_t len = value.end - value.start;
 
 	return !memmem(text, len, kept->word, strlen(kept->word)) && !memchr(text, '\\', len) &&
-	       !(kept->or &&memmem(text, len, kept->or, strlen(kept->or)));
+	       !(kept->other && memmem(text, len, kept->other, strlen(kept->other)));
 }
 
 /* Whether the value that the walk stands at is not asked for: 1 where it is not, and it is passed; 0, -EINVAL. */

@@ -51,7 +51,7 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 
 /*
  * A member that splice_strain keeps: as it is; or, with `below`, of an object what that table names, and so of each object in an array.
- * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it holds neither that word nor `or`; an object in an array
+ * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it holds neither that word nor the `other`; an object in an array
  * becomes an empty one. A table ends with a member of NULL; with SPLICE_REST before it all others are kept as they are.
  */
 #define SPLICE_REST ""
@@ -59,7 +59,7 @@ void splice_remove(struct strbuf *b, const struct splice_span *items, const bool
 struct splice_kept {
 	const char *member;
 	const struct splice_kept *below;
-	const char *word, * or ; /* or: NULL where that one is the only word */
+	const char *word, *other; /* other: NULL where that one is the only word */
 	char open;
 };
 

@@ -211,6 +211,26 @@ TEST(hooks_whose_names_are_written_with_escapes)
 #undef ESCAPED
 }
 
+/* What else stands in an entry is the runtime's to judge; one that may be ours and cannot be read is not left there in silence. */
+TEST(hooks_that_are_odd)
+{
+#define ODD(entry) "{\"annotations\":{},\"hooks\":{\"prestart\":[" entry "]}}"
+#define OURS "\"path\":\"/x/nvcoreos-hook\",\"args\":[\"a\",\"--device-cgroup=none\"]"
+	cleanup_free char *ours = NULL, *dockers = NULL;
+	struct err err = ERR_INIT;
+
+	ours = undo(ODD("{" OURS ",\"env\":[\"A=\xff\"],\"env\":[]}"), &err);
+	CHECK_STR(ours, ODD(""));
+	dockers = apply(ODD("{\"path\":\"/x/nvidia-container-runtime-hook\",\"timeout\":1,\"timeout\":1}"), &ld_only,
+			&err);
+	CHECK(dockers && strstr(dockers, "\"prestart\":[]"));
+	CHECK(!undo(ODD("{},{" OURS ",\"path\":\"/x\"}"), &err));
+	CHECK_INT(err.code, ERR_SPEC);
+	CHECK(str_starts(err.what, "hooks.prestart[1]: "));
+#undef OURS
+#undef ODD
+}
+
 TEST(strings_are_escaped)
 {
 	static const char *const odd[] = { "nvcoreos-hook", "--config", "/a \"b\"\\\n\xc3\xa9", "--device-cgroup=none",

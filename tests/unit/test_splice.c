@@ -211,7 +211,7 @@ TEST(strain_by_words)
 		{ .member = "list", .below = all, .word = "yes", .open = '{' },
 		{ .member = "text", .word = "yes", .open = '"' },
 		{ .member = "n" },
-		{ .member = "two", .word = "yes", .or = "perhaps", .open = '"' },
+		{ .member = "two", .word = "yes", .other = "perhaps", .open = '"' },
 		{ 0 },
 	};
 	static const char *const rows[][2] = {
