@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -176,6 +177,30 @@ TEST(replacing_follows_no_link)
 	CHECK_INT(fd_replace_file(d, "f", "", 0, 0600, 0), 0);
 	check_content(d, "f", "");
 	CHECK_INT(count(d), 2);
+}
+
+/* The modes of what is made in such a directory are its own. */
+TEST(a_default_acl_does_not_change_the_mode)
+{
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, rights;
+			uint32_t id;
+		} entries[3];
+	} acl = { 2, { { 0x01, 6, ~0u }, { 0x04, 0, ~0u }, { 0x20, 0, ~0u } } };
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	struct stat st;
+
+	REQUIRE(d >= 0);
+	if (setxattr(dir, "system.posix_acl_default", &acl, sizeof(acl), 0) < 0) {
+		tap_skip("the file system has no ACLs");
+		return;
+	}
+	CHECK_INT(fd_replace_file(d, "f", "new", 3, 0644, 0), 0);
+	CHECK(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0);
+	CHECK_INT(st.st_mode & 07777, 0644);
 }
 
 TEST(replacing_that_fails_leaves_nothing)
