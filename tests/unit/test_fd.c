@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "faults.h"
 #include "tap.h"
 
 static int count(int dirfd)
@@ -179,7 +181,7 @@ TEST(replacing_follows_no_link)
 	CHECK_INT(count(d), 2);
 }
 
-/* The modes of what is made in such a directory are its own. */
+/* Such a directory gives what is made in it another mode than was asked for. */
 TEST(a_default_acl_does_not_change_the_mode)
 {
 	static const struct {
@@ -201,6 +203,34 @@ TEST(a_default_acl_does_not_change_the_mode)
 	CHECK_INT(fd_replace_file(d, "f", "new", 3, 0644, 0), 0);
 	CHECK(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0);
 	CHECK_INT(st.st_mode & 07777, 0644);
+}
+
+/* A file that gets another's owner is nobody's to read before it has it: without fchmod it has the mode that it was opened with. */
+TEST(like_another_file_is_closed_at_first)
+{
+	const char *dir = tap_tmpdir();
+	cleanup_fd int d = fd_open_dir(dir);
+	struct stat st;
+	int status = -1;
+	pid_t pid;
+
+	REQUIRE(d >= 0);
+	tap_write(dir, "f", "old");
+	CHECK_INT(fchmodat(d, "f", 0644, 0), 0);
+	REQUIRE(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0);
+	CHECK_INT(fd_replace_file_like(d, "f", "new", 3, &st), 0);
+	REQUIRE(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0);
+	CHECK_INT(st.st_mode & 07777, 0644);
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		faults_pretend("fchmod");
+		_exit(fd_replace_file_like(d, "f", "newer", 5, &st) == 0 ? 0 : 1);
+	}
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_INT(status, 0);
+	REQUIRE(fstatat(d, "f", &st, AT_SYMLINK_NOFOLLOW) == 0);
+	CHECK_INT(st.st_mode & 07777, 0600);
 }
 
 TEST(replacing_that_fails_leaves_nothing)
