@@ -40,9 +40,16 @@ struct rootfacts {
 	bool known; /* false: no root was looked at (the shim); only what config.json tells is filled in */
 	struct rootfacts_path *paths; /* the paths asked for and the fixed ones below, in no order */
 	size_t n_paths;
-	/* glibc's where ROOTFACTS_CACHE is a file on the root's mount; else by the loaders: /lib64/ld-linux-x86-64.so.2, /lib/ld-linux*.so*, /lib/ld-musl-*.so.1. */
+	/*
+	 * glibc's where ROOTFACTS_CACHE is a file on the root's mount; else by the loaders: /lib64/ld-linux-x86-64.so.2,
+	 * /lib/ld-linux*.so*, /lib/ld-musl-*.so.1.
+	 */
 	enum rootfacts_libc libc;
-	bool has_cuda; /* /usr/local/cuda or, where that is there or it is asked, a /usr/local/cuda-* with bin/nvcc, lib64, targets or version.json|txt of its own */
+	/*
+	 * /usr/local/cuda or, where that is there or it is asked, a /usr/local/cuda-* with bin/nvcc, lib64, targets or
+	 * version.json|txt of its own.
+	 */
+	bool has_cuda;
 	bool lacks_conf; /* it has an /sbin/ldconfig, nothing stands at ROOTFACTS_CONF, and that would lie on the root's mount */
 	/*
 	 * The <version> of /usr/local/cuda/compat/libcuda.so.<version> to which libcuda.so.1 there leads, the newest where

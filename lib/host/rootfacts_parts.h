@@ -22,7 +22,10 @@ static inline int rootfacts_failed(int r, const char *path, struct err *err)
 	return err_set(err, ERR_ROOTFS, -r, "%s", path);
 }
 
-/* Fills libc, lacks_conf, has_cuda (every_toolkit: also where nothing stands at ROOTFACTS_CUDA) and compat, by the paths that are known. -errno with ERR_ROOTFS or ERR_KERNEL. */
+/*
+ * Fills libc, lacks_conf, has_cuda (every_toolkit: also where nothing stands at ROOTFACTS_CUDA) and compat, by the paths that are
+ * known. -errno with ERR_ROOTFS or ERR_KERNEL.
+ */
 int rootfacts_image_look(struct rootfacts *facts, int rootfd, bool every_toolkit, struct err *err) must_check;
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Edits of config.json as splices of its bytes: what nvcoreos does not touch stays byte for byte (numbers
- * beyond int64, escapes, order). spec_parse has taken the text before, so what that asks for is valid JSON; of the rest it cannot be told.
+ * beyond int64, escapes, order). spec_parse has taken the text before, so what that asks for is valid JSON; of
+ * the rest nobody has looked.
  *
  * What was added is written down in the annotation io.nvcoreos.edits, so that a second run on the same bundle
  * takes it out first. That annotation may come from an image: taking out never widens what a container may

@@ -210,8 +210,7 @@ void splice_replace(struct strbuf *b, struct splice_span span, const char *text,
 	*b = new;
 }
 
-/* Returns where what was added ends. */
-static size_t append(struct strbuf *b, struct splice_span container, const struct strbuf *item)
+size_t splice_append(struct strbuf *b, struct splice_span container, const char *text)
 {
 	size_t pos = container.end - 1, old_len = b->len;
 	cleanup_strbuf struct strbuf added = STRBUF_INIT;
@@ -221,17 +220,9 @@ static size_t append(struct strbuf *b, struct splice_span container, const struc
 	/* Behind the bracket of an empty one the first item goes without a comma. */
 	if (pos > container.start + 1)
 		strbuf_putc(&added, ',');
-	strbuf_add(&added, item->buf, item->len);
+	strbuf_puts(&added, text);
 	splice_replace(b, (struct splice_span){ pos, pos }, added.buf, added.len);
 	return pos + (b->len - old_len);
-}
-
-void splice_append(struct strbuf *b, struct splice_span container, const char *text)
-{
-	/* Read, never changed. */
-	const struct strbuf item = { .buf = (char *)text, .len = strlen(text) };
-
-	append(b, container, &item);
 }
 
 void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n)
@@ -270,7 +261,10 @@ static size_t nest(struct strbuf *to, const char *path, char open)
 	return depth;
 }
 
-/* Makes the containers of a dotted path; `at` is the object that lacks the first of them, or the null that stands for it. Returns the last. */
+/*
+ * Makes the containers of a dotted path and returns the last; `at` is the object that lacks the first of them, or the null that
+ * stands for it.
+ */
 static struct splice_span make(struct strbuf *b, struct splice_span at, const char *path, char open)
 {
 	cleanup_strbuf struct strbuf text = STRBUF_INIT;
@@ -281,7 +275,7 @@ static struct splice_span make(struct strbuf *b, struct splice_span at, const ch
 		strbuf_printf(&text, "\"%.*s\":", (int)n, path);
 	behind = nest(&text, path + n + (path[n] == '.'), open);
 	if (member) {
-		end = append(b, at, &text);
+		end = splice_append(b, at, text.buf);
 	} else {
 		splice_replace(b, at, text.buf, text.len);
 		end = at.start + text.len;

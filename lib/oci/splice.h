@@ -43,16 +43,16 @@ int splice_make(struct strbuf *b, const char *path, char open, struct splice_spa
 void splice_replace(struct strbuf *b, struct splice_span span, const char *text, size_t len);
 /*
  * Adds an element, or a member as `"key":value`, behind the last one of a container; n in one string come
- * with their commas.
+ * with their commas. Returns where what was added ends.
  */
-void splice_append(struct strbuf *b, struct splice_span container, const char *text);
+size_t splice_append(struct strbuf *b, struct splice_span container, const char *text);
 /* Takes out those of the container's items that are marked; what stays keeps its bytes and the space around it. */
 void splice_remove(struct strbuf *b, const struct splice_span *items, const bool *gone, size_t n);
 
 /*
  * A member that splice_strain keeps: as it is; or, with `below`, of an object what that table names, and so of each object in an array.
- * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it holds neither that word nor the `other`; an object in an array
- * becomes an empty one. A table ends with a member of NULL; with SPLICE_REST before it all others are kept as they are.
+ * With `word` a value that begins with `open` ('"', '[' or '{') is left out where it holds neither that word nor the `other`; an
+ * object in an array becomes an empty one. A table ends with a member of NULL; with SPLICE_REST before it all others are kept as they are.
  */
 #define SPLICE_REST ""
 
