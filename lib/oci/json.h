@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON: the one file that knows jansson. */
+/* JSON: behind it alone, and json_plain.h, stands jansson. */
 #ifndef NVCOREOS_OCI_JSON_H
 #define NVCOREOS_OCI_JSON_H
 
