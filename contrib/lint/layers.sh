@@ -116,7 +116,8 @@ for file in "${files[@]}"; do
 	case $file in lib/plan/*.c) check_pure "$file" ;; esac
 	case $file in *.c) check_calls "$file" ;; esac
 done
-one_owner jansson.h lib/oci/json.c
+one_owner jansson.h lib/oci/json_plain.h
+one_owner oci/json_plain.h lib/oci/json.c lib/oci/json_plain.c
 one_owner yaml.h cli/yamldoc.c
 one_owner seccomp.h lib/apply/seccomp.c
 one_owner sys/capability.h lib/apply/caps.c
