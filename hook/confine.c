@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ static int open_standard_fds(struct err *err)
 	for (int fd = 0; fd <= 2; fd++)
 		if ((fds[fd].revents & POLLNVAL) && open("/dev/null", O_RDWR) != fd)
 			return err_set(err, ERR_IO, errno, "/dev/null");
-	if (close_range(3, ~0U, 0) < 0)
+	if (syscall(SYS_close_range, 3U, ~0U, 0U) < 0)
 		return err_set(err, ERR_KERNEL, errno, "close_range");
 	return 0;
 }

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "apply/ldcache.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/statx.h"
 #include "base/str.h"
 #include "host/elf.h"
 

@@ -12,7 +12,6 @@
 #include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/fsuid.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "base/statx.h"
 #include "host/userns.h"
 
 /* A hook is done in some milliseconds; one that waits for a slow disk may take longer. */

@@ -81,7 +81,7 @@ static int follow_beside(const struct container *c, const char *path, struct pat
 /* An image's links can make a target of a place in /proc, /sys or a control group: nothing of ours is ever mounted there. */
 static int not_the_kernels(int fd, const char *path, struct err *err)
 {
-	static const long kernels[] = {
+	static const unsigned long kernels[] = {
 		BPF_FS_MAGIC,	    CGROUP2_SUPER_MAGIC, CGROUP_SUPER_MAGIC, CONFIGFS_MAGIC, DEBUGFS_MAGIC,
 		DEVPTS_SUPER_MAGIC, EFIVARFS_MAGIC,	 MQUEUE_MAGIC,	     NSFS_MAGIC,     PROC_SUPER_MAGIC,
 		PSTOREFS_MAGIC,	    SECURITYFS_MAGIC,	 SYSFS_MAGIC,	     TRACEFS_MAGIC,
@@ -91,7 +91,7 @@ static int not_the_kernels(int fd, const char *path, struct err *err)
 	if (fstatfs(fd, &fs) < 0)
 		return err_set(err, ERR_TARGET, errno, "%s", path);
 	for (size_t i = 0; i < ARRAY_SIZE(kernels); i++)
-		if (fs.f_type == kernels[i])
+		if ((unsigned long)fs.f_type == kernels[i])
 			return err_set(err, ERR_TARGET, 0, "%s lies on a file system of the kernel's", path);
 	return 0;
 }

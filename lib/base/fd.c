@@ -17,6 +17,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Of st_mode: permissions, set-user-ID, set-group-ID and sticky. */
+#define MODE_BITS 07777
+
 void fd_close(int fd)
 {
 	int saved = errno;
@@ -175,7 +178,7 @@ static int settle_mode(int fd, mode_t opened, mode_t mode)
 
 	if (opened == mode && fstat(fd, &st) < 0)
 		return -errno;
-	if (opened == mode && (st.st_mode & ALLPERMS) == mode)
+	if (opened == mode && (st.st_mode & MODE_BITS) == mode)
 		return 0;
 	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
@@ -279,13 +282,13 @@ int fd_open_dir(const char *path)
 /* Not readdir, which asks for a few things more. */
 int fd_each_name(int fd, fd_name_fn *fn, void *data)
 {
-	_Alignas(struct dirent64) char buf[4096];
+	_Alignas(struct dirent) char buf[4096];
 	ssize_t n;
 	int r = 0;
 
-	while ((n = getdents64(fd, buf, sizeof(buf))) > 0)
+	while ((n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0)
 		for (ssize_t at = 0; at < n;) {
-			const struct dirent64 *e = (const struct dirent64 *)(const void *)(buf + at);
+			const struct dirent *e = (const struct dirent *)(const void *)(buf + at);
 
 			at += e->d_reclen;
 			if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))

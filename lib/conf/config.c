@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf/config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -347,39 +346,47 @@ static int load_file(struct config *c, int dirfd, const char *name, const char *
 	return config_parse(c, shown, text, len, err);
 }
 
-static int is_drop_in(const struct dirent *e)
+struct drop_ins {
+	struct arena *arena;
+	struct strlist names;
+};
+
+static int add_drop_in(void *data, const char *name)
 {
-	return e->d_name[0] != '.' && str_ends(e->d_name, ".conf");
+	struct drop_ins *found = data;
+
+	if (name[0] != '.' && str_ends(name, ".conf"))
+		strlist_add(found->arena, &found->names, name);
+	return 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+static int by_name(const void *a, const void *b)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 static int load_drop_ins(struct config *c, const char *file, struct err *err)
 {
 	cleanup_free char *dir = mem_printf("%s.d", file);
 	cleanup_fd int fd = fd_open_dir(dir);
-	struct dirent **names = NULL;
-	int n, r = 0;
+	struct drop_ins found = { .arena = &c->arena };
+	int r = 0;
 
 	if (fd == -ENOENT)
 		return 0;
-	n = fd < 0 ? -1 : scandirat(fd, ".", &names, is_drop_in, by_name);
-	if (n < 0)
-		return err_set(err, ERR_CONF, fd < 0 ? -fd : errno, "%s", dir);
-	for (int i = 0; i < n; i++) {
-		cleanup_free char *shown = mem_printf("%s/%s", dir, names[i]->d_name);
+	r = fd < 0 ? fd : fd_each_name(fd, add_drop_in, &found);
+	if (r < 0)
+		return err_set(err, ERR_CONF, -r, "%s", dir);
+	if (found.names.n)
+		qsort(found.names.v, found.names.n, sizeof(*found.names.v), by_name);
+	for (size_t i = 0; r == 0 && i < found.names.n; i++) {
+		cleanup_free char *shown = mem_printf("%s/%s", dir, found.names.v[i]);
 
-		if (r == 0)
-			r = load_file(c, fd, names[i]->d_name, shown, err);
+		r = load_file(c, fd, found.names.v[i], shown, err);
 		/* A link to nowhere, or a file that an administrator is just taking away. */
 		if (r == -ENOENT)
 			r = 0;
-		free(names[i]);
 	}
-	free(names);
 	return r;
 }
 

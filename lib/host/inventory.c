@@ -457,7 +457,7 @@ int inventory_check_node(int fd, const char *name, uint32_t major, uint32_t mino
 			       type_name(st.st_mode), major, minor);
 	if (st.st_rdev != makedev(major, minor))
 		return err_set(err, ERR_NODE, 0, "/dev/%s is character device %u:%u, must be %u:%u", name,
-			       gnu_dev_major(st.st_rdev), gnu_dev_minor(st.st_rdev), major, minor);
+			       major(st.st_rdev), minor(st.st_rdev), major, minor);
 	return 0;
 }
 
