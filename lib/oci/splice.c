@@ -19,15 +19,12 @@ static size_t skip_space(const struct strbuf *b, size_t pos)
 /* Behind the closing quote; behind the text where there is none. */
 static size_t skip_string(const struct strbuf *b, size_t pos)
 {
-	const char *start = b->buf + pos + 1, *end = b->buf + b->len, *quote = start, *escapes;
+	const char *p = b->buf + pos + 1, *end = b->buf + b->len;
 
-	for (; quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))); quote++) {
-		for (escapes = quote; escapes > start && escapes[-1] == '\\'; escapes--)
-			;
-		if ((quote - escapes) % 2 == 0)
-			return (size_t)(quote + 1 - b->buf);
-	}
-	return b->len + 1;
+	/* Most are short: this is done before memchr has begun. */
+	while (p < end && *p != '"')
+		p += *p == '\\' && end - p > 1 ? 2 : 1;
+	return p < end ? (size_t)(p + 1 - b->buf) : b->len + 1;
 }
 
 static size_t skip_nested(const struct strbuf *b, size_t pos)
