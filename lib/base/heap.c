@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/heap.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ALIGNMENT 16
+/* Nearly all starts need less; a start that does not maps more. */
+#define FIRST_SIZE (128u << 10)
+#define CHUNK_SIZE (1u << 20)
+#define PAGE 4096
+
+/* In front of each block. */
+struct head {
+	_Alignas(ALIGNMENT) size_t size; /* of what follows */
+	size_t mapped;			 /* of the block's own mapping, this head with it; 0: it lies in a chunk */
+};
+
+static _Alignas(ALIGNMENT) char first[FIRST_SIZE];
+/* What is left of the newest chunk. */
+static char *next = first, *end = first + FIRST_SIZE;
+/* The block that was taken last, where it was not given back. */
+static struct head *newest;
+
+static size_t round_up(size_t size, size_t to)
+{
+	return (size + to - 1) & ~(to - 1);
+}
+
+static void *map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void *take_large(size_t size)
+{
+	const size_t mapped = round_up(size + sizeof(struct head), PAGE);
+	struct head *h = map(mapped);
+
+	if (!h)
+		return NULL;
+	*h = (struct head){ .size = mapped - sizeof(*h), .mapped = mapped };
+	return h + 1;
+}
+
+void *heap_take(size_t size)
+{
+	struct head *h;
+	char *chunk;
+
+	if (size > PTRDIFF_MAX - PAGE - sizeof(*h)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (size >= HEAP_LARGE)
+		return take_large(size);
+	size = round_up(size, ALIGNMENT);
+	if (size + sizeof(*h) > (size_t)(end - next)) {
+		chunk = map(CHUNK_SIZE);
+		if (!chunk)
+			return NULL;
+		next = chunk;
+		end = chunk + CHUNK_SIZE;
+	}
+	h = (struct head *)(void *)next;
+	*h = (struct head){ .size = size };
+	next += sizeof(*h) + size;
+	newest = h;
+	return h + 1;
+}
+
+void heap_give(void *block)
+{
+	struct head *h = block ? (struct head *)block - 1 : NULL;
+	int saved = errno;
+
+	if (h && h->mapped) {
+		munmap(h, h->mapped);
+	} else if (h && h == newest) {
+		next = (char *)h;
+		newest = NULL;
+	}
+	errno = saved;
+}
+
+/* Whether the newest block could be made as large where it lies. */
+static bool grow(struct head *h, size_t size)
+{
+	if (h != newest || size >= HEAP_LARGE)
+		return false;
+	size = round_up(size, ALIGNMENT);
+	if (size > (size_t)(end - (char *)(h + 1)))
+		return false;
+	h->size = size;
+	next = (char *)(h + 1) + size;
+	return true;
+}
+
+void *heap_resize(void *block, size_t size)
+{
+	struct head *h = block ? (struct head *)block - 1 : NULL;
+	void *moved;
+
+	if (h && (size <= h->size || grow(h, size)))
+		return block;
+	moved = heap_take(size);
+	if (moved && h) {
+		memcpy(moved, block, h->size);
+		heap_give(block);
+	}
+	return moved;
+}
