@@ -77,13 +77,15 @@ CXX_LIBS := -lstdc++ -lm
 
 # Sanitizers need the dynamic loader; everything else of hook and shim is static-pie.
 ifeq ($(SANITIZE),)
-HOOK_LINK = $(CC) $(LDFLAGS) -static-pie -o $@ $(filter %.o %.a,$^) $(call pkg_static,$(HOOK_PKGS))
+STATIC_LINK = $(CC) $(LDFLAGS) -static-pie -o $@ $(filter %.o %.a,$^)
+HOOK_LINK = $(STATIC_LINK) $(call pkg_static,$(HOOK_PKGS))
 else
-HOOK_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(HOOK_PKGS))
+STATIC_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^)
+HOOK_LINK = $(STATIC_LINK) $(call pkg_libs,$(HOOK_PKGS))
 endif
 
-# These parts need libraries that only the tool links.
-CLI_ONLY := $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c install.c import.c build.c packed.c runfile.c source.c toolkit.c verify.c))
+# These parts only the tool has: most need libraries that nothing else links.
+CLI_ONLY := lib/apply/seccomp.c $(wildcard $(addprefix lib/store/,archive.c decoder.c digest.c install.c import.c build.c packed.c remove.c runfile.c source.c toolkit.c verify.c))
 LIB_SRC := $(filter-out $(CLI_ONLY),$(wildcard lib/*/*.c))
 HOOK_SRC := $(addprefix hook/,hook.c hook_args.c cdihook.c cdihook_args.c confine.c report.c)
 RUNTIME_SRC := hook/runtime.c hook/runtime_args.c hook/runtime_find.c
@@ -101,6 +103,28 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/line
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(patsubst %.cc,%.c,$(1)))
 LIB := $(BUILD)/libnvcoreos.a
+
+# Hook and shim take musl where it is: glibc asks the processor some 80 questions when a program starts, and in a virtual machine the
+# hypervisor answers each of them. HOOK_LIBC=glibc does without.
+HOOK_LIBC ?= $(if $(shell command -v musl-gcc),musl,glibc)
+ifneq ($(SANITIZE)$(COVERAGE),)
+override HOOK_LIBC := glibc
+endif
+ifeq ($(HOOK_LIBC),musl)
+MUSL_CC = REALGCC=$(firstword $(CC)) musl-gcc
+MUSL_DIR := $(shell sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1,p' "$$(command -v musl-gcc)")
+# For headers of the kernel, of jansson and of libcap: musl's own come first.
+MUSL_CPPFLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+hook_obj = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-musl/%,$(call obj,$(1)))
+HOOK_LIB := $(BUILD)/libnvcoreos-musl.a
+MUSL_SRC := $(wildcard hook/musl/*.c)
+HOOK_LINK = $(CC) $(LDFLAGS) -nostdlib -static-pie -o $@ $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o) $(filter %.o %.a,$^) \
+	$(call pkg_static,$(HOOK_PKGS)) $(MUSL_DIR)/libc.a -lgcc $(MUSL_DIR)/crtn.o
+else
+hook_obj = $(obj)
+HOOK_LIB := $(LIB)
+MUSL_SRC :=
+endif
 PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load $(BUILD)/nvcoreos-generator
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 
@@ -112,12 +136,17 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
 
+# And hook and shim are linked anew when they change their C library.
+$(BUILD)/hook-libc: FORCE
+	@mkdir -p $(@D)
+	@echo '$(HOOK_LIBC)' | cmp -s - $@ || echo '$(HOOK_LIBC)' >$@
+
 # What the files of a driver are, from the file that people read.
 TABLES := build/gen/driver-files.inc
 $(TABLES): config/driver-files.conf config/driver-files.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f config/driver-files.awk config/driver-files.conf >$@.tmp && mv $@.tmp $@
-$(addprefix $(BUILD)/obj/lib/store/,classify.o cudaver.o): $(TABLES)
+$(call obj,lib/store/classify.c lib/store/cudaver.c) $(call hook_obj,lib/store/classify.c lib/store/cudaver.c): $(TABLES)
 
 # The hook's system call filters: libseccomp makes them here and now, not at each start.
 FILTERS := build/gen/filters.inc
@@ -126,7 +155,7 @@ $(FILTERS): hook/filters.c $(addprefix lib/,apply/seccomp.c apply/seccomp.h base
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 -o build/gen/filters $(filter %.c,$^) $(call pkg_libs,libseccomp)
 	$(Q)build/gen/filters >$@.tmp && mv $@.tmp $@
-$(BUILD)/obj/lib/apply/filter.o: $(FILTERS)
+$(call obj,lib/apply/filter.c) $(call hook_obj,lib/apply/filter.c): $(FILTERS)
 
 $(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags
 	$(say) CC $<
@@ -143,18 +172,28 @@ $(LIB): $(call obj,$(LIB_SRC))
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/nvcoreos-hook: $(call obj,$(HOOK_SRC)) $(LIB)
+$(BUILD)/obj-musl/%.o: %.c Makefile $(BUILD)/flags
+	$(say) CC '$< (musl)'
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(CPPFLAGS) $(CFLAGS) $(MUSL_CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libnvcoreos-musl.a: $(call hook_obj,$(LIB_SRC))
+	$(say) AR $@
+	@mkdir -p $(@D)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/nvcoreos-hook: $(call hook_obj,$(HOOK_SRC) $(MUSL_SRC)) $(HOOK_LIB) $(BUILD)/hook-libc
 	$(say) LINK $@
 	$(Q)$(HOOK_LINK)
 
-$(BUILD)/nvcoreos-runtime: $(call obj,$(RUNTIME_SRC)) $(LIB)
+$(BUILD)/nvcoreos-runtime: $(call hook_obj,$(RUNTIME_SRC) $(MUSL_SRC)) $(HOOK_LIB) $(BUILD)/hook-libc
 	$(say) LINK $@
 	$(Q)$(HOOK_LINK)
 
 # Static: systemd runs it before anything is mounted.
 $(BUILD)/nvcoreos-generator: $(call obj,$(GENERATOR_SRC)) $(LIB)
 	$(say) LINK $@
-	$(Q)$(HOOK_LINK)
+	$(Q)$(STATIC_LINK) $(if $(SANITIZE),$(call pkg_libs,$(HOOK_PKGS)),$(call pkg_static,$(HOOK_PKGS)))
 
 CLI_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(CLI_PKGS)) $(CXX_LIBS)
 LOAD_LINK = $(CC) $(LDFLAGS) -pie -o $@ $(filter %.o %.a,$^) $(call pkg_libs,$(LOAD_PKGS) jansson)
@@ -378,4 +417,4 @@ help:
 .PHONY: FORCE all units bench fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
 	golden-accept lint analyze deps demo install uninstall bundle image \
 	clean help
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/obj-musl -name '*.d' 2>/dev/null)

@@ -14,10 +14,10 @@ usage() {
 
 packages() {
 	case $1 in
-	build) echo gcc g++ libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev nettle-dev libkmod-dev libmount-dev libtomlplusplus-dev libyaml-dev ;;
+	build) echo gcc g++ libc6-dev make pkgconf libjansson-dev libcap-dev libseccomp-dev libarchive-dev nettle-dev libkmod-dev libmount-dev libtomlplusplus-dev libyaml-dev musl-tools ;;
 	demo) echo gcc libc6-dev mount runc jq docker.io docker-cli containerd ;;
 	check) echo qemu-system-x86 cpio libelf-dev binutils openssl kmod systemd strace bats mount git runc crun jq busybox-static musl gcc-multilib mmdebstrap debian-archive-keyring docker.io docker-cli containerd curl protobuf-compiler podman uidmap bzip2 xz-utils zstd e2fsprogs erofs-utils fuse-overlayfs python3 ;;
-	bench) echo jq runc crun gcc libc6-dev mount python3 strace kmod e2fsprogs mmdebstrap debian-archive-keyring ;;
+	bench) echo jq runc crun gcc musl-tools libc6-dev mount python3 strace kmod e2fsprogs mmdebstrap debian-archive-keyring ;;
 	fuzz) echo clang clang-runtime ;;
 	slow) echo makeself patch rootlesskit slirp4netns python3-jsonschema python3-yaml xfsprogs btrfs-progs squashfs-tools ;;
 	gpu) echo bats jq runc mount ;;

@@ -126,6 +126,8 @@ static const struct {
 	{ SCMP_SYS(fsmount), HOOK | HERE },
 	{ SCMP_SYS(fsopen), HOOK | HERE },
 	{ SCMP_SYS(getdents64), HOOK | HERE },
+	/* As stat: what musl makes of fstatat where there is no directory to it. */
+	{ SCMP_SYS(lstat), HOOK | HERE },
 	{ SCMP_SYS(open), HOOK | HERE },
 	{ SCMP_SYS(open_tree), HOOK },
 	{ SCMP_SYS(openat), HOOK | HERE },

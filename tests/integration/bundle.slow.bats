@@ -74,7 +74,7 @@ works() {
 	run -0 tar -tzf "$ARCHIVE"
 	listing=$output
 	run ! grep -vE '^\./(opt/(nvcoreos/.*)?)?$' <<<"$listing"
-	for library in libarchive13 libnettle8 libc6; do
+	for library in libarchive13 libnettle8 libc6 musl-dev; do
 		grep -q "share/nvcoreos/licences/$library" <<<"$listing"
 	done
 }

@@ -77,10 +77,11 @@ static const long everywhere[] = {
 };
 static const long while_mounting[] = { SYS_mount_setattr, SYS_move_mount };
 static const long outside[] = {
-	SYS_fsconfig,	SYS_fsmount,	       SYS_fsopen, SYS_getdents64, SYS_open_tree, SYS_openat,
-	SYS_pidfd_open, SYS_pidfd_send_signal, SYS_uname,
+	SYS_fsconfig,  SYS_fsmount, SYS_fsopen,	    SYS_getdents64,
+	SYS_open_tree, SYS_openat,  SYS_pidfd_open, SYS_pidfd_send_signal,
+	SYS_uname,
 #ifdef SYS_open
-	SYS_open,	SYS_readlink,	       SYS_stat,
+	SYS_lstat,     SYS_open,    SYS_readlink,   SYS_stat,
 #endif
 };
 

@@ -27,7 +27,8 @@ escape() {
 copy_tree() {
 	local tree=$1
 	mkdir -p "$tree/build/obj/tests" && cp -a Makefile lib hook cli config "$tree/" && cp -a "$build"/obj/{lib,hook,cli} "$tree/build/obj/" &&
-		cp -a "$build"/libnvcoreos.a "$build"/flags "$build"/nvcoreos{,-hook,-runtime,-load} "$tree/build/" || return
+		{ [ ! -d "$build/obj-musl" ] || cp -a "$build/obj-musl" "$tree/build/"; } &&
+		cp -a "$build"/libnvcoreos*.a "$build"/{flags,hook-libc} "$build"/nvcoreos{,-hook,-runtime,-load} "$tree/build/" || return
 	[ ! -e config.mak ] || cp -a config.mak "$tree/"
 }
 
