@@ -118,7 +118,7 @@ MUSL_CPPFLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -
 hook_obj = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-musl/%,$(call obj,$(1)))
 HOOK_LIB := $(BUILD)/libnvcoreos-musl.a
 MUSL_SRC := $(wildcard hook/musl/*.c)
-HOOK_LINK = $(CC) $(LDFLAGS) -nostdlib -static-pie -o $@ $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o) $(filter %.o %.a,$^) \
+HOOK_LINK = $(CC) $(LDFLAGS) -Wl,--wrap=memcpy -nostdlib -static-pie -o $@ $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o) $(filter %.o %.a,$^) \
 	$(call pkg_static,$(HOOK_PKGS)) $(MUSL_DIR)/libc.a -lgcc $(MUSL_DIR)/crtn.o
 else
 hook_obj = $(obj)
