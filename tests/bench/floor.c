@@ -27,6 +27,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -37,13 +38,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include "base/statx.h"
+
+/* Not every C library has them. */
+#define fsconfig(...) (int)syscall(SYS_fsconfig, __VA_ARGS__)
+#define fsmount(...) (int)syscall(SYS_fsmount, __VA_ARGS__)
+#define fsopen(...) (int)syscall(SYS_fsopen, __VA_ARGS__)
+#define mount_setattr(...) (int)syscall(SYS_mount_setattr, __VA_ARGS__)
+#define move_mount(...) (int)syscall(SYS_move_mount, __VA_ARGS__)
+#define open_tree(...) (int)syscall(SYS_open_tree, __VA_ARGS__)
 
 #define FIELDS_MAX 16
 #define MOUNTS_MAX 16
@@ -100,7 +109,7 @@ static void confine(char **field)
 	sigset_t empty;
 
 	(void)field;
-	must(close_range(3, ~0U, 0), "close_range");
+	must(syscall(SYS_close_range, 3U, ~0U, 0U), "close_range");
 	umask(022);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		signal(signals[i], SIG_DFL);
@@ -170,8 +179,8 @@ static void visit(char **field)
 	(void)field;
 	rights();
 	init = must((long)syscall(SYS_pidfd_open, now.pid, 0), "pidfd_open");
-	here = must(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "own namespace");
-	now.ns = must(open(of_process("ns/mnt"), O_RDONLY | O_CLOEXEC), now.path);
+	here = must(openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), "own namespace");
+	now.ns = must(openat(AT_FDCWD, of_process("ns/mnt"), O_RDONLY | O_CLOEXEC), now.path);
 	fstat(here, &st);
 	fstat(now.ns, &st);
 	stat("/proc/self/ns/user", &st);
@@ -179,7 +188,7 @@ static void visit(char **field)
 	must(syscall(SYS_pidfd_send_signal, init, 0, NULL, 0), "pidfd_send_signal");
 	must(flock(now.ns, LOCK_EX | LOCK_NB), "flock");
 	must(setns(now.ns, CLONE_NEWNS), "setns");
-	now.root = must(open(of_bundle("rootfs"), O_PATH | O_DIRECTORY | O_CLOEXEC), now.path);
+	now.root = must(openat(AT_FDCWD, of_bundle("rootfs"), O_PATH | O_DIRECTORY | O_CLOEXEC), now.path);
 	seen(now.root, "");
 	must(setns(here, CLONE_NEWNS), "setns");
 	rights();
@@ -229,7 +238,7 @@ static void read_inside(char **field)
 	if (now.rules) {
 		known_file(known, field[1]);
 		snprintf(now.path, sizeof(now.path), "/proc/self/fd/%d", known);
-		fd = must(open(now.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), now.path);
+		fd = must(openat(AT_FDCWD, now.path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), now.path);
 		close(known);
 	}
 	read_all(fd, field[1]);
@@ -242,7 +251,7 @@ static void read_host(char **field)
 
 static void list_host(char **field)
 {
-	int fd = must(open(field[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC), field[1]);
+	int fd = must(openat(AT_FDCWD, field[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC), field[1]);
 
 	while (must(syscall(SYS_getdents64, fd, content, sizeof(content)), field[1]) > 0)
 		;
@@ -313,10 +322,10 @@ static void join(char **field)
 
 	(void)field;
 	if (now.ns < 0)
-		now.ns = must(open(of_process("ns/mnt"), O_RDONLY | O_CLOEXEC), now.path);
+		now.ns = must(openat(AT_FDCWD, of_process("ns/mnt"), O_RDONLY | O_CLOEXEC), now.path);
 	must(setns(now.ns, CLONE_NEWNS), "setns");
 	if (now.root < 0)
-		now.root = must(open(of_bundle("rootfs"), O_PATH | O_DIRECTORY | O_CLOEXEC), now.path);
+		now.root = must(openat(AT_FDCWD, of_bundle("rootfs"), O_PATH | O_DIRECTORY | O_CLOEXEC), now.path);
 	now.dev = must(resolve(now.root, "dev", O_PATH | O_DIRECTORY), "/dev");
 	if (!now.rules)
 		return;
@@ -495,7 +504,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		errx(125, "usage: floor RECIPE");
 	now.argv = argv;
-	fd = must(open(argv[1], O_RDONLY | O_CLOEXEC), argv[1]);
+	fd = must(openat(AT_FDCWD, argv[1], O_RDONLY | O_CLOEXEC), argv[1]);
 	must(read(fd, recipe, sizeof(recipe) - 1), argv[1]);
 	close(fd);
 	for (char *next = recipe, *line; (line = strsep(&next, "\n"));)

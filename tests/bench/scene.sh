@@ -10,10 +10,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/integration/gpu.bash
 . "$here/../integration/gpu.bash"
 driver=535.261.03
+small=(cc)
+if command -v musl-gcc >/dev/null; then
+	small=(musl-gcc -idirafter /usr/include -idirafter "/usr/include/$(cc -print-multiarch)")
+fi
 
-# program NAME: static, so that its peak is its own.
+# program NAME: static, so that its peak is its own, and with the C library that hook and shim have.
 program() {
-	cc -O2 -D_GNU_SOURCE -static -o "$scene/$1" "$here/$1.c"
+	"${small[@]}" -O2 -D_GNU_SOURCE -I"$here/../../lib" -static -o "$scene/$1" "$here/$1.c"
 }
 
 # libraries FROM DIR PREFIX SUFFIX N: copies of that library, each with a SONAME of its own, which has the length of the one in FROM.
