@@ -104,7 +104,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz*.c tests/fuzz/oracle_*.c) tests/fuzz/line
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(patsubst %.cc,%.c,$(1)))
 LIB := $(BUILD)/libnvcoreos.a
 
-# Hook and shim take musl where it is: glibc asks the processor some 80 questions when a program starts, and in a virtual machine the
+# Hook and shim take musl where it is: glibc asks the processor some 70 questions when a program starts, and in a virtual machine the
 # hypervisor answers each of them. HOOK_LIBC=glibc does without.
 HOOK_LIBC ?= $(if $(shell command -v musl-gcc),musl,glibc)
 ifneq ($(SANITIZE)$(COVERAGE),)
