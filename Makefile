@@ -110,11 +110,14 @@ HOOK_LIBC ?= $(if $(shell command -v musl-gcc),musl,glibc)
 ifneq ($(SANITIZE)$(COVERAGE),)
 override HOOK_LIBC := glibc
 endif
+ifeq ($(filter musl glibc,$(HOOK_LIBC)),)
+$(error HOOK_LIBC=$(HOOK_LIBC): musl or glibc)
+endif
 ifeq ($(HOOK_LIBC),musl)
-MUSL_CC = REALGCC=$(firstword $(CC)) musl-gcc
+MUSL_CC := musl-gcc
 MUSL_DIR := $(shell sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1,p' "$$(command -v musl-gcc)")
 # For headers of the kernel, of jansson and of libcap: musl's own come first.
-MUSL_CPPFLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(CC) -print-multiarch)
+MUSL_CPPFLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(MUSL_CC) -print-multiarch)
 hook_obj = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-musl/%,$(call obj,$(1)))
 HOOK_LIB := $(BUILD)/libnvcoreos-musl.a
 MUSL_SRC := $(wildcard hook/musl/*.c)
@@ -412,7 +415,7 @@ help:
 	@echo 'check-gpu      containers on a real GPU'
 	@echo 'bench          what is added to the start of a container, measured beside plain runc (BENCH="--rounds 100 --groups create,run")'
 	@echo 'lint, analyze, deps, golden-accept, install, uninstall, bundle, image, clean'
-	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) STRICT=1'
+	@echo 'variables: V=1 DEVELOPER=1 SANITIZE=address,undefined PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) DESTDIR= BINLINK=$(BINLINK) HOOK_LIBC=$(HOOK_LIBC) STRICT=1'
 
 .PHONY: FORCE all units bench fuzz check check-unit check-fuzz check-replay check-integration check-sanitize check-slow check-weakened check-gpu coverage \
 	golden-accept lint analyze deps demo install uninstall bundle image \

@@ -45,7 +45,8 @@ static void out_of_memory(void)
 static void tell_engine(const struct runtime_args *args, const char *line)
 {
 	cleanup_fd int fd =
-		args->log ? open(args->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644) : -EBADF;
+		args->log ? openat(AT_FDCWD, args->log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644)
+			  : -EBADF;
 	cleanup_free char *text = NULL;
 	time_t now = time(NULL);
 	char when[32];

@@ -114,7 +114,7 @@ static bool is_anybodys(const char *path, const struct stat *st)
 /* A socket whose daemon does not run, or a file that the host does not have, is no reason to refuse a start. */
 static int clone_shown(struct sources *s, const char *path, enum mnt_kind kind, struct err *err)
 {
-	cleanup_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_fd int fd = openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	mode_t type = kind == MNT_SOCKET ? S_IFSOCK : S_IFREG;
 	struct stat st;
 	int tree;

@@ -48,7 +48,7 @@ static int pin(struct container *c, pid_t pid, struct err *err)
 		return err_set(err, errno == ENOSYS ? ERR_KERNEL : ERR_NAMESPACE, errno, "pidfd_open of init %d",
 			       (int)pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
-	c->mnt_ns = open(path, O_RDONLY | O_CLOEXEC);
+	c->mnt_ns = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 	if (c->mnt_ns < 0)
 		return err_set(err, ERR_NAMESPACE, errno, "%s", path);
 	r = userns_root_of(pid, &c->uid, &c->gid, err);
@@ -100,7 +100,7 @@ static int visit(struct container *c, const char *root_path, struct err *err)
 
 static int open_proc_self(struct err *err)
 {
-	cleanup_fd int fd = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	cleanup_fd int fd = openat(AT_FDCWD, "/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 
 	if (fd < 0 || fstatfs(fd, &fs) < 0)

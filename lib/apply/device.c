@@ -28,7 +28,7 @@ static uint32_t le32(const unsigned char *p)
 /* Files that were removed while they were open: ext4 frees them on the device, however it is mounted. */
 static bool has_orphans(const char *path)
 {
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	cleanup_fd int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	unsigned char super[EXT4_SUPER_SIZE];
 
 	if (fd < 0 || pread(fd, super, sizeof(super), EXT4_SUPER) != (ssize_t)sizeof(super))

@@ -274,7 +274,7 @@ int fd_replace_link(int dirfd, const char *name, const char *target, unsigned fl
 
 int fd_open_dir(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }

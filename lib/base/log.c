@@ -55,7 +55,8 @@ void log_open(const char *prog, const char *file, enum log_level level)
 	sink.level = level;
 	sink.journal = !file;
 	if (file)
-		sink.fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+		sink.fd =
+			openat(AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 	else
 		sink.fd = journal_socket();
 }

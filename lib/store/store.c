@@ -443,7 +443,7 @@ int store_lock(const struct config *conf, struct err *err)
 	int r = fd_mkdir_p(AT_FDCWD, conf->driver_store, 0755);
 
 	if (r == 0)
-		fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		fd = openat(AT_FDCWD, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (r == 0 && fd < 0)
 		r = -errno;
 	if (r < 0)

@@ -122,13 +122,13 @@ static const struct fault_row {
 	const char *what; /* the end of the error's */
 } fault_rows[] = {
 	{ "cap_set_proc", 1, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
-	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
+	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
 	{ "fstatfs", 1, EIO, -EIO, ERR_NAMESPACE, "/proc/self" },
 	{ "fstatfs", 1, 0, -EINVAL, ERR_NAMESPACE, "/proc is no procfs here" },
-	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
+	{ "openat", 2, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
 	{ "pidfd_open", 1, ENOSYS, -ENOSYS, ERR_KERNEL, "" },
 	{ "pidfd_open", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "" },
-	{ "open", 2, ENOENT, -ENOENT, ERR_NAMESPACE, "/ns/mnt" },
+	{ "openat", 3, ENOENT, -ENOENT, ERR_NAMESPACE, "/ns/mnt" },
 	{ "stat", 2, EACCES, -EACCES, ERR_NAMESPACE, "/ns/user" },
 	{ "pidfd_send_signal", 1, ESRCH, -ESRCH, ERR_NAMESPACE, "has ended" },
 	{ "fstat", 1, EIO, -EIO, ERR_NAMESPACE, "" },
@@ -214,8 +214,8 @@ TEST(in_its_own_namespaces_a_root_is_a_mount)
 
 static const struct fault_row here_rows[] = {
 	{ "cap_set_proc", 1, EPERM, -EPERM, ERR_PRIVILEGE, "setting capabilities" },
-	{ "open", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
-	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
+	{ "openat", 1, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self" },
+	{ "openat", 2, EMFILE, -EMFILE, ERR_NAMESPACE, "/proc/self/ns/mnt" },
 	{ "flock", 1, EIO, -EIO, ERR_NAMESPACE, "locking its mount namespace" },
 	{ "openat2", 1, EACCES, -EACCES, ERR_ROOTFS, "" },
 	{ "statx", 1, EIO, -EIO, ERR_ROOTFS, "" },
