@@ -364,22 +364,38 @@ static int check_files(const struct plan *p, const struct plan_input *in, struct
 	return 0;
 }
 
-static int by_path(const void *a, const void *b)
+/* Where the path stands among n in order, or would stand. */
+static size_t find_place(const char *const *paths, size_t n, const char *path)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	size_t from = 0;
+
+	/* Nearly all come behind the last one. */
+	if (n && strcmp(paths[n - 1], path) < 0)
+		return n;
+	while (from < n) {
+		size_t half = from + (n - from) / 2;
+
+		if (strcmp(paths[half], path) < 0)
+			from = half + 1;
+		else
+			n = half;
+	}
+	return from;
 }
 
-/* A driver has hundreds: each is compared with its neighbours in order, not with all. */
+/* A driver has hundreds, nearly in order: each goes to its place among those before it, where the same path would stand. */
 static int check_once(const struct plan_cache_library *v, size_t n, struct err *err)
 {
 	cleanup_free const char **paths = mem_realloc_array(NULL, n, sizeof(*paths));
 
-	for (size_t i = 0; i < n; i++)
-		paths[i] = v[i].path;
-	qsort(paths, n, sizeof(*paths), by_path);
-	for (size_t i = 1; i < n; i++)
-		if (str_eq(paths[i - 1], paths[i]))
-			return refuse(err, paths[i], "in the cache twice");
+	for (size_t i = 0; i < n; i++) {
+		size_t at = find_place(paths, i, v[i].path);
+
+		if (at < i && str_eq(paths[at], v[i].path))
+			return refuse(err, v[i].path, "in the cache twice");
+		memmove(paths + at + 1, paths + at, (i - at) * sizeof(*paths));
+		paths[at] = v[i].path;
+	}
 	return 0;
 }
 
