@@ -2,7 +2,6 @@
 /* malloc of hook and shim, which musl lets a program bring: a start would spend a tenth of its time in mapping and unmapping pages. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/heap.h"
 
@@ -24,12 +23,10 @@ void *realloc(void *block, size_t size)
 void *calloc(size_t n, size_t size)
 {
 	size_t all;
-	void *block;
 
 	if (__builtin_mul_overflow(n, size, &all)) {
 		errno = ENOMEM;
 		return NULL;
 	}
-	block = heap_take(all);
-	return block ? memset(block, 0, all) : NULL;
+	return heap_take_zeroed(all);
 }

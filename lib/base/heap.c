@@ -22,6 +22,8 @@ struct head {
 static _Alignas(ALIGNMENT) char first[FIRST_SIZE];
 /* What is left of the newest chunk. */
 static char *next = first, *end = first + FIRST_SIZE;
+/* From here to its end nothing was ever given out. */
+static char *fresh = first;
 /* The block that was taken last, where it was not given back. */
 static struct head *newest;
 
@@ -48,11 +50,20 @@ static void *take_large(size_t size)
 	return h + 1;
 }
 
-void *heap_take(size_t size)
+static void move_next(char *to)
+{
+	next = to;
+	if (next > fresh)
+		fresh = next;
+}
+
+/* *ret_used: how much of it may have been given out before. */
+static void *take(size_t size, size_t *ret_used)
 {
 	struct head *h;
 	char *chunk;
 
+	*ret_used = 0;
 	if (size > PTRDIFF_MAX - PAGE - sizeof(*h)) {
 		errno = ENOMEM;
 		return NULL;
@@ -64,14 +75,31 @@ void *heap_take(size_t size)
 		chunk = map(CHUNK_SIZE);
 		if (!chunk)
 			return NULL;
-		next = chunk;
+		next = fresh = chunk;
 		end = chunk + CHUNK_SIZE;
 	}
 	h = (struct head *)(void *)next;
 	*h = (struct head){ .size = size };
-	next += sizeof(*h) + size;
+	if (fresh > (char *)(h + 1))
+		*ret_used = (size_t)(fresh - (char *)(h + 1));
+	move_next(next + sizeof(*h) + size);
 	newest = h;
 	return h + 1;
+}
+
+void *heap_take(size_t size)
+{
+	size_t used;
+
+	return take(size, &used);
+}
+
+void *heap_take_zeroed(size_t size)
+{
+	size_t used;
+	void *block = take(size, &used);
+
+	return block ? memset(block, 0, used < size ? used : size) : NULL;
 }
 
 void heap_give(void *block)
@@ -97,7 +125,7 @@ static bool grow(struct head *h, size_t size)
 	if (size > (size_t)(end - (char *)(h + 1)))
 		return false;
 	h->size = size;
-	next = (char *)(h + 1) + size;
+	move_next((char *)(h + 1) + size);
 	return true;
 }
 

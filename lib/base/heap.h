@@ -15,6 +15,8 @@
 
 /* At least size bytes, aligned for anything, not zeroed. NULL with ENOMEM. */
 void *heap_take(size_t size) must_check;
+/* The same, zeroed: without a touch of what was never given out, which is. */
+void *heap_take_zeroed(size_t size) must_check;
 /* Gives a block back; NULL is none. errno stays. */
 void heap_give(void *block);
 /*

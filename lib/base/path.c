@@ -194,16 +194,18 @@ int path_normalize(const char *path, char *buf, size_t size)
 
 bool path_is_normal(const char *path)
 {
-	const char *p = path, *end = path;
+	const char *p = path, *part;
 
 	if (path[0] == '/' && !path[1])
 		return true;
-	for (; *p == '/'; p = end) {
-		end = strchrnul(++p, '/');
-		if (end == p || (p[0] == '.' && (end == p + 1 || (p[1] == '.' && end == p + 2))))
+	/* Parts are short, and there are thousands: no call for each. */
+	while (*p == '/') {
+		for (part = ++p; *p && *p != '/'; p++)
+			;
+		if (p == part || (part[0] == '.' && (p == part + 1 || (part[1] == '.' && p == part + 2))))
 			return false;
 	}
-	return end > path && end - path < PATH_MAX;
+	return p > path && p - path < PATH_MAX;
 }
 
 /* Who is told of each directory that was made. */

@@ -129,6 +129,11 @@ struct libraries {
 	size_t n;
 };
 
+static struct plan_cache_library *room_for(struct arena *a, size_t n)
+{
+	return n ? arena_alloc(a, n * sizeof(struct plan_cache_library)) : NULL;
+}
+
 static void add_library(struct plan_work *w, struct libraries *l, const struct tree_library *lib, const char *dir)
 {
 	struct arena *a = &w->plan->arena;
@@ -139,7 +144,6 @@ static void add_library(struct plan_work *w, struct libraries *l, const struct t
 	memcpy(path, dir, n);
 	path[n] = '/';
 	memcpy(path + n + 1, lib->soname, m);
-	l->v = arena_grow(a, l->v, l->n, sizeof(*l->v));
 	l->v[l->n++] = (struct plan_cache_library){ path + n + 1, path, lib->class, lib->machine };
 }
 
@@ -168,8 +172,9 @@ static void make_cache(struct plan_work *w)
 {
 	struct plan_cache *c = &w->plan->cache;
 	const struct tree *driver = w->in->driver, *toolkit = w->in->toolkit;
-	struct libraries first = { NULL, 0 }, last = { NULL, 0 };
 	struct arena *a = &w->plan->arena;
+	struct libraries first = { room_for(a, driver->n_libraries), 0 };
+	struct libraries last = { toolkit ? room_for(a, toolkit->n_libraries) : NULL, 0 };
 	struct place place = { .top = PLAN_NVIDIA_DIR };
 
 	for (size_t i = 0; i < driver->n_libraries; i++) {

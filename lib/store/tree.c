@@ -251,25 +251,26 @@ static int parse_all(const struct parsing *p, const struct json *root)
 	return r;
 }
 
-static int parse(struct tree *ret, const char *path, const char *text, size_t len, bool head, struct err *err)
+/* The text becomes the tree's, or is freed. */
+static int parse(struct tree *ret, const char *path, char *text, size_t len, bool head, struct err *err)
 {
 	struct parsing p = { ret, err };
 	char why[160];
 	cleanup_json struct json *root = NULL;
 	cleanup_strbuf struct strbuf rest = STRBUF_INIT;
-	const char *behind;
+	const char *behind, *document = text;
 	size_t from;
 	int r;
 
-	*ret = (struct tree){ .arena = ARENA_INIT };
+	*ret = (struct tree){ .arena = ARENA_INIT, .text = text };
 	ret->path = arena_strdup(&ret->arena, path);
 	if (head ? treelist_skip(text, len, &from, &behind) : treelist_read(ret, text, len, &from, &behind)) {
 		strbuf_add(&rest, text, from);
 		strbuf_puts(&rest, behind);
-		text = rest.buf;
+		document = rest.buf;
 		len = rest.len;
 	}
-	root = json_parse(text, len, why, sizeof(why));
+	root = json_parse(document, len, why, sizeof(why));
 	r = root ? parse_all(&p, root) : bad(&p, why);
 	if (r < 0)
 		tree_free(ret);
@@ -278,7 +279,10 @@ static int parse(struct tree *ret, const char *path, const char *text, size_t le
 
 int tree_parse(struct tree *ret, const char *path, const char *text, size_t len, struct err *err)
 {
-	return parse(ret, path, text, len, false, err);
+	char *copy = mem_alloc(len + !len);
+
+	memcpy(copy, text, len);
+	return parse(ret, path, copy, len, false, err);
 }
 
 static int load(struct tree *ret, const char *path, bool head, struct err *err)
@@ -291,7 +295,7 @@ static int load(struct tree *ret, const char *path, bool head, struct err *err)
 	*ret = (struct tree){ .arena = ARENA_INIT };
 	if (r < 0)
 		return err_set(err, ERR_TREE, -r, "%s", file);
-	return parse(ret, path, text, len, head, err);
+	return parse(ret, path, take_ptr(text), len, head, err);
 }
 
 int tree_load(struct tree *ret, const char *path, struct err *err)
@@ -420,5 +424,6 @@ char *tree_dump(const struct tree *t)
 void tree_free(struct tree *t)
 {
 	arena_free(&t->arena);
+	free(t->text);
 	*t = (struct tree){ .arena = ARENA_INIT };
 }

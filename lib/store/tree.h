@@ -71,6 +71,7 @@ struct tree {
 	size_t n_programs;
 	struct tree_link *links;
 	size_t n_links;
+	char *text; /* of start.json, in which the lists' strings stand */
 };
 
 /* Reads <path>/start.json. -errno with ERR_TREE. */

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define LIST "\"libraries\":["
+/* No library takes less, with its comma. */
+#define SHORTEST "{\"soname\":\"a\",\"dir\":\"b\",\"class\":32,\"machine\":3}"
 /* A driver's are followed by these; in a string every quote has a backslash before it. */
 #define PROGRAMS ",\"programs\":["
 #define LINKS ",\"links\":["
@@ -11,7 +13,7 @@
 /* What stands for them behind the first bracket, so that the JSON library finds a second one of the name. */
 #define EMPTY_LISTS "]" PROGRAMS "]" LINKS END
 
-/* A copy of the text, in which strings are ended where they stand. */
+/* The text, in which strings are ended where they stand. */
 struct scan {
 	char *p, *end;
 };
@@ -99,7 +101,6 @@ static bool take_library(struct scan *s, struct tree *t)
 	    !take(s, ",\"machine\":") || !take_number(s, &l.machine) || !take_capability(s, &l.capability))
 		return false;
 	l.compat = take(s, ",\"compat\":true");
-	t->libraries = arena_grow(&t->arena, t->libraries, t->n_libraries, sizeof(l));
 	t->libraries[t->n_libraries++] = l;
 	return take(s, "}");
 }
@@ -188,22 +189,32 @@ bool treelist_skip(const char *text, size_t len, size_t *ret_from, const char **
 	return true;
 }
 
-bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, const char **ret_rest)
+/* Each quote at which a string was ended. */
+static void restore(char *from, const char *to)
+{
+	for (; from < to; from++)
+		if (!*from)
+			*from = '"';
+}
+
+bool treelist_read(struct tree *t, char *text, size_t len, size_t *ret_from, const char **ret_rest)
 {
 	const char *list = find_list(text, len);
 	bool driver = false;
-	char *copy;
 	struct scan s;
 
 	if (!list)
 		return false;
-	copy = memcpy(arena_alloc(&t->arena, len + 1), text, len);
-	s = (struct scan){ copy + (list - text), copy + len };
+	*ret_from = (size_t)(list - text);
+	s = (struct scan){ text + *ret_from, text + len };
+	/* As many as there can be: those that are not are not touched. */
+	t->libraries = arena_alloc(&t->arena, ((size_t)(s.end - s.p) / sizeof(SHORTEST) + 1) * sizeof(*t->libraries));
 	if (!take_lists(&s, t, &driver)) {
+		t->libraries = NULL;
 		t->n_libraries = t->n_programs = t->n_links = 0;
+		restore(text + *ret_from, s.p);
 		return false;
 	}
-	*ret_from = (size_t)(list - text);
 	*ret_rest = driver ? EMPTY_LISTS : END;
 	return true;
 }

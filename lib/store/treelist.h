@@ -11,10 +11,10 @@
 
 /*
  * Reads the lists into t, which has none, and sets how much of the text stands before what is in the first, and what stands for the rest:
- * the same lists, empty. False, with none read, where they are not there, stand otherwise than tree_dump writes them, or hold what a tree
- * must not.
+ * the same lists, empty. The lists' strings stand in the text from then on. False, with none read and the text as it was, where they are
+ * not there, stand otherwise than tree_dump writes them, or hold what a tree must not.
  */
-bool treelist_read(struct tree *t, const char *text, size_t len, size_t *ret_from, const char **ret_rest);
+bool treelist_read(struct tree *t, char *text, size_t len, size_t *ret_from, const char **ret_rest);
 
 /* The same of a driver's, without a look at what is in them. False, where they stand otherwise than tree_dump writes them. */
 bool treelist_skip(const char *text, size_t len, size_t *ret_from, const char **ret_rest);

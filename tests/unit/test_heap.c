@@ -64,6 +64,55 @@ TEST(the_last_is_used_again)
 	heap_give(NULL);
 }
 
+TEST(zeroed_ones_are)
+{
+	unsigned char *a, *b;
+
+	for (size_t size = 1; size < 3000; size += 37) {
+		a = heap_take(size);
+		REQUIRE(a);
+		memset(a, 0xff, size);
+		heap_give(a);
+		/* In part where the other was, and behind it. */
+		b = heap_take_zeroed(size + size % 100);
+		REQUIRE(b == a);
+		CHECK(is_all(b, size + size % 100, 0));
+		memset(b, 0xff, size + size % 100);
+		b = heap_resize(b, 2 * size + 100);
+		REQUIRE(b == a);
+		memset(b, 0xff, 2 * size + 100);
+		heap_give(b);
+		b = heap_take_zeroed(size / 2);
+		CHECK(b == a && is_all(b, size / 2, 0));
+	}
+	b = heap_take_zeroed(HEAP_LARGE);
+	REQUIRE(b);
+	CHECK(is_all(b, HEAP_LARGE, 0));
+	heap_give(b);
+	CHECK(!heap_take_zeroed(SIZE_MAX));
+}
+
+TEST(what_was_never_given_out_is_not_touched_to_zero_it)
+{
+	enum { PAGES = 64, PAGE = 4096 };
+	unsigned char in_core[PAGES] = { 0 };
+	char *a;
+	size_t touched = 0;
+
+	/* The rest of a chunk is less than this: it lies in a new one. */
+	do
+		a = heap_take_zeroed(HEAP_LARGE - 1);
+	while (a && touched++ < 2);
+	a = heap_take_zeroed(PAGES * PAGE);
+	REQUIRE(a);
+	a = (char *)(((uintptr_t)a + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
+	touched = 0;
+	REQUIRE(mincore(a, (PAGES - 1) * PAGE, in_core) == 0);
+	for (size_t i = 0; i < PAGES - 1; i++)
+		touched += in_core[i] & 1;
+	CHECK_INT(touched, 0);
+}
+
 TEST(resizing)
 {
 	char *a = heap_resize(NULL, 10), *b, *grown;

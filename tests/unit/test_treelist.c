@@ -11,6 +11,7 @@
 #define ONE \
 	"{\"soname\":\"libcuda.so.1\",\"dir\":\"lib64\",\"class\":64,\"machine\":62,\"capability\":\"compute\",\"compat\":true}"
 #define TWO "{\"soname\":\"libx.so.1\",\"dir\":\"lib32\",\"class\":32,\"machine\":3}"
+#define LEAST "{\"soname\":\"a\",\"dir\":\"b\",\"class\":32,\"machine\":3}"
 #define TAIL "]}"
 #define PROGRAM "{\"name\":\"nvidia-smi\",\"capability\":\"utility\"}"
 #define LINK "{\"path\":\"/etc/a\",\"target\":\"share/a\"}"
@@ -21,9 +22,12 @@ static bool reads(const char *text, struct tree *t)
 	const char *behind;
 	size_t from;
 
-	*t = (struct tree){ .arena = ARENA_INIT };
-	return treelist_read(t, text, strlen(text), &from, &behind) && text[from - 1] == '[' &&
-	       str_starts(behind, "]") && str_eq(behind + strlen(behind) - strlen(TAIL), TAIL);
+	*t = (struct tree){ .arena = ARENA_INIT, .text = mem_strdup(text) };
+	if (!treelist_read(t, t->text, strlen(text), &from, &behind)) {
+		CHECK_STR(t->text, text);
+		return false;
+	}
+	return text[from - 1] == '[' && str_starts(behind, "]") && str_eq(behind + strlen(behind) - strlen(TAIL), TAIL);
 }
 
 TEST(reads_what_is_written)
@@ -41,6 +45,10 @@ TEST(reads_what_is_written)
 	CHECK_STR(t.libraries[1].dir, "lib32");
 	CHECK_STR(t.libraries[2].dir, "lib32");
 	CHECK_INT(t.libraries[1].capability, 0);
+	tree_free(&t);
+	/* Nothing can be shorter, and so none be more. */
+	REQUIRE(reads(HEAD LEAST "," LEAST "," LEAST "," LEAST "," LEAST TAIL, &t));
+	CHECK_INT(t.n_libraries, 5);
 	tree_free(&t);
 	CHECK(reads(HEAD TAIL, &t));
 	CHECK_INT(t.n_libraries, 0);
@@ -84,6 +92,7 @@ TEST(leaves_alone_what_is_written_otherwise)
 		HEAD "{\"soname\":\"a\\u0062\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
 		HEAD "{\"soname\":\"a/b\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
 		HEAD "{\"soname\":\"\",\"dir\":\"lib64\",\"class\":64,\"machine\":62}" TAIL,
+		HEAD "{\"soname\":\"a\",\"dir\":\"\",\"class\":64,\"machine\":62}" TAIL,
 		HEAD "{\"soname\":\"a\",\"dir\":\"../lib64\",\"class\":64,\"machine\":62}" TAIL,
 		HEAD "{\"soname\":\"a\",\"dir\":\"a\\\\b\",\"class\":64,\"machine\":62}" TAIL,
 		HEAD "{\"soname\":\"a\",\"dir\":\"lib64\",\"class\":65,\"machine\":62}" TAIL,
