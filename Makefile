@@ -115,18 +115,23 @@ $(error HOOK_LIBC=$(HOOK_LIBC): musl or glibc)
 endif
 ifeq ($(HOOK_LIBC),musl)
 MUSL_CC := musl-gcc
-MUSL_DIR := $(shell sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1,p' "$$(command -v musl-gcc)")
+MUSL_DIR := $(shell sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1,p' "$$(command -v musl-gcc)" 2>/dev/null)
+ifeq ($(MUSL_DIR),)
+$(error HOOK_LIBC=musl: there is no musl-gcc)
+endif
 # For headers of the kernel, of jansson and of libcap: musl's own come first.
 MUSL_CPPFLAGS := -idirafter /usr/include -idirafter /usr/include/$(shell $(MUSL_CC) -print-multiarch)
 hook_obj = $(patsubst $(BUILD)/obj/%,$(BUILD)/obj-musl/%,$(call obj,$(1)))
 HOOK_LIB := $(BUILD)/libnvcoreos-musl.a
 MUSL_SRC := $(wildcard hook/musl/*.c)
+HOOK_LIBC_NOW := musl $(shell cksum <$(MUSL_DIR)/libc.a)
 HOOK_LINK = $(CC) $(LDFLAGS) -Wl,--wrap=memcpy -nostdlib -static-pie -o $@ $(addprefix $(MUSL_DIR)/,rcrt1.o crti.o) $(filter %.o %.a,$^) \
 	$(call pkg_static,$(HOOK_PKGS)) $(MUSL_DIR)/libc.a -lgcc $(MUSL_DIR)/crtn.o
 else
 hook_obj = $(obj)
 HOOK_LIB := $(LIB)
 MUSL_SRC :=
+HOOK_LIBC_NOW := glibc
 endif
 PROGRAMS := $(BUILD)/nvcoreos-hook $(BUILD)/nvcoreos-runtime $(BUILD)/nvcoreos $(BUILD)/nvcoreos-load $(BUILD)/nvcoreos-generator
 UNITS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
@@ -139,10 +144,10 @@ $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_NOW)' | cmp -s - $@ || echo '$(FLAGS_NOW)' >$@
 
-# And hook and shim are linked anew when they change their C library.
+# And hook and shim are linked anew when their C library changes.
 $(BUILD)/hook-libc: FORCE
 	@mkdir -p $(@D)
-	@echo '$(HOOK_LIBC)' | cmp -s - $@ || echo '$(HOOK_LIBC)' >$@
+	@echo '$(HOOK_LIBC_NOW)' | cmp -s - $@ || echo '$(HOOK_LIBC_NOW)' >$@
 
 # What the files of a driver are, from the file that people read.
 TABLES := build/gen/driver-files.inc

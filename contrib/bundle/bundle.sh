@@ -43,8 +43,10 @@ c=$(libraries "$dir/nvcoreos" | grep '/libc\.so\.')
 	install -m 0644 "$file" "$root/lib/$(basename "$file")"
 	licence "$file"
 done
-# Hook and shim, which are static, have this one in them where it is.
-musl=$(command -v musl-gcc) && licence "$(sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1/libc.a,p' "$musl")"
+# Hook and shim, which are static, may have this one in them.
+if grep -q '^musl' "$dir/../hook-libc"; then
+	licence "$(sed -n 's,.*"\(/.*\)/musl-gcc\.specs".*,\1/libc.a,p' "$(command -v musl-gcc)")"
+fi
 # It has no library: the tool is compiled with it.
 licence "$(echo '#include <toml++/toml.h>' | "${CXX:-c++}" -std=c++17 -E -M -x c++ - | tr ' ' '\n' | grep '/toml++/toml\.h$')"
 # Only what is ours: a host's /etc is its operator's, and its /usr may be read-only.

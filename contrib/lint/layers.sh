@@ -80,7 +80,8 @@ one_owner() {
 # Prints "FUNCTION CALLED" for each call of one of the names in REGEX. The compiler takes the comments out; openat from nowhere is open,
 # for which musl makes two calls of it.
 calls() {
-	"${CC:-cc}" -fpreprocessed -dD -E -P -x c "$1" 2>/dev/null | sed 's/"\([^"\\]\|\\.\)*"/""/g; s/\bopenat(AT_FDCWD,/open(/g' |
+	"${CC:-cc}" -fpreprocessed -dD -E -P -x c "$1" 2>/dev/null | sed 's/"\([^"\\]\|\\.\)*"/""/g' |
+		sed -zE 's/\bopenat[[:space:]]*\([[:space:]]*AT_FDCWD[[:space:]]*,/open(/g' |
 		awk -v names="$2" '
 			/^[A-Za-z_].*\(/ && !/;[ \t]*$/ { fn = $0; sub(/\(.*/, "", fn); sub(/.*[ *]/, "", fn) }
 			{

@@ -67,7 +67,7 @@ static const struct {
 	int call;
 	unsigned phases;
 } calls[] = {
-	/* What every C program calls; sysinfo is qsort's, futex and tgkill are abort's. */
+	/* What every C program calls; sysinfo is qsort's, futex and tgkill are abort's. (musl's abort calls tkill: it ends by SIGSYS.) */
 	{ SCMP_SYS(brk), EVERY },
 	{ SCMP_SYS(clock_gettime), EVERY },
 	{ SCMP_SYS(close), EVERY },

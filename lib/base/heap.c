@@ -8,8 +8,7 @@
 #include <sys/mman.h>
 
 #define ALIGNMENT 16
-/* Nearly all starts need less; a start that does not maps more. */
-#define FIRST_SIZE (128u << 10)
+/* Nearly all starts need less than one. */
 #define CHUNK_SIZE (1u << 20)
 #define PAGE 4096
 
@@ -19,11 +18,10 @@ struct head {
 	size_t mapped;			 /* of the block's own mapping, this head with it; 0: it lies in a chunk */
 };
 
-static _Alignas(ALIGNMENT) char first[FIRST_SIZE];
 /* What is left of the newest chunk. */
-static char *next = first, *end = first + FIRST_SIZE;
+static char *next, *end;
 /* From here to its end nothing was ever given out. */
-static char *fresh = first;
+static char *fresh;
 /* The block that was taken last, where it was not given back. */
 static struct head *newest;
 
@@ -32,11 +30,18 @@ static size_t round_up(size_t size, size_t to)
 	return (size + to - 1) & ~(to - 1);
 }
 
+/* With a page behind it that nobody can write: what is written too far ends there, and not in somebody's data. */
 static void *map(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, size + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	if (mprotect(p + size, PAGE, PROT_NONE) < 0) {
+		munmap(p, size + PAGE);
+		return NULL;
+	}
+	return p;
 }
 
 static void *take_large(size_t size)
@@ -64,7 +69,7 @@ static void *take(size_t size, size_t *ret_used)
 	char *chunk;
 
 	*ret_used = 0;
-	if (size > PTRDIFF_MAX - PAGE - sizeof(*h)) {
+	if (size > PTRDIFF_MAX - 2 * PAGE - sizeof(*h)) {
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -108,7 +113,7 @@ void heap_give(void *block)
 	int saved = errno;
 
 	if (h && h->mapped) {
-		munmap(h, h->mapped);
+		munmap(h, h->mapped + PAGE);
 	} else if (h && h == newest) {
 		next = (char *)h;
 		newest = NULL;

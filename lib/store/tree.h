@@ -65,7 +65,7 @@ struct tree {
 	const char *path;      /* host path of the tree */
 	unsigned capabilities; /* those that the driver has files for */
 	struct strlist dirs;   /* a toolkit's library directories, in their order */
-	struct tree_library *libraries;
+	struct tree_library *libraries; /* as read, with no room for more */
 	size_t n_libraries;
 	struct tree_program *programs;
 	size_t n_programs;

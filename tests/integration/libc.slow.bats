@@ -36,6 +36,33 @@ of_glibc() {
 	done
 }
 
+# sealed HOOK: whether none of what ELF calls RELRO can be written while it waits for its input.
+sealed() {
+	local pid from size base at rest perms
+	sleep 60 | "$1" prestart &
+	pid=$!
+	base=''
+	until [ -n "$base" ]; do
+		base=$(sed -n "\,$1\$,{s/-.*//p;q}" "/proc/$pid/maps")
+	done
+	sleep 0.5
+	read -r from size < <(readelf -lW "$1" | awk '$1 == "GNU_RELRO" { print $3, $6 }')
+	at=$(((16#$base + from) & -4096)) size=$((((16#$base + from + size) & -4096) - at))
+	rest=$size
+	while read -r range perms _; do
+		if ((16#${range%-*} <= at && at < 16#${range#*-})) && [[ $perms == r--* ]]; then
+			rest=$((at + rest - 16#${range#*-})) at=$((16#${range#*-}))
+		fi
+	done <"/proc/$pid/maps"
+	kill "$pid"
+	[ "$size" -gt 0 ] && [ "$rest" -le 0 ]
+}
+
+@test "what only a start writes is sealed" {
+	sealed "$GLIBC/nvcoreos-hook"
+	sealed "$NVCOREOS_BUILD/nvcoreos-hook"
+}
+
 @test "with glibc: every kind of root, the calls of privileges, NVIDIA's CDI hooks, values of images" {
 	for suite in roots privileges cdihook hostile-values; do
 		# Nothing of this bats is to reach that one, nor is its own first directory on PATH.

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/heap.h"
 #include "tap.h"
@@ -157,6 +158,41 @@ TEST(large_ones_go_back_to_the_kernel)
 	CHECK_INT(errno, EDOM);
 	CHECK(mincore((void *)((uintptr_t)a & ~(uintptr_t)4095), 1, &in_core) < 0 && errno == ENOMEM);
 	heap_give(small);
+}
+
+/* The kernel's word on it: a write from there is EFAULT. */
+static bool is_closed(const char *at)
+{
+	int fds[2];
+	bool closed = false;
+
+	if (CHECK(pipe(fds) == 0)) {
+		closed = write(fds[1], at, 1) < 0 && errno == EFAULT;
+		close(fds[0]);
+		close(fds[1]);
+	}
+	return closed;
+}
+
+TEST(behind_a_mapping_nothing_can_be_written)
+{
+	enum { HEAD = 16, BLOCK = 1024 };
+	const size_t large_size = 2 * HEAP_LARGE - HEAD;
+	char *large = heap_take(large_size), *a, *last = NULL;
+	unsigned chunks = 0;
+
+	REQUIRE(large);
+	CHECK(!is_closed(large + large_size - 1) && is_closed(large + large_size));
+	heap_give(large);
+	/* From the second one on a chunk begins with these, and they fill it. */
+	while (chunks < 2) {
+		a = heap_take(BLOCK - HEAD);
+		REQUIRE(a);
+		chunks += last && a != last + BLOCK;
+		if (chunks < 2)
+			last = a;
+	}
+	CHECK(!is_closed(last + BLOCK - HEAD - 1) && is_closed(last + BLOCK - HEAD));
 }
 
 TEST(what_cannot_be_had_is_refused)
