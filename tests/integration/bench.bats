@@ -15,7 +15,8 @@ load bench
 	# Each plain runc is what it is compared with.
 	# Compared as numbers: jq 1.7 prints 0.0 as it is written.
 	run -0 jq -e '[.rows[] | select(.variant == "runc") | .added_ms] | unique == [0]' "$BENCH_OUT"
-	run -0 jq -e '[.rows[] | select(.group == "processes") | .peak_kib > 0 and .cpu_ms > 0 and .calls > 10] | all' "$BENCH_OUT"
+	# The kernel counts a program of a few pages as none.
+	run -0 jq -e '[.rows[] | select(.group == "processes") | .cpu_ms > 0 and (.calls > 10 and .peak_kib > 0 or (.what | test("floor: |nothing$")))] | all' "$BENCH_OUT"
 	# The floor does what a start does, or is left out.
 	run -0 jq -e '[.rows[] | select(.group == "processes" and (.what | contains("floor")))] | length == 4' "$BENCH_OUT"
 	[ "$(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'nvcoreos-bench.*' | wc -l)" = 0 ]
