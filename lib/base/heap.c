@@ -10,7 +10,7 @@
 #define ALIGNMENT 16
 /* Nearly all starts need less than one. */
 #define CHUNK_SIZE (1u << 20)
-#define PAGE 4096
+#define PAGE ((size_t)4096)
 
 /* In front of each block. */
 struct head {
