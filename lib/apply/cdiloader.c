@@ -75,7 +75,7 @@ static int find_searched(const struct container *c, struct arena *a, struct strl
 	for (size_t i = 0; i < cache.n_entries && ret->n < SEARCHED_MAX; i++) {
 		char dir[PATH_MAX];
 
-		if (path_parent(cache.entries[i].path, dir, sizeof(dir)) == 0 && !strlist_has(ret, dir))
+		if (path_parent(cache.entries[i]->path, dir, sizeof(dir)) == 0 && !strlist_has(ret, dir))
 			strlist_add(a, ret, dir);
 	}
 	ldcache_free(&cache);

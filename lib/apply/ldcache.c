@@ -74,6 +74,7 @@ _Static_assert(sizeof(struct extension_header) == 8 && sizeof(struct extension_s
 /* The file, and where strings may lie and offsets count from. */
 struct reader {
 	struct ldcache *c;
+	struct ldcache_entry *room; /* for as many as the header says */
 	const char *data;
 	size_t len;
 	size_t base;	     /* offsets count from here */
@@ -164,7 +165,7 @@ static bool read_extension(struct reader *r, uint32_t offset)
 static bool add_entry(struct reader *r, const struct new_entry *n)
 {
 	struct ldcache *c = r->c;
-	struct ldcache_entry *e = &c->entries[c->n_entries];
+	struct ldcache_entry *e = &r->room[c->n_entries];
 
 	e->flags = n->flags;
 	e->osversion = n->osversion;
@@ -183,8 +184,14 @@ static bool add_entry(struct reader *r, const struct new_entry *n)
 	/* A search in entries out of order misses some, so their order is a promise that the file must keep. */
 	if (c->n_entries && ldcache_compare_names(e[-1].soname, e->soname) < 0)
 		return false;
-	c->n_entries++;
+	c->entries[c->n_entries++] = e;
 	return true;
+}
+
+static void make_room(struct reader *r, uint32_t n)
+{
+	r->room = arena_alloc(&r->c->arena, n * sizeof(*r->room));
+	r->c->entries = arena_alloc(&r->c->arena, n * sizeof(*r->c->entries));
 }
 
 static bool read_new(struct reader *r)
@@ -204,7 +211,7 @@ static bool read_new(struct reader *r)
 	r->end = r->strings + h.strings_len;
 	if (!read_extension(r, h.extension))
 		return false;
-	r->c->entries = arena_alloc(&r->c->arena, h.n * sizeof(*r->c->entries));
+	make_room(r, h.n);
 	for (uint32_t i = 0; i < h.n; i++) {
 		memcpy(&e, r->data + entries + i * sizeof(e), sizeof(e));
 		if (!add_entry(r, &e))
@@ -221,7 +228,7 @@ static bool read_old(struct reader *r, uint32_t n)
 		return false;
 	r->base = r->strings = sizeof(struct old_header) + n * sizeof(o);
 	r->end = r->len;
-	r->c->entries = arena_alloc(&r->c->arena, n * sizeof(*r->c->entries));
+	make_room(r, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct new_entry e = { 0 };
 
@@ -308,7 +315,7 @@ static uint32_t hwcaps_find(const struct hwcaps *h, const char *name)
 static void hwcaps_collect(struct hwcaps *h, const struct ldcache *c)
 {
 	for (size_t i = 0; i < c->n_entries; i++) {
-		const char *name = c->entries[i].hwcap_name;
+		const char *name = c->entries[i]->hwcap_name;
 
 		if (!name || hwcaps_find(h, name) < h->n)
 			continue;
@@ -320,34 +327,33 @@ static void hwcaps_collect(struct hwcaps *h, const struct ldcache *c)
 	h->offset = arena_alloc(h->arena, h->n * sizeof(h->offset[0]));
 }
 
-static uint32_t add_string(struct strbuf *b, const char *s)
+static uint32_t add_string(struct strbuf *b, const char *s, size_t len)
 {
 	uint32_t offset = (uint32_t)b->len;
 
-	strbuf_add(b, s, strlen(s) + 1);
+	strbuf_add(b, s, len + 1);
 	return offset;
 }
 
-/* About what it will take: a SONAME is nearly always a part of its path. */
-static size_t length_of(const struct ldcache *c)
-{
-	size_t len = 4096; /* header and extension */
+/* What an entry's strings mostly take, and the extension: with that much room nothing is copied while it grows. */
+#define STRINGS_MEANT 96u
+#define EXTENSION_MEANT 4096u
 
-	for (size_t i = 0; i < c->n_entries; i++)
-		len += sizeof(struct new_entry) + strlen(c->entries[i].path) + 1;
-	return len;
+static bool ends_as(const char *end, const char *soname, size_t len)
+{
+	return end == soname || memcmp(end, soname, len) == 0;
 }
 
-/* A SONAME is nearly always the end of its path and then needs no bytes of its own. */
+/* A SONAME that ends its path needs no bytes of its own. */
 static void add_strings(struct strbuf *b, const struct ldcache_entry *e, struct new_entry *n)
 {
 	size_t path = strlen(e->path), soname = strlen(e->soname);
 
-	n->value = add_string(b, e->path);
-	if (soname <= path && memcmp(e->path + path - soname, e->soname, soname) == 0)
+	n->value = add_string(b, e->path, path);
+	if (soname <= path && ends_as(e->path + path - soname, e->soname, soname))
 		n->key = n->value + (uint32_t)(path - soname);
 	else
-		n->key = add_string(b, e->soname);
+		n->key = add_string(b, e->soname, soname);
 }
 
 static void add_extension(struct strbuf *b, const struct ldcache *c, const struct hwcaps *h)
@@ -385,11 +391,11 @@ void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 	struct strbuf b = STRBUF_INIT;
 
 	/* Offsets count from the header, so it and the entries take their place now, and their content when it is known. */
-	strbuf_reserve(&b, length_of(c));
+	strbuf_reserve(&b, head + c->n_entries * STRINGS_MEANT + EXTENSION_MEANT);
 	b.len = head;
 	hwcaps_collect(&hwcaps, c);
 	for (size_t i = 0; i < c->n_entries; i++) {
-		const struct ldcache_entry *e = &c->entries[i];
+		const struct ldcache_entry *e = c->entries[i];
 		struct new_entry n = { .flags = e->flags, .osversion = e->osversion, .hwcap = e->hwcap };
 
 		if (e->hwcap_name)
@@ -398,7 +404,7 @@ void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len)
 		memcpy(b.buf + sizeof(h) + i * sizeof(n), &n, sizeof(n));
 	}
 	for (uint32_t i = 0; i < hwcaps.n; i++)
-		hwcaps.offset[i] = add_string(&b, hwcaps.v[i]);
+		hwcaps.offset[i] = add_string(&b, hwcaps.v[i], strlen(hwcaps.v[i]));
 	h.strings_len = (uint32_t)(b.len - head);
 	if (c->generator || hwcaps.n) {
 		strbuf_add(&b, "\0\0\0", -b.len % 4);

@@ -35,7 +35,7 @@ enum ldcache_found {
 struct ldcache {
 	struct arena arena;
 	enum ldcache_found found;
-	struct ldcache_entry *entries;
+	const struct ldcache_entry **entries; /* in the file's order */
 	size_t n_entries;
 	const char *generator; /* the extension's generator string, NULL where none */
 };
@@ -59,8 +59,8 @@ struct ldcache_change {
 	const struct strlist *own_prefixes; /* entries whose path lies below one of these are dropped first */
 };
 /*
- * Applies a change to a cache in memory: entries are dropped and added, then sorted in the loader's order. The strings of what
- * is added stay the caller's, and must outlive the cache.
+ * Applies a change to a cache in memory: entries are dropped and added, then sorted in the loader's order. What is added stays
+ * the caller's, and must outlive the cache.
  */
 void ldcache_merge(struct ldcache *c, const struct ldcache_change *change);
 /* The order of entries in a cache (descending, as the loader's binary search wants it); digits compare as numbers. */

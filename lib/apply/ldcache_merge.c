@@ -22,14 +22,26 @@ static bool is_digit(unsigned char c)
 	return c >= '0' && c <= '9';
 }
 
+/* The first byte in which they differ; within a number, the number's first. */
+static size_t common(const unsigned char *a, const unsigned char *b)
+{
+	size_t n = 0;
+
+	while (a[n] == b[n] && a[n])
+		n++;
+	while (n && is_digit(a[n - 1]))
+		n--;
+	return n;
+}
+
 int ldcache_compare_names(const char *a, const char *b)
 {
 	const unsigned char *p = (const unsigned char *)a, *q = (const unsigned char *)b;
 
 	for (;;) {
-		/* What they have in common. */
-		while (*p == *q && *p && !is_digit(*p))
-			p++, q++;
+		size_t n = common(p, q);
+
+		p += n, q += n;
 		if (is_digit(*p) && is_digit(*q)) {
 			int32_t d = (int32_t)(take_number(&p) - take_number(&q));
 
@@ -62,57 +74,99 @@ static int compare_entries(const struct ldcache_entry *a, const struct ldcache_e
 	return a->hwcap == b->hwcap ? 0 : a->hwcap > b->hwcap ? -1 : 1;
 }
 
+/* In order; what the entries are themselves stays where it is. */
 struct list {
-	struct ldcache_entry *v;
+	const struct ldcache_entry **v;
 	size_t n;
 };
 
-/* Merges two ordered lists into one; what is equal keeps its order, a's first. */
-static struct list join(struct arena *arena, struct list a, struct list b)
-{
-	struct list out = { NULL, 0 };
-	size_t i = 0, j = 0;
+typedef int compare_fn(const struct ldcache_entry *a, const struct ldcache_entry *b);
 
-	if (!a.n || !b.n)
-		return a.n ? a : b;
-	out.v = arena_alloc(arena, (a.n + b.n) * sizeof(*out.v));
-	while (i < a.n && j < b.n)
-		out.v[out.n++] = compare_entries(&a.v[i], &b.v[j]) <= 0 ? a.v[i++] : b.v[j++];
-	while (i < a.n)
-		out.v[out.n++] = a.v[i++];
-	while (j < b.n)
-		out.v[out.n++] = b.v[j++];
+static int compare_sonames(const struct ldcache_entry *a, const struct ldcache_entry *b)
+{
+	return ldcache_compare_names(b->soname, a->soname);
+}
+
+/*
+ * The first entry from i on that does not come before e. Names of an image and of a driver change places seldom, so steps double,
+ * and the last one is halved.
+ */
+static size_t pass_those_before(const struct list *l, size_t i, const struct ldcache_entry *e, compare_fn *compare)
+{
+	size_t step = 1, end;
+
+	while (i + step <= l->n && compare(l->v[i + step - 1], e) < 0) {
+		i += step;
+		step *= 2;
+	}
+	end = i + step <= l->n ? i + step - 1 : l->n;
+	while (i < end) {
+		size_t half = i + (end - i) / 2;
+
+		if (compare(l->v[half], e) < 0)
+			i = half + 1;
+		else
+			end = half;
+	}
+	return i;
+}
+
+static void add(struct list *out, const struct list *from, size_t i, size_t n)
+{
+	if (n)
+		memcpy(out->v + out->n, from->v + i, n * sizeof(*out->v));
+	out->n += n;
+}
+
+/* Merges two ordered lists that have nothing in common. */
+static struct list join(struct arena *arena, const struct list *a, const struct list *b)
+{
+	const struct list *few = a->n < b->n ? a : b, *many = few == a ? b : a;
+	struct list out = { NULL, 0 };
+	size_t j = 0;
+
+	if (!few->n)
+		return *many;
+	out.v = arena_alloc(arena, (few->n + many->n) * sizeof(*out.v));
+	for (size_t i = 0; i < few->n; i++) {
+		size_t to = pass_those_before(many, j, few->v[i], compare_entries);
+
+		add(&out, many, j, to - j);
+		add(&out, few, i, 1);
+		j = to;
+	}
+	add(&out, many, j, many->n - j);
 	return out;
 }
 
 /* The end of the run that begins at i: entries in order, or strictly against it, which are turned round. */
-static size_t end_of_run(struct ldcache_entry *v, size_t i, size_t n)
+static size_t end_of_run(const struct ldcache_entry **v, size_t i, size_t n)
 {
 	size_t j = i + 1;
 
-	if (j < n && compare_entries(&v[i], &v[j]) > 0) {
-		while (j < n && compare_entries(&v[j - 1], &v[j]) > 0)
+	if (j < n && compare_entries(v[i], v[j]) > 0) {
+		while (j < n && compare_entries(v[j - 1], v[j]) > 0)
 			j++;
 		for (size_t a = i, b = j - 1; a < b; a++, b--) {
-			struct ldcache_entry e = v[a];
+			const struct ldcache_entry *e = v[a];
 
 			v[a] = v[b];
 			v[b] = e;
 		}
 		return j;
 	}
-	while (j < n && compare_entries(&v[j - 1], &v[j]) <= 0)
+	while (j < n && compare_entries(v[j - 1], v[j]) <= 0)
 		j++;
 	return j;
 }
 
 /* Merges [from, half) and [half, to), both in order. */
-static void merge_runs(struct ldcache_entry *v, size_t from, size_t half, size_t to, struct ldcache_entry *scratch)
+static void merge_runs(const struct ldcache_entry **v, size_t from, size_t half, size_t to, const struct ldcache_entry **scratch)
 {
 	size_t i = from, j = half;
 
 	for (size_t k = from; k < to; k++)
-		scratch[k] = j == to || (i < half && compare_entries(&v[i], &v[j]) <= 0) ? v[i++] : v[j++];
+		scratch[k] = j == to || (i < half && compare_entries(v[i], v[j]) <= 0) ? v[i++] : v[j++];
 	memcpy(v + from, scratch + from, (to - from) * sizeof(*v));
 }
 
@@ -120,9 +174,9 @@ static void merge_runs(struct ldcache_entry *v, size_t from, size_t half, size_t
  * A stable sort of our own: the order of names is none that qsort may rely on where numbers wrap. A tree lists its
  * libraries by name, so that there are few runs to merge, and mostly one to turn round.
  */
-static void sort(struct arena *arena, struct ldcache_entry *v, size_t n)
+static void sort(struct arena *arena, const struct ldcache_entry **v, size_t n)
 {
-	struct ldcache_entry *scratch = NULL;
+	const struct ldcache_entry **scratch = NULL;
 	size_t *ends = NULL, runs = 0;
 
 	for (size_t i = 0; i < n; i = ends[runs - 1]) {
@@ -162,16 +216,14 @@ static bool same_hwcap(const struct ldcache_entry *a, const struct ldcache_entry
 /* What the caller gave, in order; of several for one library and hwcap the first one given stays. */
 static struct list sorted(struct arena *arena, const struct ldcache_entry *v, size_t n)
 {
-	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), n };
-	size_t kept = 0;
+	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), 0 };
 
-	if (n)
-		memcpy(out.v, v, n * sizeof(*v));
+	for (size_t i = 0; i < n; i++)
+		out.v[i] = &v[i];
 	sort(arena, out.v, n);
-	for (size_t i = 0; i < out.n; i++)
-		if (!kept || !same_library(&out.v[kept - 1], &out.v[i]) || !same_hwcap(&out.v[kept - 1], &out.v[i]))
-			out.v[kept++] = out.v[i];
-	out.n = kept;
+	for (size_t i = 0; i < n; i++)
+		if (!out.n || !same_library(out.v[out.n - 1], out.v[i]) || !same_hwcap(out.v[out.n - 1], out.v[i]))
+			out.v[out.n++] = out.v[i];
 	return out;
 }
 
@@ -181,17 +233,14 @@ static void drop_same(struct list *from, const struct list *by)
 	size_t kept = 0, j = 0;
 
 	for (size_t i = 0; i < from->n; i++) {
+		const struct ldcache_entry *e = from->v[i];
 		bool drop = false;
 
-		while (j < by->n && ldcache_compare_names(by->v[j].soname, from->v[i].soname) > 0)
-			j++;
-		for (size_t k = j; k < by->n && !drop; k++) {
-			if (ldcache_compare_names(by->v[k].soname, from->v[i].soname) != 0)
-				break;
-			drop = same_library(&by->v[k], &from->v[i]);
-		}
+		j = pass_those_before(by, j, e, compare_sonames);
+		for (size_t k = j; k < by->n && !drop && compare_sonames(by->v[k], e) == 0; k++)
+			drop = same_library(by->v[k], e);
 		if (!drop)
-			from->v[kept++] = from->v[i];
+			from->v[kept++] = e;
 	}
 	from->n = kept;
 }
@@ -204,7 +253,7 @@ static void drop_own(struct list *l, const struct strlist *prefixes)
 		bool own = false;
 
 		for (size_t k = 0; prefixes && k < prefixes->n && !own; k++)
-			own = path_is_below(l->v[i].path, prefixes->v[k]);
+			own = path_is_below(l->v[i]->path, prefixes->v[k]);
 		if (!own)
 			l->v[kept++] = l->v[i];
 	}
@@ -219,9 +268,9 @@ void ldcache_merge(struct ldcache *c, const struct ldcache_change *change)
 
 	drop_own(&all, change->own_prefixes);
 	drop_same(&all, &first);
-	all = join(&c->arena, all, first);
+	all = join(&c->arena, &all, &first);
 	drop_same(&last, &all);
-	all = join(&c->arena, all, last);
+	all = join(&c->arena, &all, &last);
 	c->entries = all.v;
 	c->n_entries = all.n;
 	c->generator = "nvcoreos";

@@ -64,15 +64,15 @@ static const char *lookup(const struct ldcache *c, const struct ldcache_entry *w
 
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
-		int d = ldcache_compare_names(want->soname, c->entries[mid].soname);
+		int d = ldcache_compare_names(want->soname, c->entries[mid]->soname);
 
 		if (d == 0) {
-			while (mid > 0 && ldcache_compare_names(want->soname, c->entries[mid - 1].soname) == 0)
+			while (mid > 0 && ldcache_compare_names(want->soname, c->entries[mid - 1]->soname) == 0)
 				mid--;
-			for (; mid < c->n_entries && ldcache_compare_names(want->soname, c->entries[mid].soname) == 0;
+			for (; mid < c->n_entries && ldcache_compare_names(want->soname, c->entries[mid]->soname) == 0;
 			     mid++)
-				if ((c->entries[mid].flags & ABI) == (want->flags & ABI))
-					return c->entries[mid].path;
+				if ((c->entries[mid]->flags & ABI) == (want->flags & ABI))
+					return c->entries[mid]->path;
 			return NULL;
 		}
 		if (d > 0)
@@ -90,14 +90,14 @@ static size_t expected(const struct ldcache *old, const struct scene *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < old->n_entries; i++)
-		n += !is_own(s, old->entries[i].path) && !has(ch->first, ch->n_first, &old->entries[i]);
+		n += !is_own(s, old->entries[i]->path) && !has(ch->first, ch->n_first, old->entries[i]);
 	for (size_t i = 0; i < ch->n_first; i++)
 		n += !has(ch->first, i, &ch->first[i]);
 	for (size_t i = 0; i < ch->n_last; i++) {
 		bool there = has(ch->first, ch->n_first, &ch->last[i]) || has(ch->last, i, &ch->last[i]);
 
 		for (size_t k = 0; k < old->n_entries && !there; k++)
-			there = same(&old->entries[k], &ch->last[i]) && !is_own(s, old->entries[k].path);
+			there = same(old->entries[k], &ch->last[i]) && !is_own(s, old->entries[k]->path);
 		n += !there;
 	}
 	return n;
@@ -108,12 +108,12 @@ static void check_written(const struct ldcache *c, const struct ldcache *back)
 	MUST(back->found == LDCACHE_NEW && back->n_entries == c->n_entries);
 	MUST(back->generator && str_eq(back->generator, "nvcoreos"));
 	for (size_t i = 0; i < c->n_entries; i++) {
-		const struct ldcache_entry *a = &c->entries[i], *b = &back->entries[i];
+		const struct ldcache_entry *a = c->entries[i], *b = back->entries[i];
 
 		MUST(str_eq(a->soname, b->soname) && str_eq(a->path, b->path) && a->flags == b->flags);
 		MUST(a->osversion == b->osversion && !a->hwcap_name == !b->hwcap_name);
 		MUST(a->hwcap_name ? str_eq(a->hwcap_name, b->hwcap_name) : a->hwcap == b->hwcap);
-		MUST(i == 0 || ldcache_compare_names(back->entries[i - 1].soname, b->soname) >= 0);
+		MUST(i == 0 || ldcache_compare_names(back->entries[i - 1]->soname, b->soname) >= 0);
 	}
 }
 
@@ -125,7 +125,7 @@ static void check_merged(const struct ldcache *back, const struct scene *s)
 		MUST(path && path_is_below(path, OURS));
 	}
 	for (size_t i = 0; i < back->n_entries; i++) {
-		const struct ldcache_entry *e = &back->entries[i];
+		const struct ldcache_entry *e = back->entries[i];
 		bool ours = path_is_below(e->path, OURS) || path_is_below(e->path, CUDA);
 
 		MUST(ours || !has(s->first, s->change.n_first, e));

@@ -144,7 +144,7 @@ static inline const char *listing(const struct ldcache *c)
 	strbuf_free(&b);
 	b = (struct strbuf)STRBUF_INIT;
 	for (size_t i = 0; i < c->n_entries; i++) {
-		const struct ldcache_entry *e = &c->entries[i];
+		const struct ldcache_entry *e = c->entries[i];
 
 		strbuf_printf(&b, "%s%s%s=%s%s%s", i ? " " : "", e->flags == I386 ? "32" : "", e->soname, e->path,
 			      e->hwcap_name ? ":" : "", e->hwcap_name ? e->hwcap_name : "");

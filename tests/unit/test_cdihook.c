@@ -154,8 +154,8 @@ static char *cached(const struct root *r, const char *soname)
 		return mem_strdup("");
 	ldcache_parse(&cache, data, len);
 	for (size_t i = 0; i < cache.n_entries && !found; i++)
-		if (str_eq(cache.entries[i].soname, soname))
-			found = mem_strdup(cache.entries[i].path);
+		if (str_eq(cache.entries[i]->soname, soname))
+			found = mem_strdup(cache.entries[i]->path);
 	ldcache_free(&cache);
 	return found ? found : mem_strdup("");
 }

@@ -25,6 +25,12 @@ TEST(names_in_the_loaders_order)
 		{ "libx.so.1", "libx.so", 1 },
 		{ "libx.so.01", "libx.so.1", 0 },
 		{ "a2b10", "a2b9", 1 },
+		{ "lib12.so.3", "lib12.so.3", 0 },
+		{ "lib12.so.03", "lib12.so.3", 0 },
+		{ "lib105", "lib15", 1 },
+		{ "lib120", "lib12", 1 },
+		{ "lib12a", "lib120", -1 },
+		{ "lib100a", "lib1000a", -1 },
 		{ "liba.so.1", "liba-b.so.1", 1 },
 		{ "1", "/", 1 },
 		{ "a4294967297", "a1", 0 },
@@ -63,8 +69,8 @@ TEST(hwcaps_are_numbered_by_name)
 	again(&c);
 	CHECK_STR(listing(&c), "libb.so=/b:x86-64-v4 liba.so=/a:x86-64-v2 liba.so=/plain");
 	REQUIRE(c.n_entries == 3);
-	CHECK(c.entries[0].hwcap == (HWCAP(1) | UINT64_C(5) << 32));
-	CHECK(c.entries[1].hwcap == HWCAP(0));
+	CHECK(c.entries[0]->hwcap == (HWCAP(1) | UINT64_C(5) << 32));
+	CHECK(c.entries[1]->hwcap == HWCAP(0));
 }
 
 /* More names than any file may hold, one of them twice by text: each keeps its own number. */
@@ -320,6 +326,38 @@ TEST(any_order_comes_to_one)
 		ldcache_merge(&c, &change);
 		REQUIRE(c.n_entries == n);
 		for (size_t i = 0; i < n; i++)
-			CHECK_STR(c.entries[i].soname, names[n - 1 - i]);
+			CHECK_STR(c.entries[i]->soname, names[n - 1 - i]);
+	}
+}
+
+#define NAMES 8
+
+/* Each of the names is the image's, ours, or both: all come out in order, ours before the image's. */
+TEST(two_lists_come_to_one_however_they_lie)
+{
+	static const char *const names[NAMES] = { "libh.so", "libg.so", "libf.so", "libe.so",
+						  "libd.so", "libc.so", "libb.so", "liba.so" };
+
+	for (unsigned deal = 0; deal < 6561 /* 3 to the power of NAMES */; deal++) {
+		cleanup_raw struct raw r = { 0 };
+		cleanup_cache struct ldcache c;
+		struct ldcache_entry e[NAMES];
+		struct ldcache_change change = { .first = e };
+		bool ours[NAMES];
+
+		for (unsigned i = 0, rest = deal; i < NAMES; i++, rest /= 3) {
+			ours[i] = rest % 3;
+			if (rest % 3 != 1)
+				raw_add(&r, X64, names[i], "image", 0);
+			if (ours[i])
+				e[change.n_first++] = (struct ldcache_entry){ .flags = X64, .soname = names[i], .path = "ours" };
+		}
+		raw_new(&r, NULL, NULL);
+		ldcache_parse(&c, r.data.buf, r.data.len);
+		ldcache_merge(&c, &change);
+		REQUIRE(c.n_entries == NAMES);
+		for (size_t i = 0; i < NAMES; i++)
+			REQUIRE(str_eq(c.entries[i]->soname, names[i]) &&
+				str_eq(c.entries[i]->path, ours[i] ? "ours" : "image"));
 	}
 }

@@ -36,7 +36,7 @@ static size_t count_entries(const char *dir, const char *path, const char *sonam
 		return 99;
 	ldcache_parse(&c, data, len);
 	for (size_t i = 0; i < c.n_entries; i++)
-		n += strcmp(c.entries[i].soname, soname) == 0;
+		n += strcmp(c.entries[i]->soname, soname) == 0;
 	ldcache_free(&c);
 	return n;
 }
