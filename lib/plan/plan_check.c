@@ -364,50 +364,84 @@ static int check_files(const struct plan *p, const struct plan_input *in, struct
 	return 0;
 }
 
-/* Where the path stands among n in order, or would stand. */
-static size_t find_place(const char *const *paths, size_t n, const char *path)
+/* The libraries looked at so far. There are hundreds, nearly in order, and nearly always in one directory. */
+struct seen {
+	const char **paths; /* in order */
+	size_t n;
+	size_t dir;    /* how much of the last one is its directory, with the slash behind it */
+	size_t shared; /* the same of them all; 0 where they lie in several */
+};
+
+static bool is_library_dir(const char *path, size_t len)
 {
-	size_t from = 0;
+	char dir[PATH_MAX];
+
+	if (len < 2 || len > sizeof(dir))
+		return false;
+	memcpy(dir, path, len - 1);
+	dir[len - 1] = '\0';
+	return is_plain(dir) && (path_is_below(dir, PLAN_NVIDIA_DIR) || path_is_below(dir, PLAN_CUDA_DIR));
+}
+
+/* Below driver or toolkit, and named as its SONAME. */
+static bool is_library(struct seen *s, const struct plan_cache_library *l, const char *before)
+{
+	if (!l->soname || !l->path || !tree_is_file_name(l->soname))
+		return false;
+	if (!before || strncmp(l->path, before, s->dir) != 0) {
+		s->dir = (size_t)(path_base(l->path) - l->path);
+		s->shared = before ? 0 : s->dir;
+		if (!is_library_dir(l->path, s->dir))
+			return false;
+	}
+	return l->soname == l->path + s->dir || str_eq(l->soname, l->path + s->dir);
+}
+
+/* Where the path stands, or would stand. */
+static size_t find_place(const struct seen *s, const char *path)
+{
+	size_t from = 0, to = s->n;
 
 	/* Nearly all come behind the last one. */
-	if (n && strcmp(paths[n - 1], path) < 0)
-		return n;
-	while (from < n) {
-		size_t half = from + (n - from) / 2;
+	if (to && strcmp(s->paths[to - 1] + s->shared, path + s->shared) < 0)
+		return to;
+	while (from < to) {
+		size_t half = from + (to - from) / 2;
 
-		if (strcmp(paths[half], path) < 0)
+		if (strcmp(s->paths[half] + s->shared, path + s->shared) < 0)
 			from = half + 1;
 		else
-			n = half;
+			to = half;
 	}
 	return from;
 }
 
-/* A driver has hundreds, nearly in order: each goes to its place among those before it, where the same path would stand. */
-static int check_once(const struct plan_cache_library *v, size_t n, struct err *err)
+static bool add_seen(struct seen *s, const char *path)
 {
-	cleanup_free const char **paths = mem_realloc_array(NULL, n, sizeof(*paths));
+	size_t at = find_place(s, path);
 
-	for (size_t i = 0; i < n; i++) {
-		size_t at = find_place(paths, i, v[i].path);
-
-		if (at < i && str_eq(paths[at], v[i].path))
-			return refuse(err, v[i].path, "in the cache twice");
-		memmove(paths + at + 1, paths + at, (i - at) * sizeof(*paths));
-		paths[at] = v[i].path;
-	}
-	return 0;
+	if (at < s->n && str_eq(s->paths[at], path))
+		return false;
+	memmove(s->paths + at + 1, s->paths + at, (s->n - at) * sizeof(*s->paths));
+	s->paths[at] = path;
+	s->n++;
+	return true;
 }
 
 static int check_libraries(const struct plan_cache_library *v, size_t n, struct err *err)
 {
+	cleanup_free const char **paths = mem_realloc_array(NULL, n, sizeof(*paths));
+	struct seen seen = { .paths = paths };
+
 	for (size_t i = 0; i < n; i++) {
-		if (!v[i].soname || !is_our_dir(v[i].path) || !str_eq(path_base(v[i].path), v[i].soname))
+		if (!is_library(&seen, &v[i], i ? v[i - 1].path : NULL))
 			return refuse(err, v[i].path, "a library of the cache outside driver and toolkit");
 		if (v[i].class != 32 && v[i].class != 64)
 			return refuse(err, v[i].path, "a library of no known class");
+		if (!add_seen(&seen, v[i].path))
+			return refuse(err, v[i].path, "in the cache twice");
 	}
-	return check_once(v, n, err);
+	return 0;
 }
 
 static int check_loader(const struct plan *p, struct err *err)

@@ -134,17 +134,35 @@ static struct plan_cache_library *room_for(struct arena *a, size_t n)
 	return n ? arena_alloc(a, n * sizeof(struct plan_cache_library)) : NULL;
 }
 
-static void add_library(struct plan_work *w, struct libraries *l, const struct tree_library *lib, const char *dir)
+/* A directory that libraries lie in, in the container, with a slash behind it. */
+struct place {
+	const char *of; /* below a tree */
+	const char *dir;
+	size_t n;
+};
+
+static const struct place compat_place = { .dir = PLAN_COMPAT_DIR "/", .n = sizeof(PLAN_COMPAT_DIR "/") - 1 };
+
+/* Nearly always it is that of the library before. */
+static const struct place *set_place(struct place *p, struct arena *a, const char *top, const struct tree_library *lib)
 {
-	struct arena *a = &w->plan->arena;
-	size_t n = strlen(dir), m = strlen(lib->soname);
-	char *path = arena_alloc(a, n + 1 + m + 1);
+	if (p->of && (p->of == lib->dir || str_eq(p->of, lib->dir)))
+		return p;
+	p->of = lib->dir;
+	p->dir = arena_printf(a, "%s/%s/", top, lib->dir);
+	p->n = strlen(p->dir);
+	return p;
+}
+
+static void add_library(struct plan_work *w, struct libraries *l, const struct tree_library *lib, const struct place *p)
+{
+	size_t m = strlen(lib->soname);
+	char *path = arena_alloc(&w->plan->arena, p->n + m + 1);
 
 	/* There are hundreds: no printf. */
-	memcpy(path, dir, n);
-	path[n] = '/';
-	memcpy(path + n + 1, lib->soname, m);
-	l->v[l->n++] = (struct plan_cache_library){ path + n + 1, path, lib->class, lib->machine };
+	memcpy(path, p->dir, p->n);
+	memcpy(path + p->n, lib->soname, m);
+	l->v[l->n++] = (struct plan_cache_library){ path + p->n, path, lib->class, lib->machine };
 }
 
 static bool library_shown(const struct plan_work *w, const struct tree_library *lib)
@@ -154,20 +172,6 @@ static bool library_shown(const struct plan_work *w, const struct tree_library *
 	return tree_view_shows(w->shown, lib->capability);
 }
 
-/* Where a tree is mounted, and the directory in it that was named last. */
-struct place {
-	const char *top, *of;
-	char dir[512];
-};
-
-static const char *place_of(struct place *p, const struct tree_library *lib)
-{
-	if (!p->of || (p->of != lib->dir && !str_eq(p->of, lib->dir)))
-		snprintf(p->dir, sizeof(p->dir), "%s/%s", p->top, lib->dir);
-	p->of = lib->dir;
-	return p->dir;
-}
-
 static void make_cache(struct plan_work *w)
 {
 	struct plan_cache *c = &w->plan->cache;
@@ -175,23 +179,24 @@ static void make_cache(struct plan_work *w)
 	struct arena *a = &w->plan->arena;
 	struct libraries first = { room_for(a, driver->n_libraries), 0 };
 	struct libraries last = { toolkit ? room_for(a, toolkit->n_libraries) : NULL, 0 };
-	struct place place = { .top = PLAN_NVIDIA_DIR };
+	struct place place = { 0 };
 
 	for (size_t i = 0; i < driver->n_libraries; i++) {
 		const struct tree_library *lib = &driver->libraries[i];
-		const char *dir;
 
 		if (!library_shown(w, lib))
 			continue;
-		dir = place_of(&place, lib);
 		if (!w->compat || !lib->compat)
-			add_library(w, &first, lib, dir);
+			add_library(w, &first, lib, set_place(&place, a, PLAN_NVIDIA_DIR, lib));
 		else if (lib->class == 64) /* the compat directory holds nothing else */
-			add_library(w, &first, lib, PLAN_COMPAT_DIR);
+			add_library(w, &first, lib, &compat_place);
 	}
-	place = (struct place){ .top = PLAN_CUDA_DIR };
-	for (size_t i = 0; toolkit && i < toolkit->n_libraries; i++)
-		add_library(w, &last, &toolkit->libraries[i], place_of(&place, &toolkit->libraries[i]));
+	place = (struct place){ 0 };
+	for (size_t i = 0; toolkit && i < toolkit->n_libraries; i++) {
+		const struct tree_library *lib = &toolkit->libraries[i];
+
+		add_library(w, &last, lib, set_place(&place, a, PLAN_CUDA_DIR, lib));
+	}
 	strlist_add(a, &c->own_prefixes, PLAN_NVIDIA_DIR);
 	/* With a CUDA of the image's own there, entries below it are the image's. */
 	if (toolkit || !w->in->facts->has_cuda)

@@ -232,6 +232,47 @@ static void cache_twice(struct plan *p)
 {
 	p->cache.first[1] = p->cache.first[0];
 }
+/* Each is its SONAME behind a directory of the driver's. */
+static void cache_deep_name(struct plan *p)
+{
+	p->cache.first[0].path = "/usr/local/nvidia/lib64/x/liba.so";
+	p->cache.first[0].soname = "x/liba.so";
+}
+static void cache_dots_name(struct plan *p)
+{
+	p->cache.first[0].path = "/usr/local/nvidia/lib64/..";
+	p->cache.first[0].soname = "..";
+}
+static void cache_newline(struct plan *p)
+{
+	p->cache.first[0].path = "/usr/local/nvidia/lib64/a\nb";
+	p->cache.first[0].soname = "a\nb";
+}
+static void cache_nameless(struct plan *p)
+{
+	p->cache.first[0].soname = NULL;
+}
+static void cache_absent(struct plan *p)
+{
+	p->cache.first[0].path = NULL;
+}
+/* The directories' names begin alike. */
+static void cache_beside(struct plan *p)
+{
+	p->cache.first[0].path = "/usr/local/nvidia/lib/liba.so";
+	p->cache.first[0].soname = "liba.so";
+	p->cache.first[1].path = "/usr/local/nvidia/lib/../../../../tmp/liba.so";
+	p->cache.first[1].soname = "liba.so";
+}
+static void cache_twice_between_others(struct plan *p)
+{
+	struct plan_cache_library *l = p->cache.first;
+
+	l[0] = (struct plan_cache_library){ "libb.so", "/usr/local/nvidia/lib64/libb.so", 64, 62 };
+	l[1] = (struct plan_cache_library){ "libb.so", "/usr/local/nvidia/lib32/libb.so", 32, 3 };
+	l[2] = l[0];
+	p->cache.n_first = 3;
+}
 static void cache_prefix(struct plan *p)
 {
 	p->cache.own_prefixes.v[0] = "/usr";
@@ -407,6 +448,13 @@ static const struct doctor doctors[] = {
 	D(cache_class),
 	D(cache_last),
 	D(cache_twice),
+	D(cache_deep_name),
+	D(cache_dots_name),
+	D(cache_newline),
+	D(cache_nameless),
+	D(cache_absent),
+	D(cache_beside),
+	D(cache_twice_between_others),
 	D(cache_prefix),
 	D(path_elsewhere),
 	D(path_current_dir),
@@ -440,6 +488,25 @@ TEST(a_good_plan_passes)
 	struct scene s;
 
 	REQUIRE(scene_plan(&s, text) == 0);
+	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
+	CHECK_STR(s.err.what, "");
+	scene_close(&s);
+}
+
+/* Libraries in any order, in several directories. */
+TEST(so_does_one_whose_libraries_are_in_no_order)
+{
+	struct plan_cache_library *l;
+	struct scene s;
+
+	REQUIRE(scene_plan(&s, text) == 0);
+	REQUIRE(s.plan.cache.n_first >= 4);
+	l = s.plan.cache.first;
+	l[0] = (struct plan_cache_library){ "libb.so", "/usr/local/nvidia/lib64/libb.so", 64, 62 };
+	l[1] = (struct plan_cache_library){ "liba.so", "/usr/local/nvidia/lib64/liba.so", 64, 62 };
+	l[2] = (struct plan_cache_library){ "libb.so", "/usr/local/nvidia/lib32/libb.so", 32, 3 };
+	l[3] = (struct plan_cache_library){ "libc.so", "/usr/local/nvidia/libc.so", 64, 62 };
+	s.plan.cache.n_first = 4;
 	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
 	CHECK_STR(s.err.what, "");
 	scene_close(&s);
