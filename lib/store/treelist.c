@@ -18,7 +18,8 @@ struct scan {
 	char *p, *end;
 };
 
-static bool take(struct scan *s, const char *literal)
+/* Always inlined: a comparison with a literal of known length is then a few instructions, and no call. */
+static inline __attribute__((always_inline)) bool take(struct scan *s, const char *literal)
 {
 	size_t n = strlen(literal);
 
