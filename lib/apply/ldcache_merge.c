@@ -161,7 +161,8 @@ static size_t end_of_run(const struct ldcache_entry **v, size_t i, size_t n)
 }
 
 /* Merges [from, half) and [half, to), both in order. */
-static void merge_runs(const struct ldcache_entry **v, size_t from, size_t half, size_t to, const struct ldcache_entry **scratch)
+static void merge_runs(const struct ldcache_entry **v, size_t from, size_t half, size_t to,
+		       const struct ldcache_entry **scratch)
 {
 	size_t i = from, j = half;
 

@@ -350,7 +350,8 @@ TEST(two_lists_come_to_one_however_they_lie)
 			if (rest % 3 != 1)
 				raw_add(&r, X64, names[i], "image", 0);
 			if (ours[i])
-				e[change.n_first++] = (struct ldcache_entry){ .flags = X64, .soname = names[i], .path = "ours" };
+				e[change.n_first++] =
+					(struct ldcache_entry){ .flags = X64, .soname = names[i], .path = "ours" };
 		}
 		raw_new(&r, NULL, NULL);
 		ldcache_parse(&c, r.data.buf, r.data.len);
