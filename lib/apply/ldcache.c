@@ -191,7 +191,7 @@ static bool add_entry(struct reader *r, const struct new_entry *n)
 static void make_room(struct reader *r, uint32_t n)
 {
 	r->room = arena_alloc(&r->c->arena, n * sizeof(*r->room));
-	r->c->entries = arena_alloc(&r->c->arena, n * sizeof(*r->c->entries));
+	r->c->entries = arena_alloc(&r->c->arena, n * sizeof(const struct ldcache_entry *));
 }
 
 static bool read_new(struct reader *r)

@@ -6,6 +6,8 @@
 
 /* The bits of flags that name type and architecture: what the loader asks to fit. */
 #define ABI_MASK 0xffff
+/* Entries are moved by their pointers. */
+#define POINTER sizeof(const struct ldcache_entry *)
 
 /* Numbers wrap as the loader's do, so that both find the same order in absurd names too. */
 static uint32_t take_number(const unsigned char **p)
@@ -114,7 +116,7 @@ static size_t pass_those_before(const struct list *l, size_t i, const struct ldc
 static void add(struct list *out, const struct list *from, size_t i, size_t n)
 {
 	if (n)
-		memcpy(out->v + out->n, from->v + i, n * sizeof(*out->v));
+		memcpy(out->v + out->n, from->v + i, n * POINTER);
 	out->n += n;
 }
 
@@ -127,7 +129,7 @@ static struct list join(struct arena *arena, const struct list *a, const struct 
 
 	if (!few->n)
 		return *many;
-	out.v = arena_alloc(arena, (few->n + many->n) * sizeof(*out.v));
+	out.v = arena_alloc(arena, (few->n + many->n) * POINTER);
 	for (size_t i = 0; i < few->n; i++) {
 		size_t to = pass_those_before(many, j, few->v[i], compare_entries);
 
@@ -168,7 +170,7 @@ static void merge_runs(const struct ldcache_entry **v, size_t from, size_t half,
 
 	for (size_t k = from; k < to; k++)
 		scratch[k] = j == to || (i < half && compare_entries(v[i], v[j]) <= 0) ? v[i++] : v[j++];
-	memcpy(v + from, scratch + from, (to - from) * sizeof(*v));
+	memcpy(v + from, scratch + from, (to - from) * POINTER);
 }
 
 /*
@@ -186,7 +188,7 @@ static void sort(struct arena *arena, const struct ldcache_entry **v, size_t n)
 		runs++;
 	}
 	if (runs > 1)
-		scratch = arena_alloc(arena, n * sizeof(*scratch));
+		scratch = arena_alloc(arena, n * POINTER);
 	/* Neighbours in pairs, until one is left. */
 	while (runs > 1) {
 		size_t kept = 0;
@@ -217,7 +219,7 @@ static bool same_hwcap(const struct ldcache_entry *a, const struct ldcache_entry
 /* What the caller gave, in order; of several for one library and hwcap the first one given stays. */
 static struct list sorted(struct arena *arena, const struct ldcache_entry *v, size_t n)
 {
-	struct list out = { arena_alloc(arena, n * sizeof(*out.v)), 0 };
+	struct list out = { arena_alloc(arena, n * POINTER), 0 };
 
 	for (size_t i = 0; i < n; i++)
 		out.v[i] = &v[i];
