@@ -38,14 +38,18 @@ of_glibc() {
 
 # sealed HOOK: whether none of what ELF calls RELRO can be written while it waits for its input.
 sealed() {
-	local pid from size base at rest perms
-	sleep 60 | "$1" prestart &
+	local pid from size base at rest perms maps
+	# It waits for two seconds, and no longer.
+	[ -p "$BATS_TEST_TMPDIR/nothing" ] || mkfifo "$BATS_TEST_TMPDIR/nothing"
+	"$1" prestart <>"$BATS_TEST_TMPDIR/nothing" &
 	pid=$!
 	base=''
 	until [ -n "$base" ]; do
 		base=$(sed -n "\,$1\$,{s/-.*//p;q}" "/proc/$pid/maps")
 	done
 	sleep 0.5
+	maps=$(cat "/proc/$pid/maps")
+	kill "$pid"
 	read -r from size < <(readelf -lW "$1" | awk '$1 == "GNU_RELRO" { print $3, $6 }')
 	at=$(((16#$base + from) & -4096)) size=$((((16#$base + from + size) & -4096) - at))
 	rest=$size
@@ -53,8 +57,7 @@ sealed() {
 		if ((16#${range%-*} <= at && at < 16#${range#*-})) && [[ $perms == r--* ]]; then
 			rest=$((at + rest - 16#${range#*-})) at=$((16#${range#*-}))
 		fi
-	done <"/proc/$pid/maps"
-	kill "$pid"
+	done <<<"$maps"
 	[ "$size" -gt 0 ] && [ "$rest" -le 0 ]
 }
 
