@@ -374,7 +374,7 @@ struct seen {
 
 static bool is_library_dir(const char *path, size_t len)
 {
-	char dir[PATH_MAX];
+	char dir[PATH_MAX - NAME_MAX]; /* with room for a name behind it */
 
 	if (len < 2 || len > sizeof(dir))
 		return false;
@@ -383,18 +383,22 @@ static bool is_library_dir(const char *path, size_t len)
 	return is_plain(dir) && (path_is_below(dir, PLAN_NVIDIA_DIR) || path_is_below(dir, PLAN_CUDA_DIR));
 }
 
+static bool is_named(const struct plan_cache_library *l, size_t dir)
+{
+	return l->soname == l->path + dir || str_eq(l->soname, l->path + dir);
+}
+
 /* Below driver or toolkit, and named as its SONAME. */
 static bool is_library(struct seen *s, const struct plan_cache_library *l, const char *before)
 {
 	if (!l->soname || !l->path || !tree_is_file_name(l->soname))
 		return false;
-	if (!before || strncmp(l->path, before, s->dir) != 0) {
-		s->dir = (size_t)(path_base(l->path) - l->path);
-		s->shared = before ? 0 : s->dir;
-		if (!is_library_dir(l->path, s->dir))
-			return false;
-	}
-	return l->soname == l->path + s->dir || str_eq(l->soname, l->path + s->dir);
+	/* A SONAME has no slash: with nothing but it behind that directory, it lies in it. */
+	if (before && strncmp(l->path, before, s->dir) == 0 && is_named(l, s->dir))
+		return true;
+	s->dir = (size_t)(path_base(l->path) - l->path);
+	s->shared = before ? 0 : s->dir;
+	return is_library_dir(l->path, s->dir) && is_named(l, s->dir);
 }
 
 /* Where the path stands, or would stand. */

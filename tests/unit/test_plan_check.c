@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Doctored plans: every invariant of plan_check is broken once, and caught. */
+#include <limits.h>
+
+#include "base/path.h"
 #include "scene.h"
 
 typedef void doctor_fn(struct plan *p);
@@ -248,6 +251,20 @@ static void cache_newline(struct plan *p)
 	p->cache.first[0].path = "/usr/local/nvidia/lib64/a\nb";
 	p->cache.first[0].soname = "a\nb";
 }
+/* Longer than a path can be. */
+static void cache_long(struct plan *p)
+{
+	static char path[PATH_MAX + 50];
+	const size_t name = sizeof(path) - 1 - 200;
+
+	memset(path, 'a', sizeof(path) - 1);
+	memcpy(path, "/usr/local/nvidia/", strlen("/usr/local/nvidia/"));
+	for (size_t i = 200; i < name - 1; i += 200)
+		path[i] = '/';
+	path[name - 1] = '/';
+	p->cache.first[0].path = path;
+	p->cache.first[0].soname = path_base(path);
+}
 static void cache_nameless(struct plan *p)
 {
 	p->cache.first[0].soname = NULL;
@@ -451,6 +468,7 @@ static const struct doctor doctors[] = {
 	D(cache_deep_name),
 	D(cache_dots_name),
 	D(cache_newline),
+	D(cache_long),
 	D(cache_nameless),
 	D(cache_absent),
 	D(cache_beside),
@@ -507,6 +525,9 @@ TEST(so_does_one_whose_libraries_are_in_no_order)
 	l[2] = (struct plan_cache_library){ "libb.so", "/usr/local/nvidia/lib32/libb.so", 32, 3 };
 	l[3] = (struct plan_cache_library){ "libc.so", "/usr/local/nvidia/libc.so", 64, 62 };
 	s.plan.cache.n_first = 4;
+	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
+	/* And one directory below the other. */
+	l[1] = (struct plan_cache_library){ "liba.so", "/usr/local/nvidia/lib64/deep/liba.so", 64, 62 };
 	CHECK_INT(plan_check(&s.plan, &s.in, &s.err), 0);
 	CHECK_STR(s.err.what, "");
 	scene_close(&s);
