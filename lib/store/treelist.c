@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define LIST "\"libraries\":["
+/* Behind a comma: another name can end in the same bytes, but for a backslash. */
+#define LIST ",\"libraries\":["
 /* No library takes less, with its comma. */
 #define SHORTEST "{\"soname\":\"a\",\"dir\":\"b\",\"class\":32,\"machine\":3}"
 /* A driver's are followed by these; in a string every quote has a backslash before it. */

@@ -53,6 +53,9 @@ TEST(reads_what_is_written)
 	CHECK(reads(HEAD TAIL, &t));
 	CHECK_INT(t.n_libraries, 0);
 	tree_free(&t);
+	/* Another key that ends in the same bytes. */
+	CHECK(!reads("{\"format\":1,\"\\\"libraries\":[" ONE TAIL, &t));
+	tree_free(&t);
 	REQUIRE(reads(ALL(PROGRAM ",{\"name\":\"x\"}",
 			  LINK ",{\"path\":\"/b\",\"target\":\"c\",\"capability\":\"graphics\"}"),
 		      &t));
