@@ -63,7 +63,10 @@ struct ldcache_change {
  * the caller's, and must outlive the cache.
  */
 void ldcache_merge(struct ldcache *c, const struct ldcache_change *change);
-/* The order of entries in a cache (descending, as the loader's binary search wants it); digits compare as numbers. */
+/*
+ * Whether a comes before b (-1), after it (1), or as one with it (0) in ascending order; digits compare as numbers. A cache is in
+ * descending order: so the loader's binary search wants it.
+ */
 int ldcache_compare_names(const char *a, const char *b);
 /* Writes the new format with its extension section. The caller frees *ret. */
 void ldcache_write(const struct ldcache *c, char **ret, size_t *ret_len);

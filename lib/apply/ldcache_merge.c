@@ -120,7 +120,7 @@ static void add(struct list *out, const struct list *from, size_t i, size_t n)
 	out->n += n;
 }
 
-/* Merges two ordered lists that have nothing in common. */
+/* Merges two lists, in the order of names both, that have no entry in common. */
 static struct list join(struct arena *arena, const struct list *a, const struct list *b)
 {
 	const struct list *few = a->n < b->n ? a : b, *many = few == a ? b : a;
