@@ -251,6 +251,15 @@ static void cache_newline(struct plan *p)
 	p->cache.first[0].path = "/usr/local/nvidia/lib64/a\nb";
 	p->cache.first[0].soname = "a\nb";
 }
+static void cache_relative(struct plan *p)
+{
+	p->cache.first[0].path = p->cache.first[0].soname = "liba.so";
+}
+static void cache_in_root(struct plan *p)
+{
+	p->cache.first[0].path = "/liba.so";
+	p->cache.first[0].soname = "liba.so";
+}
 /* Longer than a path can be. */
 static void cache_long(struct plan *p)
 {
@@ -468,6 +477,8 @@ static const struct doctor doctors[] = {
 	D(cache_deep_name),
 	D(cache_dots_name),
 	D(cache_newline),
+	D(cache_relative),
+	D(cache_in_root),
 	D(cache_long),
 	D(cache_nameless),
 	D(cache_absent),
